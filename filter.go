@@ -1,0 +1,65 @@
+package weir
+
+import (
+	"context"
+	"errors"
+)
+
+// Filter is what an author registers with a manager. The struct must not be changed after that.
+type Filter struct {
+	// Name identifies the filter: one word, unique in its manager.
+	Name string
+
+	// Altitude is the place of the filter's instances on every volume.
+	Altitude Altitude
+
+	// Wants is the set of completed operations that instances ask for. OpOpen and OpAccess cost every
+	// reader of a volume; leave them out unless they are needed.
+	Wants Ops
+
+	// Setup is called once for each volume, after the volume's frame has been attached: what changes
+	// from then on is delivered, what changed before is found by a scan that the filter starts in Setup
+	// or later. It returns the instance's callbacks, or ErrDecline (possibly wrapped, with the reason)
+	// if the filter has no business on the volume; any other error is retried. It is called again for a
+	// volume that it declined when the volume's mounts have changed.
+	Setup func(ctx context.Context, volume Volume, reason SetupReason) (Instance, error)
+}
+
+// Instance is one filter on one volume. Its methods are called by the manager.
+type Instance interface {
+	// Completed delivers operations that have completed. It is called from one goroutine at a time per
+	// instance, must not block, and must not keep the slice.
+	Completed(operations []Operation)
+
+	// Lost says that operations were lost and why.
+	Lost(reason string)
+
+	// Changed says that the volume's mounts have changed; Volume.Info has the new ones.
+	Changed()
+
+	// Teardown ends the instance. No method is called after it has begun, and it returns when the
+	// instance uses the volume no more, or when ctx ends.
+	Teardown(ctx context.Context, reason TeardownReason)
+}
+
+// ErrDecline is returned by Filter.Setup for a volume that the filter has no business on.
+var ErrDecline = errors.New("declined")
+
+// SetupReason says why an instance is set up.
+type SetupReason uint8
+
+const (
+	SetupAutomatic    SetupReason = iota // the filter has been started and the volume was there
+	SetupNewlyMounted                    // the volume has just been mounted
+	SetupManual                          // somebody asked for it
+)
+
+// TeardownReason says why an instance ends.
+type TeardownReason uint8
+
+const (
+	TeardownVolumeLeft TeardownReason = iota // the volume has been unmounted
+	TeardownManual                           // somebody asked for it
+	TeardownFilterStop                       // the filter is being stopped
+	TeardownShutdown                         // the manager is being stopped
+)

@@ -1,0 +1,51 @@
+package weir
+
+import "strings"
+
+// Ops is a set of operations. The observing plane merges operations on one name while they wait to be
+// read, so an Operation may carry several; their order within the set is not known.
+type Ops uint32
+
+const (
+	OpCreate Ops = 1 << iota // a name appeared: create, mkdir, mknod, symlink, link, linkat of O_TMPFILE
+	OpDelete                 // a name went: unlink, rmdir
+	OpRename                 // a name moved
+	OpModify                 // content changed: write, truncate, fallocate, reflink
+	OpClose                  // a descriptor that was open for writing, or the last writable mapping, was closed
+	OpAttrib                 // mode, owner, times, xattrs, link count changed
+	OpOpen                   // a file was opened
+	OpAccess                 // a file was read
+)
+
+var opNames = []string{"create", "delete", "rename", "modify", "close", "attrib", "open", "access"}
+
+// String lists the set as "create|modify".
+func (o Ops) String() string {
+	var names []string
+	for i, name := range opNames {
+		if o&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, "|")
+}
+
+// Operation is one completed operation, or a merged set of them, on one directory entry.
+type Operation struct {
+	Ops Ops
+
+	// Dir and Name are the directory entry on which the operation was done. Name is empty, or ".", when
+	// the object of the operation is the directory itself.
+	Dir  Handle
+	Name string
+
+	// NewDir and NewName are where OpRename moved the entry; empty if the set holds no rename.
+	NewDir  Handle
+	NewName string
+
+	// Object is the inode itself, where the plane knows it.
+	Object Handle
+
+	IsDir bool
+	PID   int // process (thread group) that did it, 0 if unknown
+}

@@ -1,0 +1,44 @@
+package weir
+
+import "context"
+
+// Plane is a mechanism by which operations on volumes reach the manager. A plane knows nothing of
+// filters, altitudes and of the manager. Implementations are safe for concurrent use.
+type Plane interface {
+	// Name is a short word: "fanotify", "memory".
+	Name() string
+
+	// Ops is the set of completed operations that the plane can deliver.
+	Ops() Ops
+
+	// Blind lists, in full clauses for the operator, what the plane cannot see on a volume that it is
+	// attached to.
+	Blind() []string
+
+	// Attach makes every operation that completes on the volume after Attach has returned reach sink, or
+	// be named lost. It returns a KindUnsupported error where the volume does not accept the plane, and
+	// a KindAbsent error where the volume has left.
+	Attach(ctx context.Context, volume Volume, sink Sink) (Attachment, error)
+
+	// Close ends every attachment and waits for the plane's goroutines.
+	Close() error
+}
+
+// Attachment is one volume held by a plane.
+type Attachment interface {
+	// Detach returns when no call of the sink is running and none will follow. It may be called twice,
+	// but not from a call of the sink.
+	Detach() error
+}
+
+// Sink takes what a plane delivers for one volume. Its methods are called from one goroutine at a time
+// and must not block.
+type Sink interface {
+	// Deliver hands over operations in the order in which they were read. The slice is the plane's again
+	// when Deliver returns.
+	Deliver(operations []Operation)
+
+	// Lost says that an unknown set of operations was not delivered: whoever follows the volume has to
+	// look everywhere. reason is a clause for the operator.
+	Lost(reason string)
+}

@@ -1,0 +1,117 @@
+package weir
+
+import (
+	"context"
+	"time"
+)
+
+// VolumeID is the incarnation number of a volume: unique while the manager runs, never reused. Device,
+// UUID, label and mount points are labels and may repeat.
+type VolumeID uint64
+
+// Volume is one mounted file system. Implementations are safe for concurrent use.
+type Volume interface {
+	ID() VolumeID
+
+	// Info returns what is known of the volume now. The caller owns the copy.
+	Info() VolumeInfo
+
+	// Borrow opens a private, detached clone of the mount that shows path, rooted at path, after it has
+	// checked that path is on this volume. It returns a KindAbsent error if it is not, and does not
+	// follow path across mounts that are hidden by others. path is absolute in weir's mount namespace.
+	//
+	// The clone does not keep the volume's mounts busy, but it delays the flush of an unmounted volume:
+	// give it back within milliseconds, and at once when Done is closed.
+	Borrow(ctx context.Context, path string) (Lease, error)
+}
+
+// Lease is a borrowed root directory of a volume. It is safe for concurrent use.
+type Lease interface {
+	// FD is a readable directory descriptor of the borrowed root, valid until Close. Mounts below the
+	// root are not part of the clone: the directories that they cover are visible in it.
+	FD() int
+
+	// Done is closed when one of the volume's mounts has left, or the manager shuts down: abort the work
+	// and close the lease.
+	Done() <-chan struct{}
+
+	// Close gives the volume back. It may be called twice.
+	Close() error
+}
+
+// Sight says how much of a volume's changes weir can see.
+type Sight uint8
+
+const (
+	// SightNothing: neither events nor scans.
+	SightNothing Sight = iota
+	// SightScan: no events; the volume is followed by metadata scans.
+	SightScan
+	// SightLocal: events of changes made on this machine only, as on network file systems.
+	SightLocal
+	// SightFull: events of every change that the kernel reports.
+	SightFull
+)
+
+// String returns "full", "local only", "scan only" or "nothing".
+func (s Sight) String() string {
+	switch s {
+	case SightFull:
+		return "full"
+	case SightLocal:
+		return "local only"
+	case SightScan:
+		return "scan only"
+	default:
+		return "nothing"
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s Sight) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Identity is what tells, after a restart of weir, whether a volume is the one that was seen before.
+type Identity struct {
+	FSType     string    `json:"fs_type"`
+	UUID       string    `json:"uuid,omitempty"`        // of the file system, where it has one
+	FSID       string    `json:"fsid,omitempty"`        // f_fsid of statfs(2), hexadecimal
+	RootHandle Handle    `json:"root_handle,omitempty"` // of the superblock's or the mounted root directory
+	RootBirth  time.Time `json:"root_birth"`
+}
+
+// VolumeInfo describes a volume at one moment.
+type VolumeInfo struct {
+	ID       VolumeID `json:"id"`
+	Device   string   `json:"device"` // major:minor of the superblock
+	Source   string   `json:"source"` // what was mounted: a device node, a share, "tmpfs"
+	Label    string   `json:"label,omitempty"`
+	Identity Identity `json:"identity"`
+	ReadOnly bool     `json:"read_only"`
+
+	// Pseudo file systems (proc, sysfs, cgroup2, ...) hold no data that could be kept.
+	Pseudo bool `json:"pseudo"`
+
+	// Handles tells whether the volume's inodes have decodable file handles.
+	Handles bool `json:"handles"`
+
+	Sight       Sight  `json:"sight"`
+	SightReason string `json:"sight_reason,omitempty"` // why it is not full
+
+	// Layer volumes are stacked on others; Lower names those that are known.
+	Layer bool       `json:"layer"`
+	Lower []VolumeID `json:"lower,omitempty"`
+
+	Mounts []Mount `json:"mounts"` // in the order in which they were made, as far as that is known
+}
+
+// Mount is one place at which a volume is shown.
+type Mount struct {
+	ID        uint64 `json:"id"` // unique where Linux has statmount (6.8), else the reusable mountinfo number
+	ParentID  uint64 `json:"parent_id"`
+	Namespace uint64 `json:"namespace"` // inode number of the mount namespace
+	Own       bool   `json:"own"`       // whether that is weir's own mount namespace
+	Root      string `json:"root"`      // directory of the volume that the mount shows
+	Point     string `json:"point"`     // where it shows it, absolute in its namespace
+	ReadOnly  bool   `json:"read_only"`
+	Options   string `json:"options,omitempty"`
+}
