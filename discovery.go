@@ -1,0 +1,34 @@
+package weir
+
+import "context"
+
+// Discovery finds out which volumes exist. Package volume finds the real ones; tests have them in
+// memory. Implementations are safe for concurrent use.
+type Discovery interface {
+	// Run subscribes to changes, lists what is there, and tells sink until ctx ends. After an overflow
+	// of the subscription it lists again and tells the differences. It returns nil when ctx has ended.
+	Run(ctx context.Context, sink VolumeSink) error
+
+	// At returns the volume that shows path now, whether or not Run has told of it yet. path is absolute
+	// in weir's mount namespace. The error is of KindAbsent if path does not exist.
+	At(path string) (Volume, error)
+}
+
+// VolumeSink is told of volumes, from one goroutine at a time, in the order of events.
+type VolumeSink interface {
+	// Arrived is called once for each volume, before any other call with it. listed tells volumes that
+	// were found by listing from those that have just been mounted.
+	Arrived(volume Volume, listed bool)
+
+	// Changed says that the volume's mounts or its state (read-only, ...) have changed.
+	Changed(volume Volume)
+
+	// Left says that the last mount of the volume is gone. Its ID will not be used again.
+	Left(volume Volume)
+
+	// Listed says that a complete listing has been told: after the start, and after each overflow.
+	Listed()
+
+	// Missed says that events were lost; a complete listing follows.
+	Missed(reason string)
+}
