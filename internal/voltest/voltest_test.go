@@ -1,6 +1,7 @@
 package voltest
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -170,7 +171,7 @@ func TestShutdownLosesWhatWasNotSynced(t *testing.T) {
 		t.Run(fs, func(t *testing.T) {
 			v := New(t, fs)
 			write(t, v.Dir+"/old", "old")
-			unix.Sync()
+			syncVolume(t, v.Dir)
 			write(t, v.Dir+"/new", "new")
 			v.Shutdown(ShutdownNoFlushLog)
 			if err := os.WriteFile(v.Dir+"/late", nil, 0o644); err == nil {
@@ -182,5 +183,16 @@ func TestShutdownLosesWhatWasNotSynced(t *testing.T) {
 				t.Errorf("after the power cut: old %q, new %q", old, late)
 			}
 		})
+	}
+}
+
+func syncVolume(t *testing.T, dir string) {
+	t.Helper()
+	root, err := os.Open(dir)
+	if err == nil {
+		err = errors.Join(unix.Syncfs(int(root.Fd())), root.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
