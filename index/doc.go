@@ -1,0 +1,48 @@
+// Package index is the durable memory of what each replica holds: which source inode became which
+// object, under which names, and in which state it was seen. It is the only package that imports Pebble.
+//
+// It owns one directory, or RAM (Options.Memory), and everything in it. It decides nothing: what flags
+// mean, when a record is written and which of its values are compared with what is the caller's.
+//
+// # Records
+//
+// A Replica is a namespace: one target of one place. It holds one record for each Node, found by the
+// source's handle, and one entry for each name, found by parent and name. No path is kept anywhere, so
+// that a directory of a million files moves with one record and two entries. The entries follow from the
+// records: (p, n) leads to k if and only if (p, n) is one of the names of k. Batch keeps it so, and a name
+// has one owner at any time.
+//
+// All children of a directory are one contiguous range of keys, in byte order of their names, and every
+// key begins with the replica's number, so that dropping a replica is one range deletion:
+//
+//	format                                          the version, in the file FORMAT beside the engine's files
+//	'g' key                              -> value   values of the whole index
+//	'c' replica                          -> count   number of nodes
+//	'r' replica 'n' handle               -> record  a node, see record.go
+//	'r' replica 'e' |parent| parent name -> handle  an entry
+//	'r' replica 'l' |handle| handle |parent| parent name   a name of a node with many
+//	'r' replica 'v' key                  -> value   values of the replica
+//
+// where replica is 4 bytes big endian and |x| is the length of x as a varint.
+//
+// # What a change costs
+//
+// A node's names are part of its record up to 64. A node with more keeps them apart, one key each: a Put
+// that leaves them alone, Link and Unlink cost the same for 65 as for 100,000 names. Only the Put that
+// lists them all, the Delete and the listing itself cost as much as there are names.
+//
+// # Durability
+//
+// A Batch is atomic: after a crash all of it is there or nothing. Commit(false) may be lost by a power cut,
+// with everything that was committed after it; Commit(true), SetMeta and Sync return when everything
+// committed so far is on the disk. Closing makes everything durable. A directory whose files are damaged
+// is told by ErrDamaged, at Open or when the damage is read; it is set aside and rebuilt by comparison.
+//
+// # Concurrency
+//
+// DB and Replica are safe for concurrent use. A Batch belongs to one goroutine, and two batches that touch
+// the same node or name must not be open at the same time, since each is made of differences to what it
+// has read. Reading never waits for writing. No lock is held during I/O: DB.mu guards the table of
+// replicas and nothing else. The engine runs its own goroutines for flushes and compactions; Close waits
+// for them.
+package index
