@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -40,7 +39,7 @@ func (c *comparison) merge(path string, dirs [2]int, names [2][]string) error {
 		if inB {
 			names[1] = names[1][1:]
 		}
-		child := filepath.Join(path, name)
+		child := below(path, name)
 		if c.options.Skip != nil && c.options.Skip(child) {
 			continue
 		}
@@ -59,6 +58,13 @@ func (c *comparison) merge(path string, dirs [2]int, names [2][]string) error {
 		}
 	}
 	return nil
+}
+
+func below(path, name string) string {
+	if path == "." {
+		return name
+	}
+	return path + "/" + name
 }
 
 // smallest returns the first name of both lists, and which of them begins with it.
