@@ -41,7 +41,7 @@ func (b *Batch) Get(key weir.Handle) (n Node, found bool, err error) {
 // Child is like Replica.Child with the writes of the batch.
 func (b *Batch) Child(parent weir.Handle, name string) (key weir.Handle, found bool, err error) {
 	err = b.read(func() error {
-		key, found, err = b.view.child(Name{parent, name})
+		key, found, err = b.view.child(Name{Parent: parent, Name: name})
 		return err
 	})
 	return key, found, err

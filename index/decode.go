@@ -113,7 +113,7 @@ func (d *decoder) names() []Name {
 	}
 	for range count {
 		parent := d.string()
-		names = append(names, Name{weir.Handle(parent), d.string()})
+		names = append(names, Name{Parent: weir.Handle(parent), Name: d.string()})
 	}
 	return names
 }

@@ -54,8 +54,8 @@ func children(t testing.TB, r *Replica, parent, after string) string {
 func TestPutMovesNames(t *testing.T) {
 	r := openMemory(t).Replica(1)
 	b := r.NewBatch()
-	b.Put(file("A", Name{"d", "a"}))
-	b.Put(file("B", Name{"d", "b"}, Name{"dd", "b"}))
+	b.Put(file("A", Name{Parent: "d", Name: "a"}))
+	b.Put(file("B", Name{Parent: "d", Name: "b"}, Name{Parent: "dd", Name: "b"}))
 	mustCommit(t, b)
 	if got := children(t, r, "d", ""); got != "a=A b=B " {
 		t.Fatal(got)
@@ -63,14 +63,14 @@ func TestPutMovesNames(t *testing.T) {
 
 	// A takes B's name, then B takes the one that A had: a swap.
 	b = r.NewBatch()
-	b.Put(file("A", Name{"d", "b"}))
-	if n, _, _ := b.Get("B"); !cmp.Equal(n.Names, []Name{{"dd", "b"}}) {
+	b.Put(file("A", Name{Parent: "d", Name: "b"}))
+	if n, _, _ := b.Get("B"); !cmp.Equal(n.Names, []Name{{Parent: "dd", Name: "b"}}) {
 		t.Fatalf("B still has %v", n.Names)
 	}
 	if got := children(t, r, "d", ""); got != "a=A b=B " {
 		t.Fatalf("the replica shows what is not committed: %s", got)
 	}
-	b.Put(file("B", Name{"d", "a"}))
+	b.Put(file("B", Name{Parent: "d", Name: "a"}))
 	mustCommit(t, b)
 	if got := children(t, r, "d", ""); got != "a=B b=A " {
 		t.Fatal(got)
@@ -100,7 +100,7 @@ func TestReopen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := file("A", Name{"", ""}, Name{"d", "b\n\xff"})
+	want := file("A", Name{Parent: "", Name: ""}, Name{Parent: "d", Name: "b\n\xff"})
 	want.Xattrs, want.Flags, want.Text = 77, 0xffff, "x"
 	b := db.Replica(9).NewBatch()
 	b.Put(want)

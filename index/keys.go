@@ -71,7 +71,7 @@ func linkName(rest []byte) (Name, error) {
 	if d.failed {
 		return Name{}, fmt.Errorf("%w: the key of a link ends early", ErrDamaged)
 	}
-	return Name{weir.Handle(parent), string(d.rest)}, nil
+	return Name{Parent: weir.Handle(parent), Name: string(d.rest)}, nil
 }
 
 // after is the first key behind all keys that begin with prefix.

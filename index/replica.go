@@ -30,7 +30,7 @@ func (r *Replica) Get(key weir.Handle) (n Node, found bool, err error) {
 // Child returns which source inode the name leads to, and whether there is one.
 func (r *Replica) Child(parent weir.Handle, name string) (key weir.Handle, found bool, err error) {
 	err = r.view(func(v view) error {
-		key, found, err = v.child(Name{parent, name})
+		key, found, err = v.child(Name{Parent: parent, Name: name})
 		return err
 	})
 	return key, found, err

@@ -51,7 +51,7 @@ func (v view) children(parent weir.Handle, past string, fn func(string, weir.Han
 	prefix := v.keys.entries(parent)
 	from := prefix
 	if past != "" {
-		from = append(v.keys.entry(Name{parent, past}), 0)
+		from = append(v.keys.entry(Name{Parent: parent, Name: past}), 0)
 	}
 	return v.scan("list a directory", from, after(prefix), func(key, value []byte) (bool, error) {
 		return fn(string(key[len(prefix):]), weir.Handle(value))

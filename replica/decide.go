@@ -20,6 +20,8 @@ const (
 type Look struct {
 	Ops  weir.Ops // operations that were reported, 0 if none
 	Scan bool     // the inode was met on a walk: operations on it may have gone unreported
+	// Doubtful: the record of the inode is younger than the last point at which everything was settled.
+	Doubtful bool
 	// MapsLeaveNoSign: stores through a mapping move no time stamp on this volume (tmpfs).
 	MapsLeaveNoSign bool
 }
@@ -48,7 +50,7 @@ func Decide(old *Node, now Attr, look Look) Work {
 			return Metadata
 		}
 		return Compare
-	case look.Scan && old.Flags&Racy != 0:
+	case look.Scan && (look.Doubtful || old.Flags&Quiet == 0):
 		return Compare
 	case look.Ops&(weir.OpModify|weir.OpClose) != 0 && !proved(old, look):
 		return Compare

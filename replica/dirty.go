@@ -25,7 +25,7 @@ type Dirty struct {
 }
 
 type dirtyDir struct {
-	self, whole, tree bool
+	self, whole, tree bool // tree implies whole
 	names             map[string]weir.Ops
 }
 
@@ -82,7 +82,7 @@ func (d *dirtyDir) len() int {
 	if d.self {
 		n++
 	}
-	if d.whole || d.tree {
+	if d.whole {
 		n++
 	}
 	return n
@@ -90,16 +90,13 @@ func (d *dirtyDir) len() int {
 
 func (d *dirtyDir) add(i Item, maxNames int) {
 	switch {
-	case i.Tree:
-		d.tree, d.whole, d.self, d.names = true, false, false, nil
-	case d.tree:
-	case i.Whole:
-		d.whole, d.self, d.names = true, false, nil
+	case i.Tree || i.Whole:
+		d.tree, d.whole, d.self = d.tree || i.Tree, true, false
 	case i.Name == "":
-		d.self = d.self || !d.whole
+		d.self = !d.whole
 	case d.whole && i.Ops == 0:
 	case len(d.names) >= maxNames:
-		d.add(Item{Whole: true}, maxNames)
+		d.whole, d.self, d.names = true, false, nil
 	default:
 		// A name with its operations is kept beside a whole directory: a modification that moved no
 		// time stamp shows in the operations alone.
@@ -120,7 +117,7 @@ func (d *Dirty) Take(max int) []Item {
 		dir := d.dirs[key]
 		delete(d.dirs, key)
 		d.size -= dir.len()
-		if dir.tree || dir.whole {
+		if dir.whole {
 			items = append(items, Item{Dir: key, Tree: dir.tree, Whole: true})
 		}
 		if dir.self {

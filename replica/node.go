@@ -39,8 +39,23 @@ type Node struct {
 	Target Attr        // the stat of the replica's object after the last step on it
 	Gen    uint64      // batch that wrote the record
 	Flags  Flags
-	Names  []Name // every name on the replica; directories have one, the root of a tree none
 	Text   string // symlink text
+
+	// Names are all names on the replica, in no particular order: directories have one, the root of a
+	// tree none. They are nil if Apart is not 0.
+	Names []Name
+
+	// Apart is the number of names if there are too many to be part of the record. They are then listed
+	// and changed one by one.
+	Apart int64
+}
+
+// NameCount returns the number of names, wherever they are kept.
+func (n *Node) NameCount() int64 {
+	if n.Apart > 0 {
+		return n.Apart
+	}
+	return int64(len(n.Names))
 }
 
 // Parking is the key of the hidden directory in which nodes wait that have vanished from their place and
@@ -52,35 +67,4 @@ func ParkingName(key weir.Handle) Name {
 	h := fnv.New128a()
 	h.Write([]byte(key))
 	return Name{Parking, hex.EncodeToString(h.Sum(nil))}
-}
-
-// Parked reports whether the node is visible under no name of the tree.
-func (n Node) Parked() bool {
-	return len(n.Names) == 1 && n.Names[0].Parent == Parking
-}
-
-// has reports whether at is one of the node's names.
-func (n Node) has(at Name) bool {
-	for _, name := range n.Names {
-		if name == at {
-			return true
-		}
-	}
-	return false
-}
-
-// Without returns the node's names without at, in a slice of its own.
-func (n Node) Without(at Name) []Name {
-	names := make([]Name, 0, len(n.Names))
-	for _, name := range n.Names {
-		if name != at {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// With returns the node's names and at, in a slice of its own.
-func (n Node) With(at Name) []Name {
-	return append(n.Without(at), at)
 }

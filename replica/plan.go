@@ -1,6 +1,10 @@
 package replica
 
-import "github.com/weirfs/weir"
+import (
+	"fmt"
+
+	"github.com/weirfs/weir"
+)
 
 // View is what the replica holds, and what can be asked about the source without touching the replica.
 type View interface {
@@ -8,6 +12,8 @@ type View interface {
 	Get(key weir.Handle) (Node, bool, error)
 	// Child returns the key of the node that has that name on the replica.
 	Child(at Name) (weir.Handle, bool, error)
+	// AnyName returns one name of a node, of those that have several apart too.
+	AnyName(n Node) (Name, bool, error)
 	// Alive reports whether the source's inode still exists under some name on its volume. A volume that
 	// cannot tell answers false.
 	Alive(key weir.Handle) (bool, error)
@@ -80,7 +86,10 @@ func Appear(v View, s Sighting) ([]Step, error) {
 	if !known {
 		return append(steps, Step{Verb: Make, Key: s.Key, To: s.At}), nil
 	}
-	from := at(node, steps)
+	from, err := at(v, node, steps)
+	if err != nil {
+		return nil, err
+	}
 	if s.Attr.IsDir() {
 		freed, err := freeAncestor(v, s.At.Parent, s.Key)
 		if err != nil {
@@ -95,20 +104,23 @@ func Appear(v View, s Sighting) ([]Step, error) {
 	return append(steps, Step{Verb: verb, Key: s.Key, From: from, To: s.At}), nil
 }
 
-// at returns a name that the node has after the steps, a parked one if there is one: a parked node must
-// not keep its second name.
-func at(n Node, steps []Step) Name {
+// at returns a name that the node has after the steps; the parked one if there is one, since a parked
+// node must not keep its second name.
+func at(v View, n Node, steps []Step) (Name, error) {
 	for _, s := range steps {
 		if s.Key == n.Key {
-			return s.To
+			return s.To, nil
 		}
 	}
-	for _, name := range n.Names {
-		if name.Parent == Parking {
-			return name
-		}
+	parked := ParkingName(n.Key)
+	if key, ok, err := v.Child(parked); err != nil || ok && key == n.Key {
+		return parked, err
 	}
-	return n.Names[0]
+	name, ok, err := v.AnyName(n)
+	if err == nil && !ok {
+		err = fmt.Errorf("node %x has no name", string(n.Key))
+	}
+	return name, err
 }
 
 // takesOver reports whether the object of a node that stands in the way becomes that of the sighted
@@ -124,7 +136,7 @@ func takesOver(displaced Node, s Sighting) bool {
 // displace frees a name for another node. A node that lives on elsewhere, or that is a directory, is
 // parked; a file that is dead or has other names is simply overwritten by what comes.
 func displace(v View, n Node, from Name, byDir bool) ([]Step, error) {
-	if len(n.Names) > 1 {
+	if n.NameCount() > 1 {
 		if byDir {
 			return []Step{{Verb: Drop, Key: n.Key, From: from}}, nil
 		}
@@ -185,7 +197,7 @@ func Vanish(v View, name Name) ([]Step, error) {
 	if err != nil || !ok {
 		return nil, err
 	}
-	if len(n.Names) > 1 {
+	if n.NameCount() > 1 {
 		return []Step{{Verb: Drop, Key: key, From: name}}, nil
 	}
 	park := n.Source.IsDir()
@@ -198,23 +210,4 @@ func Vanish(v View, name Name) ([]Step, error) {
 		return []Step{{Verb: Move, Key: key, From: name, To: ParkingName(key)}}, nil
 	}
 	return []Step{{Verb: Drop, Key: key, From: name}}, nil
-}
-
-// Advance returns the node's names after a step on it, and whether the node is gone.
-func Advance(n Node, s Step) (Node, bool) {
-	switch s.Verb {
-	case Make, Link:
-		n.Names = n.With(s.To)
-	case Move:
-		n.Names = append(n.Without(s.From), s.To)
-		if n.has(s.From) {
-			panic("replica: a move left its old name")
-		}
-	case Drop:
-		n.Names = n.Without(s.From)
-		return n, len(n.Names) == 0
-	case Rekey:
-		n.Key = s.Key
-	}
-	return n, false
 }
