@@ -45,7 +45,8 @@ func newRootCommand() *cobra.Command {
 	return root
 }
 
-// exitKey is the annotation of a command that holds what its exit statuses mean, a line each.
+// exitKey is the annotation of a command that holds what its exit statuses mean, a line each, where they
+// mean something of their own.
 const exitKey = "exit"
 
 const exitTemplate = `
@@ -57,9 +58,6 @@ const exitDefault = `  0  done
   1  something differs or could not be replicated
   2  refused: the command line, the place or the kernel; nothing was changed
   3  failed, or a target was left behind`
-
-// exitStatuses is what a command's Annotations are set to where its statuses mean something of their own.
-func exitStatuses(lines string) map[string]string { return map[string]string{exitKey: lines} }
 
 // describeExit makes the help of every command end with its exit statuses.
 func describeExit(c *cobra.Command) {

@@ -43,8 +43,14 @@ func TestEveryCommandHelpsItsUser(t *testing.T) {
 
 func TestBadCommandLinesAreRefusedOnce(t *testing.T) {
 	for _, args := range [][]string{
-		{"mirrror"}, {"--nonsense"}, {"version", "--nonsense"}, {"version", "extra"}, {"completion"},
-		{"completion", "tcsh"}, {"help", "nonsense"}, {"help", "version", "extra"},
+		{"mirrror"},
+		{"--nonsense"},
+		{"version", "--nonsense"},
+		{"version", "extra"},
+		{"completion"},
+		{"completion", "tcsh"},
+		{"help", "nonsense"},
+		{"help", "version", "extra"},
 	} {
 		status, out, err := weirRun(args...)
 		if status != 2 {
