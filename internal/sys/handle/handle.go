@@ -1,0 +1,85 @@
+package handle
+
+import (
+	"encoding/binary"
+	"errors"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxSize is MAX_HANDLE_SZ of name_to_handle_at(2).
+const maxSize = 128
+
+// header is the length of the type in the string form.
+const header = 4
+
+// raw is struct file_handle.
+type raw struct {
+	size uint32
+	kind int32
+	data [maxSize]byte
+}
+
+// ErrMalformed is returned for a string that is no handle.
+var ErrMalformed = errors.New("malformed file handle")
+
+// Of returns the handle of what the descriptor n, perhaps one of O_PATH, refers to. The error is
+// EOPNOTSUPP where the file system's inodes cannot be opened by handle.
+func Of(n int) (string, error) {
+	h := raw{size: maxSize}
+	var mount int32
+	empty := [1]byte{}
+	for {
+		_, _, errno := unix.Syscall6(unix.SYS_NAME_TO_HANDLE_AT, uintptr(n),
+			uintptr(unsafe.Pointer(&empty)), uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&mount)),
+			unix.AT_EMPTY_PATH, 0)
+		switch errno {
+		case 0:
+			return h.encode()
+		case unix.EINTR:
+		default:
+			return "", errno
+		}
+	}
+}
+
+func (h *raw) encode() (string, error) {
+	if h.size > maxSize {
+		return "", ErrMalformed
+	}
+	var buf [header + maxSize]byte
+	binary.LittleEndian.PutUint32(buf[:], uint32(h.kind))
+	copy(buf[header:], h.data[:h.size])
+	return string(buf[:header+h.size]), nil
+}
+
+func decode(s string) (raw, error) {
+	if len(s) <= header || len(s) > header+maxSize {
+		return raw{}, ErrMalformed
+	}
+	h := raw{size: uint32(len(s) - header), kind: int32(binary.LittleEndian.Uint32([]byte(s[:header])))}
+	copy(h.data[:], s[header:])
+	return h, nil
+}
+
+// Open opens the inode with the given handle on the file system of the descriptor mount, which is not one
+// of O_PATH. The error is ESTALE if there is no such inode any more; the kernel says ESTALE, too, when it
+// could not read the inode.
+func Open(mount int, s string, flags int) (int, error) {
+	h, err := decode(s)
+	if err != nil {
+		return -1, err
+	}
+	for {
+		n, _, errno := unix.Syscall(unix.SYS_OPEN_BY_HANDLE_AT, uintptr(mount),
+			uintptr(unsafe.Pointer(&h)), uintptr(flags|unix.O_CLOEXEC))
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return -1, errno
+		}
+	}
+}
