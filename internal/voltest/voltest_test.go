@@ -196,3 +196,19 @@ func syncVolume(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 }
+
+func TestExfatStoresLess(t *testing.T) {
+	v := New(t, "exfat")
+	write(t, v.Dir+"/A", "x")
+	if got := read(t, v.Dir+"/a"); got != "x" {
+		t.Errorf("a shows %q, want what A holds", got)
+	}
+	if err := os.Symlink("x", v.Dir+"/link"); err == nil {
+		t.Error("a symbolic link was stored")
+	}
+	v.Unmount()
+	v.Mount()
+	if got := read(t, v.Dir+"/A"); got != "x" {
+		t.Errorf("after remount: %q", got)
+	}
+}

@@ -14,7 +14,7 @@ import (
 
 // Volume is one file system of a test. Its fields are not to be changed.
 type Volume struct {
-	FS     string // ext4, xfs, btrfs or tmpfs
+	FS     string // ext4, xfs, btrfs, tmpfs or exfat
 	Dir    string // where it is, or was last, mounted
 	Image  string // the file that holds it; empty for tmpfs
 	Device string // the loop device, attached until the test ends; empty for tmpfs
@@ -40,7 +40,7 @@ type options struct {
 type Option func(*options)
 
 // Size sets the size in bytes. Without it ext4 has 64 MiB, xfs 300 MiB, btrfs 128 MiB, which are the least
-// that their mkfs takes gladly, and tmpfs 256 MiB. Images are sparse.
+// that their mkfs takes gladly, tmpfs 256 MiB and exfat 32 MiB. Images are sparse.
 func Size(bytes int64) Option { return func(o *options) { o.size = bytes } }
 
 // At mounts the volume at dir, which is made if it is missing, instead of a new temporary directory.
@@ -77,10 +77,12 @@ func makers() map[string]maker {
 		"xfs":   {300 * mebibyte, "xfsprogs", []string{"-q", "-f"}},
 		"btrfs": {128 * mebibyte, "btrfs-progs", []string{"-q", "-f"}},
 		"tmpfs": {256 * mebibyte, "", nil},
+		"exfat": {32 * mebibyte, "exfatprogs", nil},
 	}
 }
 
-// New makes a volume of type fs and mounts it. Every volume has a UUID of its own unless CopyOf says
+// New makes a volume of type fs and mounts it: ext4, xfs, btrfs, tmpfs, or exfat, which is served through
+// FUSE, folds case and stores neither owners, modes, links nor extended attributes. Every volume has a UUID of its own unless CopyOf says
 // otherwise. It skips the test without root or without the mkfs program.
 func New(t testing.TB, fs string, opts ...Option) *Volume {
 	t.Helper()
@@ -125,6 +127,9 @@ func (v *Volume) makeImage(maker maker, o options) {
 		return
 	}
 	RequireTool(v.t, "mkfs."+v.FS, maker.origin)
+	if v.FS == "exfat" {
+		RequireTool(v.t, "mount.exfat-fuse", "exfat-fuse")
+	}
 	file, err := os.Create(v.Image)
 	if err == nil {
 		err = errors.Join(file.Truncate(o.size), file.Close())
@@ -160,15 +165,22 @@ func (v *Volume) MountAt(dir string) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		v.t.Fatal(err)
 	}
-	source := v.Device
-	if source == "" {
-		source = v.FS
-	}
-	if err := unix.Mount(source, dir, v.FS, v.flags, v.data); err != nil {
+	if err := v.mountAt(dir); err != nil {
 		v.t.Fatalf("voltest: mount %s at %s: %v", v.FS, dir, err)
 	}
 	v.Dir, v.mounted = dir, true
 	detachAtEnd(v.t, dir)
+}
+
+func (v *Volume) mountAt(dir string) error {
+	switch v.FS {
+	case "exfat":
+		// The process that serves it ends with the mount.
+		return exec.Command("mount.exfat-fuse", v.Device, dir).Run()
+	case "tmpfs":
+		return unix.Mount(v.FS, dir, v.FS, v.flags, v.data)
+	}
+	return unix.Mount(v.Device, dir, v.FS, v.flags, v.data)
 }
 
 // Unmount unmounts the volume from Dir and returns when the file system has been shut down, unless
