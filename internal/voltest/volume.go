@@ -82,8 +82,8 @@ func makers() map[string]maker {
 }
 
 // New makes a volume of type fs and mounts it: ext4, xfs, btrfs, tmpfs, or exfat, which is served through
-// FUSE, folds case and stores neither owners, modes, links nor extended attributes. Every volume has a UUID of its own unless CopyOf says
-// otherwise. It skips the test without root or without the mkfs program.
+// FUSE, folds case and stores neither owners, modes, links nor extended attributes. Every volume has a
+// UUID of its own unless CopyOf says otherwise. New skips the test without root or without mkfs.
 func New(t testing.TB, fs string, opts ...Option) *Volume {
 	t.Helper()
 	RequireRoot(t)
