@@ -21,11 +21,13 @@ type File struct {
 // OpenFile opens a regular file for reading. It never blocks and never opens anything else: what the name
 // leads to is looked at through an O_PATH descriptor first, and that object is opened, without setting its
 // time of access.
-func (d *Dir) OpenFile(name string) (*File, error) {
+func (d *Dir) OpenFile(name string) (*File, error) { return d.openFile(name, at.OneTree) }
+
+func (d *Dir) openFile(name string, resolve uint64) (*File, error) {
 	if err := component(name); err != nil {
 		return nil, err
 	}
-	n, err := at.Open(d.FD(), name, at.Path, 0, at.OneTree)
+	n, err := at.Open(d.FD(), name, at.Path, 0, resolve)
 	if err != nil {
 		return nil, named("open file", name, err)
 	}

@@ -211,24 +211,7 @@ func (t trial) names() {
 }
 
 func (t trial) sizes() {
-	// The longest name, by halving: low works, high does not.
-	low, high := 1, longestName+1
-	for high-low > 1 {
-		middle := (low + high) / 2
-		if low == 1 {
-			middle = longestName
-		}
-		name := strings.Repeat("n", middle)
-		if t.dir.Mkdir(name) == nil {
-			low = middle
-		} else {
-			high = middle
-		}
-		if high == longestName && low == 1 {
-			low = 8
-		}
-	}
-	t.l.MaxName = low
+	t.l.MaxName = t.maxName()
 
 	const hole = 1 << 20
 	_, err := t.file.WriteAt(make([]byte, block), hole)
@@ -260,5 +243,22 @@ func (t trial) maxSize() int64 {
 		}
 	}
 	at.Truncate(t.file.FD(), block)
+	return low
+}
+
+// maxName tries names of one letter: 255 bytes first, then by halving.
+func (t trial) maxName() int {
+	takes := func(length int) bool { return t.dir.Mkdir(strings.Repeat("n", length)) == nil }
+	if takes(longestName) {
+		return longestName
+	}
+	low, high := 1, longestName
+	for high-low > 1 {
+		if middle := (low + high) / 2; takes(middle) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
 	return low
 }

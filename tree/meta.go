@@ -19,6 +19,7 @@ const (
 	setuid     = 0o4000
 	setgid     = 0o2000
 	accessACL  = "system.posix_acl_access"
+	defaultACL = "system.posix_acl_default"
 	groupShift = 3
 )
 
@@ -311,8 +312,4 @@ func (s *setter) cannot(err error) bool {
 	// ext4 says ENOSPC for an attribute that is larger than its block, also on an empty volume.
 	space, failed := at.SpaceOf(s.fd.N)
 	return failed == nil && space.FreeBytes > 16<<20
-}
-
-func showTime(t replica.Time) string {
-	return fmt.Sprintf("%d.%09d", t.Sec, t.Nsec)
 }

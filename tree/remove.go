@@ -38,10 +38,14 @@ type remover struct {
 	stack []step
 }
 
+// together is how many names of directories are kept from one listing.
+const together = 1024
+
 // step is one directory between the top and here.
 type step struct {
-	name   string // in the directory above
-	above  Object // the directory above
+	name   string   // in the directory above
+	above  Object   // the directory above
+	full   []string // directories below that are not empty
 	passes int
 }
 
@@ -56,40 +60,50 @@ func (r *remover) tree(top *Dir, name string) error {
 		return err
 	}
 	for len(r.stack) > 0 {
-		sub, err := r.files()
-		if err != nil {
-			return err
-		}
-		if sub != "" {
-			err = r.down(sub)
-		} else {
-			err = r.up()
-		}
-		if err != nil {
+		if err := r.step(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// errDescend ends a listing at a directory that has to be emptied first.
-var errDescend = errors.New("descend")
+// step empties here, goes down into a directory that is not empty, or goes up from an empty one.
+func (r *remover) step() error {
+	top := &r.stack[len(r.stack)-1]
+	if len(top.full) == 0 {
+		if err := r.files(top); err != nil {
+			return err
+		}
+	}
+	last := len(top.full) - 1
+	if last < 0 {
+		return r.up()
+	}
+	name := top.full[last]
+	top.full = top.full[:last]
+	return r.down(name)
+}
 
-// files removes what is not a directory, and empty directories, from here; it returns the name of a
-// directory that is not empty, if it meets one.
-func (r *remover) files() (sub string, err error) {
-	err = r.here.List(func(name string, typ uint32) error {
+// errEnough ends a listing that has met enough directories that have to be emptied first.
+var errEnough = errors.New("enough")
+
+// files removes what is not a directory, and empty directories, from here, and notes the other ones.
+func (r *remover) files(top *step) error {
+	err := r.here.List(func(name string, typ uint32) error {
 		err := r.removeName(name, typ)
 		if errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) {
-			sub = name
-			return errDescend
+			top.full = append(top.full, name)
+			err = nil
+		}
+		if err == nil && len(top.full) == together {
+			err = errEnough
 		}
 		return err
 	})
-	if err == errDescend {
-		err = nil
+	if err == errEnough {
+		return nil
 	}
-	return sub, err
+	return err
 }
 
 func (r *remover) removeName(name string, typ uint32) error {
@@ -112,6 +126,9 @@ func (r *remover) down(name string) error {
 		return err
 	}
 	next, err := r.here.OpenDir(name)
+	if errors.Is(err, syscall.ENOENT) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -13,40 +13,50 @@ import (
 // SameData reports whether two files have the same size and bytes; a hole equals zeros. Ranges that are holes
 // in both are not read.
 func SameData(ctx context.Context, a, b *File) (bool, error) {
-	same, err := sameData(ctx, a.FD(), b.FD())
-	if err != nil {
-		return false, fmt.Errorf("compare data: %w", err)
-	}
-	return same, nil
+	at, err := firstDifference(ctx, a, b)
+	return at < 0, err
 }
 
-func sameData(ctx context.Context, a, b int) (bool, error) {
+// firstDifference returns the offset of the first byte that differs or that only one file has, or -1.
+func firstDifference(ctx context.Context, a, b *File) (int64, error) {
+	offset, err := differenceFrom(ctx, a.FD(), b.FD())
+	if err != nil {
+		return 0, fmt.Errorf("compare data: %w", err)
+	}
+	return offset, nil
+}
+
+func differenceFrom(ctx context.Context, a, b int) (int64, error) {
 	x, err := at.StatFD(a)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	y, err := at.StatFD(b)
-	if err != nil || x.Size != y.Size {
-		return false, err
+	if err != nil {
+		return 0, err
 	}
-	buf, other := make([]byte, min(x.Size, copyBuffer)), make([]byte, min(x.Size, copyBuffer))
-	for offset := int64(0); offset < x.Size; {
-		start, end, err := either(a, b, offset, x.Size)
+	size := min(x.Size, y.Size)
+	buf, other := make([]byte, min(size, copyBuffer)), make([]byte, min(size, copyBuffer))
+	for offset := int64(0); offset < size; {
+		start, end, err := either(a, b, offset, size)
 		if err != nil {
-			return false, err
+			return 0, err
 		}
 		for ; start < end; start += int64(len(buf)) {
 			if err := ctx.Err(); err != nil {
-				return false, err
+				return 0, err
 			}
-			same, err := samePiece(a, b, start, buf[:min(end-start, int64(len(buf)))], other)
-			if err != nil || !same {
-				return false, err
+			n := min(end-start, int64(len(buf)))
+			if d, err := pieceDifference(a, b, start, buf[:n], other[:n]); err != nil || d >= 0 {
+				return start + int64(d), err
 			}
 		}
 		offset = end
 	}
-	return true, nil
+	if x.Size != y.Size {
+		return size, nil
+	}
+	return -1, nil
 }
 
 // either returns the first range from offset on in which at least one of the files has data.
@@ -64,14 +74,24 @@ func either(a, b int, offset, size int64) (start, end int64, err error) {
 	return start, end, nil
 }
 
-func samePiece(a, b int, offset int64, buf, other []byte) (bool, error) {
+// pieceDifference returns the index of the first difference in a piece, or -1.
+func pieceDifference(a, b int, offset int64, buf, other []byte) (int, error) {
 	n, err := at.ReadAt(a, buf, offset)
 	if err != nil && err != io.EOF {
-		return false, fmt.Errorf("read: %w", err)
+		return 0, fmt.Errorf("read: %w", err)
 	}
-	m, err := at.ReadAt(b, other[:len(buf)], offset)
+	m, err := at.ReadAt(b, other, offset)
 	if err != nil && err != io.EOF {
-		return false, fmt.Errorf("read: %w", err)
+		return 0, fmt.Errorf("read: %w", err)
 	}
-	return bytes.Equal(buf[:n], other[:m]), nil
+	if bytes.Equal(buf[:n], other[:m]) {
+		return -1, nil
+	}
+	n = min(n, m)
+	for i := range n {
+		if buf[i] != other[i] {
+			return i, nil
+		}
+	}
+	return n, nil
 }

@@ -83,3 +83,9 @@ func SpaceOf(n int) (Space, error) {
 		FreeInodes: s.Ffree, Inodes: s.Files, MaxName: int(s.Namelen),
 	}, err
 }
+
+// Major returns the major number of a device.
+func Major(rdev uint64) uint32 { return unix.Major(rdev) }
+
+// Minor returns the minor number of a device.
+func Minor(rdev uint64) uint32 { return unix.Minor(rdev) }

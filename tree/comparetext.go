@@ -1,0 +1,108 @@
+package tree
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/internal/sys/at"
+	"github.com/weirfs/weir/internal/sys/clone"
+	"github.com/weirfs/weir/internal/sys/xattr"
+	"github.com/weirfs/weir/replica"
+)
+
+func typeOf(s at.Stat) uint32 { return s.Mode & replica.TypeMask }
+
+// typeName names the type of an inode.
+func typeName(mode uint32) string {
+	switch mode & replica.TypeMask {
+	case replica.TypeFile:
+		return "a file"
+	case replica.TypeDir:
+		return "a directory"
+	case replica.TypeLink:
+		return "a symbolic link"
+	case replica.TypeFIFO:
+		return "a FIFO"
+	case replica.TypeSocket:
+		return "a socket"
+	case replica.TypeChar:
+		return "a character device"
+	case replica.TypeBlock:
+		return "a block device"
+	}
+	return fmt.Sprintf("type %o", mode&replica.TypeMask)
+}
+
+func showMode(s at.Stat) string { return fmt.Sprintf("%04o", s.Mode&replica.PermMask) }
+
+func showOwner(s at.Stat) string { return fmt.Sprintf("%d:%d", s.UID, s.GID) }
+
+func showSize(n int64) string { return strconv.FormatInt(n, 10) + " bytes" }
+
+func showDevice(rdev uint64) string { return fmt.Sprintf("%d:%d", at.Major(rdev), at.Minor(rdev)) }
+
+// showTime shows a time as date and nanoseconds in UTC.
+func showTime(t replica.Time) string {
+	return t.Go().UTC().Format("2006-01-02T15:04:05.000000000Z")
+}
+
+// showBytes makes any bytes safe and short enough for a line.
+func showBytes(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return weir.QuotePath(s)
+	}
+	return fmt.Sprintf("%s... (%d bytes)", strconv.Quote(s[:most]), len(s))
+}
+
+func showXattr(name, value string, present bool) string {
+	if !present {
+		return "none"
+	}
+	if name == accessACL || name == defaultACL {
+		if acl, err := xattr.ParseACL(value); err == nil {
+			return xattr.FormatACL(acl)
+		}
+	}
+	return showBytes(value)
+}
+
+// showByte shows the byte at which two files begin to differ.
+func showByte(f *File, offset int64) string {
+	var b [1]byte
+	if n, _ := f.ReadAt(b[:], offset); n == 0 {
+		return fmt.Sprintf("the end at byte %d", offset)
+	}
+	return fmt.Sprintf("0x%02x at byte %d", b[0], offset)
+}
+
+// holeBytes returns how many bytes of a file are holes.
+func holeBytes(f *File) (int64, error) {
+	s, err := at.StatFD(f.FD())
+	if err != nil {
+		return 0, err
+	}
+	holes := s.Size
+	for offset := int64(0); ; {
+		start, end, ok, err := clone.Data(f.FD(), offset, s.Size)
+		if err != nil || !ok {
+			return holes, err
+		}
+		holes -= end - start
+		offset = end
+	}
+}
+
+// AtVolumeRoot reports whether d is the root directory of a volume, where a "lost+found" belongs to fsck(8). A
+// mount of a directory below the root of an ext file system is told apart by the root's inode number, which is
+// 2 there; no other file system that makes a "lost+found" by itself can tell.
+func (d *Dir) AtVolumeRoot() (bool, error) {
+	s, err := at.StatFD(d.FD())
+	if err != nil || !s.MountRoot {
+		return false, err
+	}
+	space, err := at.SpaceOf(d.FD())
+	const extRoot = 2
+	return space.Type != at.MagicExt || s.Ino == extRoot, err
+}
