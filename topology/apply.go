@@ -1,0 +1,256 @@
+package topology
+
+import (
+	"slices"
+
+	"github.com/weirfs/weir"
+)
+
+func (i VolumeArrived) apply(s *State) {
+	if _, known := s.volumes[i.Volume]; known || s.stopping {
+		return
+	}
+	s.volumes[i.Volume] = volume{listed: i.Listed, excluded: i.Excluded}
+	s.emit(VolumePublished{i.Volume, i.Listed})
+	for id := range s.frames {
+		s.setLink(Joint{FrameID(id), i.Volume}, link{})
+	}
+	reason := weir.SetupNewlyMounted
+	if i.Listed {
+		reason = weir.SetupAutomatic
+	}
+	for _, id := range s.startedFilters() {
+		s.owe(Pair{id, i.Volume}, reason)
+	}
+	s.review(i.Volume)
+}
+
+func (i VolumeChanged) apply(s *State) {
+	if !s.live(i.Volume) {
+		return
+	}
+	for _, j := range s.joints(func(j Joint) bool { return j.Volume == i.Volume }) {
+		l := s.links[j]
+		switch {
+		case l.claimed:
+			l.stale = true
+		case l.state == LinkUnsupported, l.state == LinkFailed:
+			l.state, l.why = LinkIdle, ""
+		}
+		s.setLink(j, l)
+	}
+	for _, p := range s.pairs(func(p Pair) bool { return p.Volume == i.Volume }) {
+		s.changed(p)
+	}
+	s.review(i.Volume)
+}
+
+func (s *State) changed(p Pair) {
+	switch l := s.slots[p]; l.state {
+	case SlotDeclined:
+		s.settle(p)
+	case SlotSettingUp:
+		l.stale = true
+		s.slots[p] = l
+	case SlotFailed:
+		l.stale = l.claimed
+		s.slots[p] = l
+	case SlotAttached:
+		s.emit(NotifyChanged{p})
+	}
+}
+
+func (i VolumeLeft) apply(s *State) {
+	v, known := s.volumes[i.Volume]
+	if !known || v.left {
+		return
+	}
+	v.left = true
+	s.volumes[i.Volume] = v
+	for _, p := range s.pairs(func(p Pair) bool { return p.Volume == i.Volume }) {
+		s.withdraw(p, weir.TeardownVolumeLeft)
+	}
+	s.review(i.Volume)
+}
+
+func (i FilterRegistered) apply(s *State) {
+	if _, known := s.filters[i.Filter]; known || s.stopping {
+		return
+	}
+	s.filters[i.Filter] = filter{altitude: i.Altitude, frame: s.frameFor(i.Altitude)}
+}
+
+// frameFor returns the frame that holds the altitude. The first filter creates a frame of all altitudes,
+// which is linked to every volume in the same step.
+func (s *State) frameFor(a weir.Altitude) FrameID {
+	for id, f := range s.frames {
+		if f.low.Compare(a) <= 0 && (!f.bounded || a.Compare(f.high) < 0) {
+			return FrameID(id)
+		}
+	}
+	id := FrameID(len(s.frames))
+	s.frames = append(s.frames, frame{})
+	for v := range s.volumes {
+		s.setLink(Joint{id, v}, link{})
+	}
+	return id
+}
+
+func (i FilterStarted) apply(s *State) {
+	f, known := s.filters[i.Filter]
+	if !known || f.phase != registered || s.stopping {
+		return
+	}
+	f.phase = started
+	s.filters[i.Filter] = f
+	for _, v := range s.volumeIDs() {
+		if s.live(v) {
+			s.owe(Pair{i.Filter, v}, weir.SetupAutomatic)
+			s.review(v)
+		}
+	}
+}
+
+func (i FilterStopping) apply(s *State) {
+	f, known := s.filters[i.Filter]
+	if !known || f.phase == stopping {
+		return
+	}
+	f.phase = stopping
+	s.filters[i.Filter] = f
+	for _, p := range s.pairs(func(p Pair) bool { return p.Filter == i.Filter }) {
+		s.withdraw(p, weir.TeardownFilterStop)
+		s.review(p.Volume)
+	}
+	s.forget(i.Filter)
+}
+
+// forget removes a filter that is being stopped once it has no slot.
+func (s *State) forget(id FilterID) {
+	if f, known := s.filters[id]; !known || f.phase != stopping {
+		return
+	}
+	for p := range s.slots {
+		if p.Filter == id {
+			return
+		}
+	}
+	delete(s.filters, id)
+	s.emit(FilterGone{id})
+}
+
+func (i Attach) apply(s *State) {
+	l, known := s.slots[i.Pair]
+	if !known || !s.wanted(i.Pair) {
+		return
+	}
+	l.by = ""
+	switch l.state {
+	case SlotDetached, SlotDeclined, SlotExcluded, SlotFailed, SlotDraining:
+		l.reason, l.attempts = weir.SetupManual, 0
+	}
+	s.slots[i.Pair] = l
+	if !l.claimed && !l.instance && l.state != SlotPending {
+		s.settle(i.Pair)
+	}
+	s.review(i.Pair.Volume)
+}
+
+func (i Detach) apply(s *State) {
+	l, known := s.slots[i.Pair]
+	if !known || !s.wanted(i.Pair) {
+		return
+	}
+	l.by = i.By
+	s.slots[i.Pair] = l
+	s.withdraw(i.Pair, weir.TeardownManual)
+	s.review(i.Pair.Volume)
+}
+
+func (i Claim) apply(s *State) {
+	if i.Work.Kind == SetUp || i.Work.Kind == TearDown {
+		s.claimSlot(i.Work)
+	} else {
+		s.claimLink(i.Work)
+	}
+}
+
+func (i Finished) apply(s *State) {
+	switch i.Work.Kind {
+	case SetUp:
+		s.finishSetUp(i)
+	case TearDown:
+		s.finishTearDown(i)
+	case AttachFrame:
+		s.finishAttach(i)
+	case DetachFrame:
+		s.finishDetach(i)
+	}
+	s.review(i.Work.Volume)
+	if i.Work.Kind == SetUp || i.Work.Kind == TearDown {
+		s.forget(i.Work.Filter)
+	}
+}
+
+func (i TimedOut) apply(s *State) {
+	switch i.Work.Kind {
+	case SetUp:
+		s.timeOutSetUp(i)
+	case AttachFrame:
+		s.timeOutAttach(i)
+	}
+}
+
+func (i RetryDue) apply(s *State) {
+	if i.Work.Kind == SetUp {
+		s.retrySlot(i.Work.pair())
+	} else {
+		s.retryLink(i.Work.joint())
+	}
+}
+
+func (i DiscoveryMissed) apply(s *State) { s.complete, s.missed = false, i.Why }
+
+func (i DiscoveryListed) apply(s *State) { s.complete, s.missed = true, "" }
+
+func (i Shutdown) apply(s *State) {
+	if s.stopping {
+		return
+	}
+	s.stopping = true
+	for _, p := range s.pairs(func(Pair) bool { return true }) {
+		s.withdraw(p, weir.TeardownShutdown)
+	}
+	for _, v := range s.volumeIDs() {
+		s.review(v)
+	}
+}
+
+func (s *State) volumeIDs() []weir.VolumeID {
+	var ids []weir.VolumeID
+	for id := range s.volumes {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (s *State) startedFilters() []FilterID {
+	var ids []FilterID
+	for id, f := range s.filters {
+		if f.phase == started {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (s *State) filterIDs() []FilterID {
+	var ids []FilterID
+	for id := range s.filters {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}

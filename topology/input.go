@@ -1,0 +1,70 @@
+package topology
+
+import "github.com/weirfs/weir"
+
+// Input is one thing that happened.
+type Input interface{ apply(*State) }
+
+// VolumeArrived publishes a volume. A volume that is known already is not published again.
+type VolumeArrived struct {
+	Volume weir.VolumeID
+	Listed bool // found by listing, not by a mount event
+	// Excluded is the reason why no filter gets an instance by itself; empty if none.
+	Excluded string
+}
+
+// VolumeChanged says that the volume's mounts or flags have changed.
+type VolumeChanged struct{ Volume weir.VolumeID }
+
+// VolumeLeft says that the volume's last mount is gone. It is forgotten when its last instance is.
+type VolumeLeft struct{ Volume weir.VolumeID }
+
+// FilterRegistered makes a filter known, and the frame that holds its altitude if there is none.
+type FilterRegistered struct {
+	Filter   FilterID
+	Altitude weir.Altitude
+}
+
+// FilterStarted publishes a registered filter.
+type FilterStarted struct{ Filter FilterID }
+
+// FilterStopping withdraws a filter. It is forgotten when its last instance is.
+type FilterStopping struct{ Filter FilterID }
+
+// Attach asks by hand for an instance. It undoes Detach, an exclusion and a refusal.
+type Attach struct{ Pair Pair }
+
+// Detach takes the instance away by hand, or cancels it before it exists. It is sticky.
+type Detach struct {
+	Pair Pair
+	By   string // who asked; not empty
+}
+
+// Claim asks to do work that was offered. If it is granted, the effects hold its Start.
+type Claim struct{ Work Work }
+
+// Finished says how claimed work ended.
+type Finished struct {
+	Work    Work
+	Outcome Outcome
+	Why     string // the reason, unless Outcome is OK
+}
+
+// TimedOut says that claimed SetUp or AttachFrame has not returned in time. Its Finished follows whenever
+// it does return; until then nothing else is tried for the slot.
+type TimedOut struct {
+	Work Work
+	Why  string
+}
+
+// RetryDue says that the time of a Retry has come.
+type RetryDue struct{ Work Work }
+
+// DiscoveryMissed says that volumes may exist, or have left, that nobody has told of.
+type DiscoveryMissed struct{ Why string }
+
+// DiscoveryListed says that every volume has been told.
+type DiscoveryListed struct{}
+
+// Shutdown withdraws everything. After it nothing is published.
+type Shutdown struct{}

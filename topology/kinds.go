@@ -1,0 +1,101 @@
+package topology
+
+import "github.com/weirfs/weir"
+
+// FrameID numbers frames from the lowest, 0, upwards.
+type FrameID int
+
+// FilterID is the incarnation number of a filter: a filter that is registered again gets another.
+type FilterID uint64
+
+// Pair names a slot.
+type Pair struct {
+	Filter FilterID
+	Volume weir.VolumeID
+}
+
+// Joint names a link.
+type Joint struct {
+	Frame  FrameID
+	Volume weir.VolumeID
+}
+
+// SlotState is the state of a pair.
+type SlotState uint8
+
+const (
+	SlotPending   SlotState = iota // owed; waits for its claim or for the frame's link
+	SlotSettingUp                  // claimed: the filter's Setup runs
+	SlotAttached                   // there is an instance
+	SlotDeclined                   // the filter has no business on the volume as it is mounted now
+	SlotFailed                     // Setup failed, or did not return in time
+	SlotDetached                   // somebody took the instance away
+	SlotExcluded                   // a rule keeps instances off the volume
+	SlotDraining                   // the instance is being torn down, or Setup is to be undone once it returns
+)
+
+// String returns the state in the words of the command line.
+func (s SlotState) String() string {
+	return [...]string{"pending", "setting up", "attached", "declined", "failed", "detached", "excluded", "draining"}[s]
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s SlotState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LinkState is the state of a frame on a volume.
+type LinkState uint8
+
+const (
+	LinkIdle        LinkState = iota // no slot needs it
+	LinkPending                      // needed; waits for its claim
+	LinkAttaching                    // claimed: the plane attaches
+	LinkAttached                     // operations are delivered
+	LinkUnsupported                  // the volume does not accept the plane
+	LinkFailed                       // the plane failed, or did not return in time
+	LinkDraining                     // the plane detaches
+)
+
+// String returns the state in the words of the command line.
+func (s LinkState) String() string {
+	return [...]string{"idle", "pending", "attaching", "attached", "unsupported", "failed", "draining"}[s]
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s LinkState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// WorkKind says what a piece of work does.
+type WorkKind uint8
+
+const (
+	AttachFrame WorkKind = iota
+	DetachFrame
+	SetUp
+	TearDown
+)
+
+// String returns the kind as a verb.
+func (k WorkKind) String() string {
+	return [...]string{"attach frame", "detach frame", "set up", "tear down"}[k]
+}
+
+// Work names something to be done outside. Frame is set for frames, Filter for instances. At most one
+// piece of work runs for one slot or link at a time.
+type Work struct {
+	Kind   WorkKind
+	Frame  FrameID
+	Filter FilterID
+	Volume weir.VolumeID
+}
+
+func (w Work) pair() Pair   { return Pair{w.Filter, w.Volume} }
+func (w Work) joint() Joint { return Joint{w.Frame, w.Volume} }
+
+// Outcome is how work ended.
+type Outcome uint8
+
+const (
+	OK          Outcome = iota
+	Declined            // SetUp: the filter has no business there
+	Unsupported         // AttachFrame: the volume does not accept the plane
+	Failed              // anything else
+)
