@@ -10,6 +10,7 @@ import (
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newCompletionCommand(),
+		newVerifyCommand(),
 		newVersionCommand(),
 	}
 }
