@@ -7,7 +7,13 @@ import (
 	"github.com/weirfs/weir"
 )
 
-func mustRules(t testing.TB, patterns ...string) Rules {
+// failer is what *testing.T, *testing.B and *rapid.T have in common.
+type failer interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+func mustRules(t failer, patterns ...string) Rules {
 	t.Helper()
 	r, err := ParseRules(patterns)
 	if err != nil {
