@@ -82,7 +82,7 @@ func forbidden(rows []row, r row, s source, path string) string {
 		return forbiddenOwn(rows, r, pkg)
 	case path == "golang.org/x/sys/unix":
 		if !slices.Contains(r.allowed, "x/sys") {
-			return "raw system calls belong into internal/sys"
+			return "raw system calls belong into internal/sys; errors are in package syscall too"
 		}
 	case standard(path):
 		return forbiddenStandard(r, path)
