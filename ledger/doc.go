@@ -1,0 +1,23 @@
+// Package ledger is the durable record of which volumes there were, what was owed on them, and in which
+// intervals they were not covered.
+//
+// It owns one append-only file, ledger, in the state directory. Every line is a checksum and a JSON
+// record; the first line names the format and its version. A cut at any byte loses at most the records
+// behind it: a torn last line is dropped at the next Open, and a line that has been damaged in the middle
+// is skipped and counted. The file is compacted when it has grown to a multiple of what it has to say.
+//
+// # What is durable when
+//
+// A record survives the end of the process when the call that made it returns, and a power cut once a
+// later Sync or Close has returned. That is enough: the next Open opens a gap, which begins with the last
+// record that survived, for every filter and volume that were attached then, so that no record that is
+// lost can hide a hole.
+//
+// # Sessions
+//
+// A weir.VolumeID means something in one session only. Gaps therefore keep the identity of their volume,
+// and a scan of the same volume in a later session closes them.
+//
+// A Ledger is safe for concurrent use. Its one lock is held over writes to the file, since the order of
+// records is the order of calls; it calls nobody.
+package ledger

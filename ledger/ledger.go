@@ -1,0 +1,262 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/weirfs/weir"
+)
+
+// compactFrom is the size in bytes below which a file is never compacted while it is open.
+const compactFrom = 1 << 20
+
+// Ledger is an open ledger. The state directory must be used by one process only.
+type Ledger struct {
+	dir     string
+	now     func() time.Time
+	damaged int
+
+	mu    sync.Mutex
+	file  *os.File
+	book  *book
+	size  int64
+	floor int64 // size after the last compaction
+	err   error // of a write that left the file in an unknown state; nothing is written after it
+}
+
+// Open opens the ledger in directory dir, or makes one. It begins a new session: volumes that were there
+// when the last one ended have left with it, and a gap is opened for every filter that was attached.
+func Open(dir string) (*Ledger, error) { return open(dir, time.Now) }
+
+func open(dir string, now func() time.Time) (*Ledger, error) {
+	b, _, damaged, err := readFile(dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &Ledger{dir: dir, now: now, damaged: damaged, book: b}
+	l.endSession()
+	b.session++
+	b.last = later(b.last, l.now())
+	b.forget()
+	if l.file, l.size, err = rewrite(dir, b); err != nil {
+		return nil, err
+	}
+	l.floor = l.size
+	return l, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// endSession closes the books of a session that has ended, in good order or not, with its last record.
+func (l *Ledger) endSession() {
+	ended := l.book.last
+	for _, v := range l.book.sortedVolumes() {
+		if v.Session != l.book.session || !v.Left.IsZero() {
+			continue
+		}
+		for _, s := range v.Slots {
+			if s.State != "attached" {
+				continue
+			}
+			l.book.lastGap++
+			l.book.gaps[l.book.lastGap] = &Gap{
+				ID: l.book.lastGap, Session: v.Session, Volume: v.ID, Source: v.Source, Identity: v.Identity,
+				Filter: s.Filter, From: ended, Cause: "weir was not running",
+			}
+		}
+		for _, g := range l.book.gaps {
+			if g.Session == v.Session && g.Volume == v.ID && g.To.IsZero() && g.From.Before(ended) {
+				g.To = ended
+			}
+		}
+		kept := l.book.volumes[volumeKey{v.Session, v.ID}]
+		kept.Left, kept.Slots = ended, nil
+	}
+}
+
+// Damaged returns how many records could not be read by Open, though records behind them could.
+func (l *Ledger) Damaged() int { return l.damaged }
+
+// VolumeArrived records a volume. listed tells that it was found by listing.
+func (l *Ledger) VolumeArrived(info weir.VolumeInfo, listed bool) error {
+	v := &Volume{
+		ID: info.ID, Source: weir.QuotePath(info.Source), Device: info.Device, Label: info.Label,
+		Identity: info.Identity, Listed: listed,
+	}
+	for _, mount := range info.Mounts {
+		v.Points = append(v.Points, weir.QuotePath(mount.Point))
+	}
+	return l.append(func(r *record) {
+		v.Session, v.Arrived = l.book.session, r.At
+		r.Kind, r.Volume = kindVolume, v
+	})
+}
+
+// VolumeLeft records that a volume has gone, with its slots. Gaps on it that are still open end with it,
+// and stay open until a scan of the same volume closes them.
+func (l *Ledger) VolumeLeft(id weir.VolumeID) error {
+	return l.append(func(r *record) { r.Kind, r.ID = kindLeft, id })
+}
+
+// SlotChanged records the state of a slot. Since is set by the ledger.
+func (l *Ledger) SlotChanged(s Slot) error {
+	return l.append(func(r *record) {
+		r.Kind, r.ID, r.Filter, r.State, r.Why = kindSlot, s.Volume, s.Filter, s.State, s.Why
+	})
+}
+
+// SightChanged records what can be seen of a volume, and why not more.
+func (l *Ledger) SightChanged(id weir.VolumeID, sight, why string) error {
+	return l.append(func(r *record) { r.Kind, r.ID, r.State, r.Why = kindSight, id, sight, why })
+}
+
+// OpenGap records that filter has not covered the volume since from, and why. It returns the gap's
+// number for CloseGap.
+func (l *Ledger) OpenGap(volume weir.VolumeInfo, filter string, from time.Time, cause string) (uint64, error) {
+	var id uint64
+	err := l.append(func(r *record) {
+		id = l.book.lastGap + 1
+		r.Kind, r.Gap = kindGap, &Gap{
+			ID: id, Session: l.book.session, Volume: volume.ID, Source: weir.QuotePath(volume.Source),
+			Identity: volume.Identity, Filter: filter, From: from.Round(0), Cause: cause,
+		}
+	})
+	return id, err
+}
+
+// CloseGap records that a scan, which by names, has looked at everything that the gap hid. Closing a gap
+// that is closed, or not known, does nothing.
+func (l *Ledger) CloseGap(id uint64, by string) error {
+	l.mu.Lock()
+	g := l.book.gaps[id]
+	open := g != nil && g.Open()
+	l.mu.Unlock()
+	if !open {
+		return nil
+	}
+	return l.append(func(r *record) { r.Kind, r.Closed, r.By = kindClosed, id, by })
+}
+
+// CloseGaps closes every gap of filter on the volume that began before the scan did, also those that
+// former sessions left on a volume of the same identity.
+func (l *Ledger) CloseGaps(volume weir.VolumeInfo, filter string, scanBegan time.Time, by string) error {
+	var errs []error
+	for _, g := range l.Gaps() {
+		if g.Open() && g.Filter == filter && g.on(l.Session(), volume) && !g.From.After(scanBegan) {
+			errs = append(errs, l.CloseGap(g.ID, by))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// on tells whether the gap is on the volume: on this very one, or on what a former session, or a former
+// mount, knew by the same identity.
+func (g Gap) on(session uint64, volume weir.VolumeInfo) bool {
+	if g.Session == session && g.Volume == volume.ID {
+		return true
+	}
+	over := g.Session != session || !g.To.IsZero()
+	return over && sameIdentity(g.Identity, volume.Identity)
+}
+
+func sameIdentity(a, b weir.Identity) bool {
+	return a.FSType == b.FSType && a.UUID == b.UUID && a.FSID == b.FSID &&
+		a.RootHandle == b.RootHandle && a.RootBirth.Equal(b.RootBirth)
+}
+
+// Session returns the number of the session, which grows by one with each Open.
+func (l *Ledger) Session() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.book.session
+}
+
+// Gaps returns the gaps, open ones and the latest closed ones, the oldest first.
+func (l *Ledger) Gaps() []Gap {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.book.sortedGaps()
+}
+
+// Volumes returns the volumes, those that are there and the latest that have left, the oldest first.
+func (l *Ledger) Volumes() []Volume {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.book.sortedVolumes()
+}
+
+// Sync makes what has been recorded survive a power cut.
+func (l *Ledger) Sync() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return fmt.Errorf("sync ledger: %w", os.ErrClosed)
+	}
+	if err := l.file.Sync(); err != nil {
+		// Pages that could not be written may be lost though the next sync succeeds: say all of it again.
+		l.err = err
+		return errors.Join(fmt.Errorf("sync ledger: %w", err), l.compactLocked())
+	}
+	return nil
+}
+
+// Close syncs and closes the file. It may be called twice.
+func (l *Ledger) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return nil
+	}
+	err := errors.Join(l.file.Sync(), l.file.Close())
+	l.file = nil
+	if err != nil {
+		return fmt.Errorf("close ledger: %w", err)
+	}
+	return nil
+}
+
+// append fills in one record, writes it and applies it to the book.
+func (l *Ledger) append(fill func(*record)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return fmt.Errorf("write ledger: %w", os.ErrClosed)
+	}
+	r := record{At: l.now().UTC().Round(0)}
+	fill(&r)
+	line, err := encode(r)
+	if err != nil {
+		return err
+	}
+	l.book.apply(r)
+	if l.err != nil || l.size > compactFrom && l.size > 4*l.floor {
+		return l.compactLocked() // the book has the record
+	}
+	n, err := l.file.Write(line)
+	l.size += int64(n)
+	if err != nil {
+		l.err = err
+		return fmt.Errorf("write ledger: %w", err)
+	}
+	return nil
+}
+
+// compactLocked writes the book anew. It also repairs a file that a failed write has left torn.
+func (l *Ledger) compactLocked() error {
+	l.book.forget()
+	file, size, err := rewrite(l.dir, l.book)
+	if err != nil {
+		return err
+	}
+	_ = l.file.Close() // replaced, and nothing in it is needed
+	l.file, l.size, l.floor, l.err = file, size, size, nil
+	return nil
+}

@@ -1,0 +1,122 @@
+package ledger
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"time"
+
+	"github.com/weirfs/weir"
+)
+
+// version is the version of the format. A reader refuses a higher one.
+const version = 1
+
+// kind says what a record is about.
+type kind string
+
+const (
+	kindHeader  kind = "weir-ledger"
+	kindSession kind = "session"
+	kindVolume  kind = "volume"
+	kindLeft    kind = "left"
+	kindSlot    kind = "slot"
+	kindSight   kind = "sight"
+	kindGap     kind = "gap"
+	kindClosed  kind = "closed"
+)
+
+// record is one line. Which fields count depends on the kind.
+type record struct {
+	Kind    kind          `json:"kind"`
+	Version int           `json:"version,omitempty"` // header
+	At      time.Time     `json:"at"`
+	Session uint64        `json:"session,omitempty"` // session; volume, where it is not the current one
+	ID      weir.VolumeID `json:"id,omitempty"`      // volume, left, slot, sight
+	Volume  *Volume       `json:"volume,omitempty"`  // volume
+	Filter  string        `json:"filter,omitempty"`  // slot
+	State   string        `json:"state,omitempty"`   // slot, sight
+	Why     string        `json:"why,omitempty"`     // slot, sight
+	Gap     *Gap          `json:"gap,omitempty"`     // gap
+	Closed  uint64        `json:"closed,omitempty"`  // closed: the gap
+	By      string        `json:"by,omitempty"`      // closed: the scan
+}
+
+// Volume is a volume as the ledger knows it.
+type Volume struct {
+	Session  uint64        `json:"session"`
+	ID       weir.VolumeID `json:"id"`
+	Source   string        `json:"source"` // quoted where it is not plain text
+	Device   string        `json:"device"`
+	Label    string        `json:"label,omitempty"`
+	Points   []string      `json:"points,omitempty"` // where it was mounted when it arrived, quoted likewise
+	Identity weir.Identity `json:"identity"`
+	Listed   bool          `json:"listed"` // found by listing
+	Arrived  time.Time     `json:"arrived"`
+	Left     time.Time     `json:"left,omitzero"` // zero while it is there
+	Sight    string        `json:"sight,omitempty"`
+	SightWhy string        `json:"sight_why,omitempty"`
+	Slots    []Slot        `json:"slots,omitempty"` // by filter
+}
+
+// Slot is the state of one filter on one volume.
+type Slot struct {
+	Volume weir.VolumeID `json:"-"`
+	Filter string        `json:"filter"`
+	State  string        `json:"state"` // empty: the slot is no more
+	Why    string        `json:"why,omitempty"`
+	Since  time.Time     `json:"since"`
+}
+
+// Gap is an interval in which a filter did not cover a volume. It begins at From. If To is set and
+// ClosedBy is empty, the volume left before a scan had closed the gap.
+type Gap struct {
+	ID       uint64        `json:"id"`
+	Session  uint64        `json:"session"`
+	Volume   weir.VolumeID `json:"volume"`
+	Source   string        `json:"source"`
+	Identity weir.Identity `json:"identity"`
+	Filter   string        `json:"filter"`
+	From     time.Time     `json:"from"`
+	To       time.Time     `json:"to,omitzero"`
+	Cause    string        `json:"cause"`
+	ClosedBy string        `json:"closed_by,omitempty"`
+}
+
+// Open tells whether no scan has closed the gap.
+func (g Gap) Open() bool { return g.ClosedBy == "" }
+
+// table is Castagnoli's polynomial, which catches all burst errors of up to 32 bits.
+func table() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
+
+// encode returns the line of a record with its newline.
+func encode(r record) ([]byte, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode ledger record: %w", err)
+	}
+	line := fmt.Appendf(nil, "%08x ", crc32.Checksum(body, table()))
+	return append(append(line, body...), '\n'), nil
+}
+
+// decode reads one line, without its newline.
+func decode(line []byte) (record, error) {
+	sum, body, ok := bytes.Cut(line, []byte{' '})
+	if !ok || len(sum) != 8 {
+		return record{}, fmt.Errorf("decode ledger record: no checksum")
+	}
+	want, err := strconv.ParseUint(string(sum), 16, 32)
+	if err != nil {
+		return record{}, fmt.Errorf("decode ledger record: checksum: %w", err)
+	}
+	if got := crc32.Checksum(body, table()); got != uint32(want) {
+		return record{}, fmt.Errorf("decode ledger record: checksum is %08x instead of %08x", got, want)
+	}
+	var r record
+	if err := json.Unmarshal(body, &r); err != nil {
+		return record{}, fmt.Errorf("decode ledger record: %w", err)
+	}
+	return r, nil
+}

@@ -1,0 +1,128 @@
+package manager
+
+import (
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/topology"
+)
+
+// apply feeds the topology and carries out what it asks for.
+func (m *Manager) apply(input topology.Input) {
+	m.mu.Lock()
+	after := m.applyLocked(input)
+	m.mu.Unlock()
+	for _, act := range after {
+		act()
+	}
+}
+
+// applyLocked updates the manager's own tables together with the topology, so that they always agree,
+// and returns what must be done without the lock.
+func (m *Manager) applyLocked(input topology.Input) (after []func()) {
+	for _, effect := range m.state.Apply(input) {
+		if act := m.carryOutLocked(effect); act != nil {
+			after = append(after, act)
+		}
+	}
+	close(m.changed)
+	m.changed = make(chan struct{})
+	return after
+}
+
+func (m *Manager) carryOutLocked(effect topology.Effect) (after func()) {
+	switch e := effect.(type) {
+	case topology.Offer:
+		m.running.Add(1)
+		go m.do(e.Work)
+	case topology.Cancel:
+		if r := m.runs[e.Work]; r != nil {
+			return r.cancel
+		}
+	case topology.Commit:
+		return m.commitLocked(e.Pair)
+	case topology.NotifyChanged:
+		if in := m.instances[e.Pair]; in != nil {
+			return func() { m.running.Go(in.inbox.change) }
+		}
+	case topology.NotifyObserved:
+		if in := m.instances[e.Pair]; in != nil {
+			lose := func() { in.inbox.lose("the volume is observed only from now on") }
+			return func() { m.running.Go(lose) }
+		}
+	case topology.Retry:
+		m.scheduleLocked(e)
+	case topology.Recorded, topology.LinkRecorded, topology.VolumePublished:
+		m.recordLocked(e)
+	case topology.VolumeGone:
+		m.recordLocked(e)
+		delete(m.volumes, e.Volume)
+		m.dropRetriesLocked(e.Volume)
+	case topology.FilterGone:
+		delete(m.filters, e.Filter)
+	case topology.Down:
+		close(m.down)
+	}
+	return nil
+}
+
+// commitLocked opens the inbox of an instance that is attached from now on.
+func (m *Manager) commitLocked(pair topology.Pair) (after func()) {
+	in := m.instances[pair]
+	return func() { in.inbox.open(in.callback) }
+}
+
+// enlistLocked puts the instance into its volume's stack before its Setup begins: what completes while
+// Setup runs waits in the inbox.
+func (m *Manager) enlistLocked(pair topology.Pair) *instance {
+	f := m.filters[pair.Filter]
+	in := &instance{pair: pair, altitude: f.Altitude, inbox: inbox{wants: f.Wants, limit: m.options.Inbox}}
+	m.instances[pair] = in
+	d := m.volumes[pair.Volume].dispatcher
+	d.stack.Store(d.stack.Load().with(in))
+	return in
+}
+
+// delistLocked takes the instance out of the stack. An operation that is on its way may still reach its
+// inbox.
+func (m *Manager) delistLocked(in *instance) {
+	d := m.volumes[in.pair.Volume].dispatcher
+	d.stack.Store(d.stack.Load().without(in))
+	delete(m.instances, in.pair)
+}
+
+// intake feeds what discovery tells to the topology.
+type intake struct{ m *Manager }
+
+// Arrived implements weir.VolumeSink.
+func (i *intake) Arrived(v weir.Volume, listed bool) {
+	m := i.m
+	info, excluded := v.Info(), m.options.Exclude(v)
+	m.mu.Lock()
+	if m.volumes[v.ID()] == nil {
+		m.volumes[v.ID()] = &volume{volume: v, dispatcher: newDispatcher(), info: info, since: now()}
+	}
+	after := m.applyLocked(topology.VolumeArrived{Volume: v.ID(), Listed: listed, Excluded: excluded})
+	m.mu.Unlock()
+	for _, act := range after {
+		act()
+	}
+}
+
+// Changed implements weir.VolumeSink.
+func (i *intake) Changed(v weir.Volume) {
+	info := v.Info()
+	i.m.mu.Lock()
+	if known := i.m.volumes[v.ID()]; known != nil {
+		known.info = info
+	}
+	i.m.mu.Unlock()
+	i.m.apply(topology.VolumeChanged{Volume: v.ID()})
+}
+
+// Left implements weir.VolumeSink.
+func (i *intake) Left(v weir.Volume) { i.m.apply(topology.VolumeLeft{Volume: v.ID()}) }
+
+// Listed implements weir.VolumeSink.
+func (i *intake) Listed() { i.m.apply(topology.DiscoveryListed{}) }
+
+// Missed implements weir.VolumeSink.
+func (i *intake) Missed(reason string) { i.m.apply(topology.DiscoveryMissed{Why: reason}) }

@@ -1,0 +1,163 @@
+package manager
+
+import (
+	"context"
+	"sync"
+
+	"github.com/weirfs/weir"
+)
+
+// inbox brings operations to one instance, from one goroutine at a time. A goroutine that finds the
+// instance free goes inside with what it has, without a copy and without a queue; one that finds it
+// occupied, or not yet set up, leaves its operations for whoever is inside, or will open it.
+type inbox struct {
+	wants weir.Ops
+	limit int
+
+	mu       sync.Mutex
+	instance weir.Instance // nil until open
+	closed   bool
+	inside   bool
+	idle     chan struct{} // closed when nobody is inside; made by close
+	queue    []weir.Operation
+	lost     string
+	changed  bool
+}
+
+// deliver implements the part of weir.Sink for this instance.
+func (b *inbox) deliver(ops []weir.Operation) {
+	ops = b.pick(ops)
+	if len(ops) == 0 {
+		return
+	}
+	instance := b.enter(func() { b.put(ops) })
+	if instance == nil {
+		return
+	}
+	instance.Completed(ops)
+	b.empty(instance)
+}
+
+// pick returns the operations that the filter wants: the very slice if it wants all.
+func (b *inbox) pick(ops []weir.Operation) []weir.Operation {
+	var all weir.Ops
+	for i := range ops {
+		all |= ops[i].Ops
+	}
+	if all&^b.wants == 0 {
+		return ops
+	}
+	var wanted []weir.Operation
+	for _, op := range ops {
+		if op.Ops &= b.wants; op.Ops != 0 {
+			wanted = append(wanted, op)
+		}
+	}
+	return wanted
+}
+
+// enter returns the instance if it is set up and free, with the caller inside; else it runs leave under
+// the lock, unless the inbox is closed.
+func (b *inbox) enter(leave func()) weir.Instance {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.closed:
+	case b.inside || b.instance == nil:
+		leave()
+	default:
+		b.inside = true
+		return b.instance
+	}
+	return nil
+}
+
+// put keeps a copy of ops. Beyond the limit everything that waits becomes one loss. b.mu is held.
+func (b *inbox) put(ops []weir.Operation) {
+	switch {
+	case b.lost != "": // whoever has to look everywhere needs no more hints
+	case len(b.queue)+len(ops) > b.limit:
+		b.queue, b.lost = nil, "more operations came than could wait for the instance"
+	default:
+		b.queue = append(b.queue, ops...)
+	}
+}
+
+// lose tells the instance that operations were lost.
+func (b *inbox) lose(reason string) {
+	if instance := b.enter(func() { b.queue, b.lost = nil, reason }); instance != nil {
+		instance.Lost(reason)
+		b.empty(instance)
+	}
+}
+
+// change tells the instance that its volume's mounts have changed.
+func (b *inbox) change() {
+	if instance := b.enter(func() { b.changed = true }); instance != nil {
+		instance.Changed()
+		b.empty(instance)
+	}
+}
+
+// open hands the inbox over to an instance that has been set up, and delivers what has come meanwhile.
+func (b *inbox) open(instance weir.Instance) {
+	b.mu.Lock()
+	closed := b.closed // it has been withdrawn again
+	if !closed {
+		b.instance, b.inside = instance, true
+	}
+	b.mu.Unlock()
+	if !closed {
+		b.empty(instance)
+	}
+}
+
+// empty delivers what has been left in the inbox, and goes outside. The caller is inside.
+func (b *inbox) empty(instance weir.Instance) {
+	for {
+		b.mu.Lock()
+		queue, lost, changed := b.queue, b.lost, b.changed
+		b.queue, b.lost, b.changed = nil, "", false
+		if len(queue) == 0 && lost == "" && !changed {
+			b.inside = false
+			if b.idle != nil {
+				close(b.idle)
+				b.idle = nil
+			}
+			b.mu.Unlock()
+			return
+		}
+		b.mu.Unlock()
+		if changed {
+			instance.Changed()
+		}
+		if lost != "" {
+			instance.Lost(lost)
+		}
+		if len(queue) > 0 {
+			instance.Completed(queue)
+		}
+	}
+}
+
+// close lets nothing in any more and waits until nobody is inside, or ctx ends. What waits is delivered
+// by whoever is inside.
+func (b *inbox) close(ctx context.Context) error {
+	b.mu.Lock()
+	b.closed = true
+	if !b.inside {
+		b.mu.Unlock()
+		return nil
+	}
+	if b.idle == nil {
+		b.idle = make(chan struct{})
+	}
+	idle := b.idle
+	b.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,108 @@
+package manager
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/ledger"
+)
+
+// Options configures a Manager. Discovery and at least one plane are required.
+type Options struct {
+	Discovery weir.Discovery
+
+	// Planes are tried in order: the first that can deliver what the filters want, and that a volume
+	// accepts, serves it. The manager closes them.
+	Planes []weir.Plane
+
+	// Filters are started before discovery, so that they see volumes from the first. Start adds more.
+	Filters []*weir.Filter
+
+	// Ledger records volumes and slots. Nil records nothing. The manager does not close it.
+	Ledger *ledger.Ledger
+
+	// Logger is told of failures. The default discards.
+	Logger *slog.Logger
+
+	// Exclude returns the reason why no filter shall get an instance on the volume by itself, or "".
+	Exclude func(weir.Volume) string
+
+	// WorkTimeout is how long Setup, or attaching a plane, may take before it counts as failed. Default
+	// 30 s.
+	WorkTimeout time.Duration
+
+	// RetryMin and RetryMax bound the time between attempts, which doubles. Defaults 100 ms and 30 s.
+	RetryMin, RetryMax time.Duration
+
+	// StopTimeout bounds the whole of a shutdown. Default 5 s.
+	StopTimeout time.Duration
+
+	// Inbox is how many operations may wait for an instance that is being set up, or that another
+	// goroutine is inside; more of them are told as lost. Default 65,536.
+	Inbox int
+}
+
+// withDefaults checks the options and fills in what is missing.
+func (o Options) withDefaults() (Options, error) {
+	if o.Discovery == nil {
+		return o, refused(errors.New("no discovery"))
+	}
+	if len(o.Planes) == 0 {
+		return o, refused(errors.New("no plane"))
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Exclude == nil {
+		o.Exclude = func(weir.Volume) string { return "" }
+	}
+	o.WorkTimeout = orDefault(o.WorkTimeout, 30*time.Second)
+	o.RetryMin = orDefault(o.RetryMin, 100*time.Millisecond)
+	o.RetryMax = max(o.RetryMin, orDefault(o.RetryMax, 30*time.Second))
+	o.StopTimeout = orDefault(o.StopTimeout, 5*time.Second)
+	if o.Inbox <= 0 {
+		o.Inbox = 1 << 16
+	}
+	return o, nil
+}
+
+func orDefault(d, standard time.Duration) time.Duration {
+	if d <= 0 {
+		return standard
+	}
+	return d
+}
+
+func refused(err error) error {
+	return &weir.Error{Op: "make manager", Kind: weir.KindRefused, Err: err}
+}
+
+// checkFilter refuses a filter that the manager could not run. others are the filters it runs already.
+func (m *Manager) checkFilter(f *weir.Filter, others []*weir.Filter) error {
+	switch {
+	case f == nil || f.Name == "":
+		return refused(errors.New("a filter has no name"))
+	case f.Setup == nil:
+		return refused(fmt.Errorf("filter %s has no Setup", f.Name))
+	}
+	for _, other := range others {
+		if other.Name == f.Name {
+			return refused(fmt.Errorf("two filters are named %s", f.Name))
+		}
+		if other.Altitude == f.Altitude {
+			return refused(fmt.Errorf("filters %s and %s are both at altitude %s", other.Name, f.Name, f.Altitude))
+		}
+	}
+	for _, plane := range m.options.Planes {
+		if f.Wants&^plane.Ops() == 0 {
+			return nil
+		}
+	}
+	return &weir.Error{
+		Op: "start filter", Kind: weir.KindUnsupported, Path: f.Name,
+		Err: fmt.Errorf("no plane delivers all of %s", f.Wants), Hint: "leave out the operations that no plane has",
+	}
+}

@@ -1,0 +1,112 @@
+package manager
+
+import (
+	"log/slog"
+	"sync"
+
+	"github.com/weirfs/weir/ledger"
+	"github.com/weirfs/weir/topology"
+)
+
+// recordLocked queues a change for the ledger.
+func (m *Manager) recordLocked(effect topology.Effect) {
+	switch e := effect.(type) {
+	case topology.VolumePublished:
+		info := m.volumes[e.Volume].info
+		m.recorder.put(func(l *ledger.Ledger) error { return l.VolumeArrived(info, e.Listed) })
+	case topology.VolumeGone:
+		m.recorder.put(func(l *ledger.Ledger) error { return l.VolumeLeft(e.Volume) })
+	case topology.Recorded:
+		slot := ledger.Slot{Volume: e.Pair.Volume, Filter: m.filters[e.Pair.Filter].Name, State: e.State.String(), Why: e.Why}
+		if e.Ended {
+			slot.State = ""
+		}
+		m.recorder.put(func(l *ledger.Ledger) error { return l.SlotChanged(slot) })
+	case topology.LinkRecorded:
+		m.recorder.put(func(l *ledger.Ledger) error { return l.SightChanged(e.Joint.Volume, sightOf(e.State), e.Why) })
+	}
+}
+
+// sightOf says in the ledger's words what a link means for what can be seen.
+func sightOf(state topology.LinkState) string {
+	switch state {
+	case topology.LinkAttached:
+		return "observed"
+	case topology.LinkUnsupported:
+		return "scan only"
+	default:
+		return state.String()
+	}
+}
+
+// recorder writes to the ledger in the order of the topology's steps, on its own goroutine, so that a
+// slow disk delays no volume.
+type recorder struct {
+	ledger *ledger.Ledger
+	logger *slog.Logger
+	wake   chan struct{} // holds one token when records wait
+	done   chan struct{}
+
+	mu      sync.Mutex
+	waiting []func(*ledger.Ledger) error
+	ended   bool
+}
+
+func newRecorder(l *ledger.Ledger, logger *slog.Logger) *recorder {
+	return &recorder{ledger: l, logger: logger, wake: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+func (r *recorder) put(write func(*ledger.Ledger) error) {
+	if r.ledger == nil {
+		return
+	}
+	r.mu.Lock()
+	r.waiting = append(r.waiting, write)
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *recorder) start() { go r.run() }
+
+func (r *recorder) run() {
+	defer close(r.done)
+	for range r.wake {
+		r.mu.Lock()
+		writes, ended := r.waiting, r.ended
+		r.waiting = nil
+		r.mu.Unlock()
+		r.write(writes)
+		if ended {
+			return
+		}
+	}
+}
+
+func (r *recorder) write(writes []func(*ledger.Ledger) error) {
+	if len(writes) == 0 {
+		return
+	}
+	for _, write := range writes {
+		if err := write(r.ledger); err != nil {
+			r.logger.Error("ledger not written", "error", err)
+		}
+	}
+	if err := r.ledger.Sync(); err != nil {
+		r.logger.Error("ledger not synced", "error", err)
+	}
+}
+
+// stop writes what waits and ends the goroutine.
+func (r *recorder) stop() {
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+	<-r.done
+}

@@ -1,0 +1,254 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/topology"
+)
+
+// run is a piece of work between its claim and its end.
+type run struct {
+	cancel context.CancelFunc
+	timer  *time.Timer
+}
+
+func now() time.Time { return time.Now() }
+
+// do claims work that was offered, carries it out and says how it ended.
+func (m *Manager) do(work topology.Work) {
+	defer m.running.Done()
+	ctx, cancel := context.WithCancel(m.contextOf(work.Kind))
+	defer cancel()
+	m.mu.Lock()
+	start, after := m.claimLocked(work, cancel)
+	var in *instance
+	if start != nil {
+		in = m.instanceLocked(work)
+	}
+	m.mu.Unlock()
+	for _, act := range after {
+		act()
+	}
+	if start == nil {
+		return
+	}
+	switch work.Kind {
+	case topology.AttachFrame:
+		m.attachFrame(ctx, work)
+	case topology.DetachFrame:
+		m.detachFrame(work)
+	case topology.SetUp:
+		m.setUp(ctx, work, in, start.Setup)
+	case topology.TearDown:
+		m.tearDown(ctx, work, in, start.Teardown)
+	}
+}
+
+// contextOf returns the parent of the work's context: what builds up ends when a shutdown begins, what
+// takes down has the shutdown's time.
+func (m *Manager) contextOf(kind topology.WorkKind) context.Context {
+	if kind == topology.SetUp || kind == topology.AttachFrame {
+		return m.work
+	}
+	return m.teardown
+}
+
+// claimLocked returns nil if the work is not wanted any more.
+func (m *Manager) claimLocked(work topology.Work, cancel context.CancelFunc) (*topology.Start, []func()) {
+	var start *topology.Start
+	var after []func()
+	for _, effect := range m.state.Apply(topology.Claim{Work: work}) {
+		if s, ok := effect.(topology.Start); ok {
+			start = &s
+			continue
+		}
+		if act := m.carryOutLocked(effect); act != nil {
+			after = append(after, act)
+		}
+	}
+	if start != nil {
+		r := &run{cancel: cancel}
+		if work.Kind == topology.SetUp || work.Kind == topology.AttachFrame {
+			r.timer = time.AfterFunc(m.options.WorkTimeout, func() { m.timeOut(work, r) })
+		}
+		m.runs[work] = r
+	}
+	return start, after
+}
+
+// instanceLocked returns the instance that the work is about.
+func (m *Manager) instanceLocked(work topology.Work) *instance {
+	pair := topology.Pair{Filter: work.Filter, Volume: work.Volume}
+	switch work.Kind {
+	case topology.SetUp:
+		return m.enlistLocked(pair)
+	case topology.TearDown:
+		in := m.instances[pair]
+		m.delistLocked(in)
+		return in
+	default:
+		return nil
+	}
+}
+
+// timeOut says that the run takes too long, if it is still the one that runs.
+func (m *Manager) timeOut(work topology.Work, r *run) {
+	m.mu.Lock()
+	var after []func()
+	if m.runs[work] == r {
+		m.options.Logger.Warn("work does not return", "work", m.describeLocked(work), "after", m.options.WorkTimeout)
+		after = m.applyLocked(topology.TimedOut{Work: work, Why: fmt.Sprintf("timeout: it has not returned after %v", m.options.WorkTimeout)})
+	}
+	m.mu.Unlock()
+	for _, act := range after {
+		act()
+	}
+}
+
+// finish tells how work ended. settle runs under the lock, in the same step.
+func (m *Manager) finish(work topology.Work, err error, settle func()) {
+	outcome, why := outcomeOf(work.Kind, err)
+	m.mu.Lock()
+	if r := m.runs[work]; r != nil && r.timer != nil {
+		r.timer.Stop()
+	}
+	delete(m.runs, work)
+	settle()
+	if outcome == topology.Failed {
+		m.options.Logger.Warn("work failed", "work", m.describeLocked(work), "error", err)
+	}
+	after := m.applyLocked(topology.Finished{Work: work, Outcome: outcome, Why: why})
+	m.mu.Unlock()
+	for _, act := range after {
+		act()
+	}
+}
+
+func outcomeOf(kind topology.WorkKind, err error) (topology.Outcome, string) {
+	switch {
+	case err == nil:
+		return topology.OK, ""
+	case kind == topology.SetUp && errors.Is(err, weir.ErrDecline):
+		return topology.Declined, err.Error()
+	case kind == topology.AttachFrame && weir.KindOf(err) == weir.KindUnsupported:
+		return topology.Unsupported, err.Error()
+	default:
+		return topology.Failed, err.Error()
+	}
+}
+
+func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, reason weir.SetupReason) {
+	m.mu.Lock()
+	f, v := m.filters[work.Filter], m.volumes[work.Volume].volume
+	m.mu.Unlock()
+	callback, err := guardedSetup(ctx, f, v, reason)
+	if err == nil && callback == nil {
+		err = fmt.Errorf("filter %s returned neither an instance nor an error", f.Name)
+	}
+	m.finish(work, err, func() {
+		in.callback = callback
+		if err != nil {
+			m.delistLocked(in)
+		}
+	})
+}
+
+// guardedSetup turns a panic of the filter into an error: one bad volume must not end the others.
+func guardedSetup(ctx context.Context, f *weir.Filter, v weir.Volume, reason weir.SetupReason) (in weir.Instance, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			in, err = nil, fmt.Errorf("panic in Setup of filter %s: %v\n%s", f.Name, p, debug.Stack())
+		}
+	}()
+	return f.Setup(ctx, v, reason)
+}
+
+func (m *Manager) tearDown(ctx context.Context, work topology.Work, in *instance, reason weir.TeardownReason) {
+	bounded, cancel := context.WithTimeout(ctx, m.options.StopTimeout)
+	defer cancel()
+	if err := in.inbox.close(bounded); err != nil {
+		m.options.Logger.Error("callback does not return", "volume", work.Volume, "error", err)
+	}
+	in.callback.Teardown(bounded, reason)
+	m.finish(work, nil, func() {})
+}
+
+func (m *Manager) attachFrame(ctx context.Context, work topology.Work) {
+	m.mu.Lock()
+	v := m.volumes[work.Volume]
+	wants := m.wantsLocked()
+	m.mu.Unlock()
+	held, err := m.attach(ctx, v, wants)
+	m.finish(work, err, func() {
+		if held != nil {
+			m.held[topology.Joint{Frame: work.Frame, Volume: work.Volume}] = held
+		}
+	})
+}
+
+// attach tries the planes in order. Where all of them say that the volume does not accept them, the
+// first one's reason stands.
+func (m *Manager) attach(ctx context.Context, v *volume, wants weir.Ops) (weir.Attachment, error) {
+	var first error
+	for _, plane := range m.options.Planes {
+		if wants&^plane.Ops() != 0 {
+			continue
+		}
+		held, err := plane.Attach(ctx, v.volume, v.dispatcher)
+		if err == nil || weir.KindOf(err) != weir.KindUnsupported {
+			return held, err
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	if first == nil {
+		first = &weir.Error{Op: "attach plane", Kind: weir.KindUnsupported, Err: fmt.Errorf("no plane delivers all of %s", wants)}
+	}
+	return nil, first
+}
+
+func (m *Manager) wantsLocked() (wants weir.Ops) {
+	for _, f := range m.filters {
+		wants |= f.Wants
+	}
+	return wants
+}
+
+func (m *Manager) detachFrame(work topology.Work) {
+	joint := topology.Joint{Frame: work.Frame, Volume: work.Volume}
+	m.mu.Lock()
+	held := m.held[joint]
+	m.mu.Unlock()
+	if err := held.Detach(); err != nil {
+		m.options.Logger.Warn("plane did not detach cleanly", "volume", work.Volume, "error", err)
+	}
+	m.finish(work, nil, func() { delete(m.held, joint) })
+}
+
+// scheduleLocked asks for the next attempt after a time that doubles.
+func (m *Manager) scheduleLocked(r topology.Retry) {
+	delay := m.options.RetryMin << min(r.Attempt-1, 30)
+	if delay <= 0 || delay > m.options.RetryMax {
+		delay = m.options.RetryMax
+	}
+	if old := m.retries[r.Work]; old != nil {
+		old.Stop()
+	}
+	m.retries[r.Work] = time.AfterFunc(delay, func() { m.apply(topology.RetryDue{Work: r.Work}) })
+}
+
+// dropRetriesLocked forgets the timers of a volume that is gone.
+func (m *Manager) dropRetriesLocked(volume weir.VolumeID) {
+	for work, timer := range m.retries {
+		if work.Volume == volume {
+			timer.Stop()
+			delete(m.retries, work)
+		}
+	}
+}
