@@ -311,5 +311,5 @@ func (s *setter) cannot(err error) bool {
 	}
 	// ext4 says ENOSPC for an attribute that is larger than its block, also on an empty volume.
 	space, failed := at.SpaceOf(s.fd.N)
-	return failed == nil && space.FreeBytes > 16<<20
+	return failed == nil && space.FreeBytes > 1<<20
 }

@@ -42,7 +42,7 @@ func differenceFrom(ctx context.Context, a, b int) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		for ; start < end; start += int64(len(buf)) {
+		for start < end {
 			if err := ctx.Err(); err != nil {
 				return 0, err
 			}
@@ -50,6 +50,7 @@ func differenceFrom(ctx context.Context, a, b int) (int64, error) {
 			if d, err := pieceDifference(a, b, start, buf[:n], other[:n]); err != nil || d >= 0 {
 				return start + int64(d), err
 			}
+			start += n
 		}
 		offset = end
 	}
