@@ -1,0 +1,3 @@
+// Package planetest is the conformance suite of weir.Plane: what a plane promises the manager, as tests
+// that every plane passes. It imports no plane.
+package planetest
