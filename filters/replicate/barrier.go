@@ -1,0 +1,145 @@
+package replicate
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+)
+
+// barrier makes what a unit has shown durable, in the background, and then says so in the index.
+type barrier struct {
+	u       *unit
+	settled atomic.Uint64 // generation up to which everything is durable
+
+	mu      sync.Mutex
+	shown   uint64         // last generation that was shown
+	names   []replica.Name // shown and not durable yet, at most maxUndurable
+	running bool
+	wg      sync.WaitGroup
+}
+
+// maxUndurable bounds the names that are written again after a failed sync; beyond it everything is
+// compared.
+const maxUndurable = 1 << 16
+
+// due says that a generation has been shown. The session stays open until a barrier has passed.
+func (b *barrier) due(s *session, gen uint64, names []replica.Name) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shown = gen
+	if len(b.names) <= maxUndurable {
+		b.names = append(b.names, names...)
+	}
+	if b.running {
+		return
+	}
+	b.running = true
+	s.retain()
+	b.wg.Go(func() { b.run(s) })
+}
+
+// run passes barriers until nothing is left to make durable, or the session has ended.
+func (b *barrier) run(s *session) {
+	defer s.release()
+	for {
+		b.mu.Lock()
+		gen, names := b.shown, b.names
+		if gen == b.settled.Load() {
+			b.running = false
+			b.mu.Unlock()
+			b.u.poke()
+			return
+		}
+		b.names = nil
+		b.mu.Unlock()
+		took, err := b.u.target.advance(s.dst)
+		if err != nil {
+			b.failed(names, err)
+			return
+		}
+		b.u.status.synced(took)
+		if err := b.passed(gen); err != nil {
+			b.failed(names, err)
+			return
+		}
+		b.pause(s, took)
+	}
+}
+
+// pause leaves the target in peace between two barriers while more is being shown.
+func (b *barrier) pause(s *session, took time.Duration) {
+	b.mu.Lock()
+	more := b.shown != b.settled.Load()
+	b.mu.Unlock()
+	if !more {
+		return
+	}
+	select {
+	case <-time.After(min(max(2*took, 10*time.Millisecond), time.Second)):
+	case <-s.ctx.Done():
+	}
+}
+
+// passed records the generation that is durable, and that its intents are settled.
+func (b *barrier) passed(gen uint64) error {
+	w := b.u.ix.NewBatch()
+	var done []string
+	err := b.u.ix.MetaRange(metaIntent, func(key string, _ []byte) (bool, error) {
+		if n, err := strconv.ParseUint(key[len(metaIntent):], 10, 64); err == nil && n <= gen {
+			done = append(done, key)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, key := range done {
+		w.Meta(key, nil)
+	}
+	w.Meta(metaSettled, formatGen(gen))
+	if err := w.Commit(false); err != nil {
+		return err
+	}
+	b.settled.Store(gen)
+	b.u.r.changed()
+	return nil
+}
+
+// failed has everything written again that was not durable: after a failed sync the kernel may have
+// dropped the dirty pages, and a second sync would succeed without them.
+func (b *barrier) failed(names []replica.Name, err error) {
+	b.mu.Lock()
+	b.running = false
+	names = append(names, b.names...)
+	b.names = nil
+	b.mu.Unlock()
+	b.u.r.log.Warn("sync of the target failed; what was not durable is written again",
+		"target", weir.QuotePath(b.u.target.path), "error", err)
+	if len(names) > maxUndurable {
+		b.u.scanWanted(scanRequest{full: true, reason: "a sync of the target failed"})
+		return
+	}
+	b.u.mu.Lock()
+	for _, n := range names {
+		b.u.rewrite[n] = true
+		b.u.dirty.Add(replica.Item{Dir: n.Parent, Name: n.Name, Ops: weir.OpModify})
+	}
+	b.u.mu.Unlock()
+	b.u.poke()
+}
+
+// idle reports whether everything that was shown is durable.
+func (b *barrier) idle() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.running && b.shown == b.settled.Load()
+}
+
+func (b *barrier) wait() { b.wg.Wait() }
+
+func formatGen(gen uint64) []byte { return fmt.Append(nil, gen) }

@@ -1,0 +1,308 @@
+package replicate
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/index"
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+// walkMode says how names were met.
+type walkMode struct {
+	scan  bool // on a walk: changes may have gone unreported
+	full  bool // content is compared even where the metadata agrees
+	audit bool // the replica is looked at too
+}
+
+// find is one name that is looked at.
+type find struct {
+	at   replica.Name
+	ops  weir.Ops
+	dir  *tree.Dir // of the source; nil if the name's absence is known from its directory's
+	mode walkMode
+
+	skip         bool // excluded, or no part of the tree
+	absent       bool
+	key          weir.Handle
+	object       tree.Object
+	covered      bool // a volume is mounted on it
+	work         replica.Work
+	xattrs       tree.Xattrs
+	text         string
+	copied       *copied
+	large        bool // the copy is made beside the batches
+	settledPlace bool // its names are right already
+	deferred     bool // the file changes too often; its copy is due later
+	exists       bool // the target has an object of that name that the index does not know
+	takes        bool // that object is equal and is taken over
+	problem      error
+}
+
+// copied is new content in a temporary of the target.
+type copied struct {
+	temp    string
+	version tree.Object // of the source, as it was read
+	xattrs  tree.Xattrs
+	flags   replica.Flags
+	refused tree.Unstored // what the target did not store of its metadata
+	bytes   int64
+	cost    time.Duration
+	synced  bool
+}
+
+// batch is a set of names that are looked at together and shown together. It belongs to the unit's
+// goroutine.
+type batch struct {
+	u    *unit
+	s    *session
+	mode walkMode
+	ix   *index.Batch // from show on
+
+	finds   []*find
+	next    int             // finds before it are staged
+	opened  []*tree.Dir     // of the source, closed at the end
+	unknown map[string]bool // names of the directory being walked that the target has and the index does not
+	touched map[weir.Handle]bool
+	shown   []replica.Name
+	grown   []weir.Handle // directories that are new on the replica and have to be walked
+	parked  bool
+	strays  []replica.Name // on the target, known to nobody
+}
+
+func (u *unit) newBatch(s *session, mode walkMode) *batch {
+	return &batch{u: u, s: s, mode: mode, touched: make(map[weir.Handle]bool)}
+}
+
+// add queues a name of a source directory, which the caller keeps open until finish.
+func (b *batch) add(dir *tree.Dir, at replica.Name, ops weir.Ops) {
+	b.finds = append(b.finds, &find{at: at, ops: ops, dir: dir, mode: b.mode, exists: b.unknown[at.Name]})
+}
+
+// addAbsent queues a name that is known to be gone because its directory is.
+func (b *batch) addAbsent(at replica.Name) {
+	b.finds = append(b.finds, &find{at: at, absent: true, mode: b.mode})
+}
+
+// touch makes finish set the metadata of a directory.
+func (b *batch) touch(dir weir.Handle) { b.touched[dir] = true }
+
+// own makes finish close a source directory.
+func (b *batch) own(d *tree.Dir) { b.opened = append(b.opened, d) }
+
+const stagers = 3
+
+// finish stages, syncs, shows and records what was added. After an error what was shown is recorded all
+// the same; the caller makes the rest dirty again.
+func (b *batch) finish() error {
+	defer func() {
+		for _, d := range b.opened {
+			d.Close()
+		}
+	}()
+	b.stage()
+	err := b.s.err()
+	if err == nil && (len(b.finds) > 0 || len(b.touched) > 0 || len(b.strays) > 0) {
+		err = b.commit()
+	}
+	b.discard()
+	for _, key := range b.grown {
+		b.u.add(replica.Item{Dir: key, Tree: true})
+	}
+	return err
+}
+
+// stage looks at every queued name and copies new content into temporaries.
+func (b *batch) stage() {
+	todo := b.finds[b.next:]
+	b.next = len(b.finds)
+	few := len(todo) <= fewFiles
+	var wg sync.WaitGroup
+	queue := make(chan *find)
+	for range min(stagers, len(todo)) {
+		wg.Go(func() {
+			for f := range queue {
+				if b.s.err() == nil {
+					b.look(f)
+					b.copySmall(f, few)
+				}
+			}
+		})
+	}
+	for _, f := range todo {
+		if f.copied == nil && !f.absent { // Neither a finished copy nor an absence that is known already.
+			queue <- f
+		}
+	}
+	close(queue)
+	wg.Wait()
+}
+
+// fewFiles is how many files are made durable one by one rather than with the whole target.
+const fewFiles = 4
+
+// commit makes the staged data durable, shows it and records it.
+func (b *batch) commit() error {
+	u := b.u
+	gen := u.gen + 1
+	intents := b.intents()
+	if len(intents) > 0 {
+		w := u.ix.NewBatch()
+		w.Meta(fmt.Sprintf("%s%020d", metaIntent, gen), encodeNames(intents))
+		if err := together(func() error { return w.Commit(true) }, b.syncData); err != nil {
+			return err
+		}
+	}
+	b.ix = u.ix.NewBatch()
+	defer b.ix.Close()
+	u.gen = gen
+	err := b.show()
+	if err == nil {
+		err = b.asideStrays()
+	}
+	if err == nil {
+		err = b.finishDirs()
+	}
+	b.ix.Meta(metaGen, fmt.Append(nil, gen))
+	if recordErr := b.ix.Commit(false); recordErr != nil {
+		return fmt.Errorf("record in the index: %w", recordErr)
+	}
+	if b.parked {
+		u.anyParked, u.reapAt = true, time.Time{}
+	}
+	u.barrier.due(b.s, gen, b.shown)
+	return err
+}
+
+// together runs two functions side by side and joins their errors.
+func together(f, g func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	err := g()
+	return errors.Join(err, <-done)
+}
+
+// syncData makes the temporaries durable that are not yet.
+func (b *batch) syncData() error {
+	for _, f := range b.finds {
+		if f.copied != nil && !f.copied.synced {
+			start := time.Now()
+			err := b.s.dst.tmp.Syncfs()
+			b.u.status.synced(time.Since(start))
+			return err
+		}
+	}
+	return nil
+}
+
+// show carries out what the finds call for: directories first, then other names, then absences, so that a
+// node is found in its new place before its old one is looked at.
+func (b *batch) show() error {
+	for _, pass := range []func(*find) bool{
+		func(f *find) bool { return !f.absent && f.object.IsDir() },
+		func(f *find) bool { return !f.absent && !f.object.IsDir() },
+		func(f *find) bool { return f.absent },
+	} {
+		for _, f := range b.finds {
+			if f.skip || !pass(f) {
+				continue
+			}
+			if err := b.s.err(); err != nil {
+				return err
+			}
+			b.s.trim()
+			err := f.problem
+			if err == nil {
+				err = b.showOne(f)
+			}
+			if err != nil && b.failed(f, err) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// asideStrays sets aside what nobody knows.
+func (b *batch) asideStrays() error {
+	for _, at := range b.strays {
+		dir, err := b.s.targetDir(b.ix, at.Parent)
+		if err == nil {
+			err = b.setAside(dir, at)
+		}
+		if err != nil && b.failed(&find{at: at}, err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// failed notes what happened to one name and when to try again. It reports whether the whole target is
+// in trouble, so that going on makes no sense.
+func (b *batch) failed(f *find, err error) (stop bool) {
+	if errors.Is(err, errGone) || b.s.err() != nil || broken(err) {
+		return true
+	}
+	b.u.problem(b.s.path(b.ix, f.at), f, err)
+	return false
+}
+
+// discard removes the temporaries that were not shown.
+func (b *batch) discard() {
+	for _, f := range b.finds {
+		if f.copied != nil && f.copied.temp != "" {
+			if err := b.s.dst.tmp.Unlink(f.copied.temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				b.u.r.log.Debug("temporary is left until the next start", "name", f.copied.temp, "error", err)
+			}
+			f.copied.temp = ""
+		}
+	}
+}
+
+// intents lists the names that showing may create or replace.
+func (b *batch) intents() []replica.Name {
+	var list []replica.Name
+	for _, f := range b.finds {
+		if !f.skip && f.problem == nil && !f.absent && !f.large {
+			if key, ok, _ := b.u.ix.Child(f.at.Parent, f.at.Name); f.copied != nil || !ok || key != f.key {
+				list = append(list, f.at)
+			}
+		}
+	}
+	return list
+}
+
+func encodeNames(names []replica.Name) []byte {
+	var out []byte
+	for _, n := range names {
+		for _, part := range []string{string(n.Parent), n.Name} {
+			out = binary.AppendUvarint(out, uint64(len(part)))
+			out = append(out, part...)
+		}
+	}
+	return out
+}
+
+// decodeNames reads what encodeNames wrote. What is cut short is left out: an intent that was not written
+// whole was not acted upon.
+func decodeNames(in []byte) []replica.Name {
+	var names []replica.Name
+	for len(in) > 0 {
+		var parts [2]string
+		for i := range parts {
+			n, size := binary.Uvarint(in)
+			if size <= 0 || n > uint64(len(in)-size) {
+				return names
+			}
+			parts[i], in = string(in[size:size+int(n)]), in[size+int(n):]
+		}
+		names = append(names, replica.Name{Parent: weir.Handle(parts[0]), Name: parts[1]})
+	}
+	return names
+}

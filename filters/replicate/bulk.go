@@ -1,0 +1,201 @@
+package replicate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+// bulk copies a unit's large files, one at a time and beside its batches, so that they delay nothing
+// else. Each inode stands in the queue once.
+type bulk struct {
+	u    *unit
+	wake chan struct{}
+
+	// Guarded by u.mu.
+	queue  []*find
+	queued map[weir.Handle]bool
+	now    *find
+}
+
+func newBulk(u *unit) *bulk {
+	return &bulk{u: u, wake: make(chan struct{}, 1), queued: make(map[weir.Handle]bool)}
+}
+
+// enqueue has a file copied.
+func (l *bulk) enqueue(f *find) {
+	l.u.mu.Lock()
+	defer l.u.mu.Unlock()
+	if l.queued[f.key] {
+		return
+	}
+	l.queued[f.key] = true
+	l.queue = append(l.queue, &find{at: f.at, ops: f.ops, key: f.key, object: f.object, work: f.work, exists: f.exists, mode: f.mode})
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// busy reports whether files wait or are being copied. u.mu is held.
+func (l *bulk) busyLocked() bool { return len(l.queue) > 0 || l.now != nil }
+
+// run copies until ctx ends.
+func (l *bulk) run(ctx context.Context) {
+	for {
+		l.u.mu.Lock()
+		if l.now = nil; len(l.queue) > 0 {
+			l.now, l.queue = l.queue[0], l.queue[1:]
+		}
+		f := l.now
+		l.u.mu.Unlock()
+		if f == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-l.wake:
+				continue
+			}
+		}
+		err := l.copy(ctx, f)
+		l.u.mu.Lock()
+		delete(l.queued, f.key)
+		if err == nil {
+			l.u.staged = append(l.u.staged, f)
+		}
+		l.u.mu.Unlock()
+		if err != nil {
+			l.failed(ctx, f, err)
+		}
+		l.u.poke()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// failed has the file looked at again: at once when the volumes are back, or later with a reason.
+func (l *bulk) failed(ctx context.Context, f *find, err error) {
+	item := replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: weir.OpModify}
+	if ctx.Err() != nil || errors.Is(err, errGone) || weir.KindOf(err) == weir.KindAbsent || broken(err) {
+		l.u.mu.Lock()
+		l.u.later.add(time.Now().Add(retries.First), item)
+		l.u.mu.Unlock()
+		return
+	}
+	l.u.problem(weir.QuotePath(f.at.Name), f, err)
+}
+
+// copy makes one stable version of the file in a temporary.
+func (l *bulk) copy(ctx context.Context, f *find) error {
+	s, err := l.u.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	src, err := l.openSource(s, f)
+	if err != nil {
+		return unlessGone(err)
+	}
+	defer src.Close()
+	f.copied, err = s.version(l.u, src, f, true)
+	if err != nil && s.err() != nil {
+		return errGone
+	}
+	return err
+}
+
+func (l *bulk) openSource(s *session, f *find) (*tree.File, error) {
+	if h, ok := s.keys.handle(f.key); ok {
+		return s.src.OpenFileHandle(h)
+	}
+	dir, err := s.sourceDir(l.u.ix, f.at.Parent)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return dir.OpenFile(f.at.Name)
+}
+
+// adoptStaged adds finished copies of large files to the batch, where the source still has the file.
+func (b *batch) adoptStaged(staged []*find) {
+	for _, f := range staged {
+		if err := b.adopt(f); err != nil {
+			b.u.r.log.Debug("a copy is dropped", "name", weir.QuotePath(f.at.Name), "reason", err)
+			temp := f.copied.temp
+			if temp != "" {
+				_ = b.s.dst.tmp.Unlink(temp) // What is left is removed at the next start.
+			}
+			b.u.add(replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: weir.OpModify})
+		}
+	}
+}
+
+func (b *batch) adopt(f *find) error {
+	if node, known, err := b.u.ix.Get(f.key); err != nil {
+		return err
+	} else if known {
+		// It may have been renamed meanwhile.
+		at, ok, err := anyName(b.u.ix, node)
+		if err != nil || !ok {
+			return fmt.Errorf("no name: %w", err)
+		}
+		f.at = at
+		f.object = f.copied.version
+		f.settledPlace = true
+		b.finds = append(b.finds, f)
+		b.after(f)
+		return nil
+	}
+	dir, err := b.s.sourceDir(b.u.ix, f.at.Parent)
+	if err != nil {
+		return err
+	}
+	b.own(dir)
+	o, err := dir.Lookup(f.at.Name)
+	if err != nil {
+		return err
+	}
+	if b.s.keys.of(f.at, o) != f.key {
+		return errVanished
+	}
+	f.dir, f.object = dir, o
+	b.finds = append(b.finds, f)
+	b.after(f)
+	return nil
+}
+
+// after plans the next look at a file that was copied: it may have changed since, and a file that keeps
+// changing must not be copied all the time.
+func (b *batch) after(f *find) {
+	wait := replica.Settle(f.copied.cost)
+	u := b.u
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.settle[f.key] = settling{until: time.Now().Add(wait)}
+	u.later.add(time.Now().Add(wait), replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: weir.OpAttrib})
+}
+
+// settling is how long a file is left in peace after a copy that was dear.
+type settling struct{ until time.Time }
+
+// settling reports whether a file is left in peace now, and has it looked at when that ends.
+func (u *unit) settling(f *find) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	st, ok := u.settle[f.key]
+	if !ok {
+		return false
+	}
+	if time.Now().Before(st.until) {
+		u.later.add(st.until, replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops})
+		return true
+	}
+	delete(u.settle, f.key)
+	return false
+}

@@ -1,0 +1,243 @@
+package replicate
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+// largeFile is the size from which a copy is made beside the batches, so that it delays no other file.
+const largeFile = 8 << 20
+
+// maxReads is how often a file is read in the hope that it stands still.
+const maxReads = 3
+
+// copySmall copies or compares a file's content as far as that is called for. It runs in a worker.
+func (b *batch) copySmall(f *find, sync bool) {
+	if f.skip || f.absent || f.problem != nil || !f.object.IsFile() {
+		if f.exists && f.problem == nil && !f.absent && !f.skip {
+			f.problem = b.compareExisting(f)
+		}
+		return
+	}
+	if f.work < replica.Compare {
+		return
+	}
+	switch {
+	case b.u.settling(f):
+		f.deferred = true
+		return
+	case f.object.Size >= largeFile:
+		f.large = true
+		return
+	}
+	src, err := f.dir.OpenFile(f.at.Name)
+	if err != nil {
+		f.problem = unlessGone(fmt.Errorf("read source: %w", err))
+		return
+	}
+	defer src.Close()
+	c, err := b.s.version(b.u, src, f, sync)
+	if err != nil {
+		f.problem = err
+		return
+	}
+	f.copied = c
+}
+
+// version reads one stable version of a file. It returns a copy in a temporary, or one without a
+// temporary if the replica's content is the same already.
+func (s *session) version(u *unit, src *tree.File, f *find, sync bool) (*copied, error) {
+	start := time.Now()
+	base := s.oldVersion(u, f)
+	if base != nil {
+		defer base.Close()
+	}
+	for try := 1; ; try++ {
+		c, err := s.readOnce(u, src, base, f, sync)
+		if err != nil {
+			return nil, err
+		}
+		c.cost = time.Since(start)
+		if c.flags&replica.Inexact == 0 || try == maxReads {
+			return c, nil
+		}
+		if c.temp != "" {
+			if err := s.dst.tmp.Unlink(c.temp); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// oldVersion opens what the replica has under the file's name, or under another name of the same node.
+func (s *session) oldVersion(u *unit, f *find) *tree.File {
+	at := f.at
+	if !f.exists {
+		node, known, err := u.ix.Get(f.key)
+		if err != nil || !known || node.NameCount() == 0 {
+			return nil
+		}
+		if at, known, err = anyName(u.ix, node); err != nil || !known {
+			return nil
+		}
+	}
+	dir, err := s.openTargetDirShared(u.ix, at.Parent)
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	old, err := dir.OpenFile(at.Name)
+	if err != nil {
+		return nil
+	}
+	return old
+}
+
+// readOnce reads a file between two looks at it. The first look comes after its dirty pages have been
+// written if somebody might store into them through a mapping, so that a later store moves its times.
+func (s *session) readOnce(u *unit, src, base *tree.File, f *find, sync bool) (*copied, error) {
+	c := &copied{}
+	writer, err := src.HasWriter()
+	if err == nil && !writer {
+		c.flags |= replica.Quiet
+	} else if err := src.Datasync(); err != nil {
+		return nil, fmt.Errorf("write the source's dirty pages: %w", err)
+	}
+	if c.version, err = src.Stat(); err != nil {
+		return nil, err
+	}
+	if c.xattrs, err = src.Xattrs(); err != nil {
+		return nil, err
+	}
+	if young(c.version.Ctime) && !u.r.fineTimes {
+		c.flags |= replica.Racy
+	}
+	same := false
+	if base != nil && f.work == replica.Compare || f.exists {
+		if same, err = sameContent(s.ctx, src, base, c.version.Size); err != nil {
+			return nil, err
+		}
+	}
+	if !same {
+		if err := s.copyTo(u, c, src, base, sync); err != nil {
+			return nil, err
+		}
+	}
+	after, err := src.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if after.Mtime != c.version.Mtime || after.Ctime != c.version.Ctime || after.Size != c.version.Size {
+		c.flags = c.flags&^replica.Quiet | replica.Inexact
+	}
+	return c, nil
+}
+
+func sameContent(ctx context.Context, src, base *tree.File, size int64) (bool, error) {
+	old, err := base.Stat()
+	if err != nil || old.Size != size {
+		return false, err
+	}
+	return tree.SameData(ctx, src, base)
+}
+
+// copyTo makes the temporary, with content and metadata.
+func (s *session) copyTo(u *unit, c *copied, src, base *tree.File, sync bool) (err error) {
+	name := u.tempName()
+	temp, err := s.dst.tmp.CreateTemp(name)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		temp.Close()
+		if err != nil {
+			_ = s.dst.tmp.Unlink(name) // What is left is removed at the next start.
+		}
+	}()
+	result, err := tree.CopyData(s.ctx, temp, src, base, tree.CopyOptions{Throttle: u.r.throttle})
+	if err != nil {
+		return err
+	}
+	refused, err := temp.SetMeta(c.version.Attr, c.xattrs, u.metaOptions())
+	if err != nil {
+		return err
+	}
+	if len(refused) > 0 {
+		c.flags |= replica.Partial
+		c.refused = refused
+	}
+	if sync {
+		if err := temp.Datasync(); err != nil {
+			return err
+		}
+		c.synced = true
+	}
+	c.temp, c.bytes = name, result.Written
+	u.r.counters.read.Add(result.Read)
+	u.r.counters.written.Add(result.Written)
+	return nil
+}
+
+var tempNumber atomic.Uint64
+
+// tempName is unique in this process; temporaries of an earlier one are removed at the start.
+func (u *unit) tempName() string {
+	return fmt.Sprintf("%d-%d", u.ix.ID(), tempNumber.Add(1))
+}
+
+// young reports whether a file's ctime is so recent that a change in the same clock tick need not move
+// it. Ticks last up to 10 ms.
+func young(ctime replica.Time) bool {
+	return time.Since(ctime.Go()) < 20*time.Millisecond
+}
+
+// compareExisting decides whether an object that the target has and the index does not know, and that is
+// no file, is what the source shows.
+func (b *batch) compareExisting(f *find) error {
+	dir, err := b.s.openTargetDirShared(b.u.ix, f.at.Parent)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	old, err := dir.Lookup(f.at.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		f.exists = false
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f.takes = old.Type() == f.object.Type() && old.Rdev == f.object.Rdev
+	if f.takes && f.object.Type() == replica.TypeLink {
+		text, err := dir.Readlink(f.at.Name)
+		f.takes = err == nil && text == f.text
+	}
+	return nil
+}
+
+// openTargetDirShared is openTargetDir with a descriptor of its own also for the root.
+func (s *session) openTargetDirShared(ix nodes, key weir.Handle) (*tree.Dir, error) {
+	if key == s.root {
+		return tree.Open(s.dstRoot.FD())
+	}
+	return s.openTargetDir(ix, key)
+}
+
+func (u *unit) metaOptions() tree.MetaOptions {
+	return tree.MetaOptions{NoPrivileges: u.r.options.NoPrivileges, Times: true}
+}
+
+// digest shortens the digest of the xattrs to what the index keeps.
+func digest(x tree.Xattrs) uint64 {
+	d := x.Digest()
+	return binary.BigEndian.Uint64(d[:])
+}

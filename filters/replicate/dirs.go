@@ -1,0 +1,213 @@
+package replicate
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+// finishDirs sets the metadata of the directories in which something was done, or of which a change was
+// reported: times last, since every step in a directory moves them.
+func (b *batch) finishDirs() error {
+	for key := range b.touched {
+		if err := b.s.err(); err != nil {
+			return err
+		}
+		if key == replica.Parking {
+			continue
+		}
+		b.s.trim()
+		if err := b.finishDir(key); err != nil && b.failed(&find{at: b.nameOf(key)}, err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// nameOf returns a directory's name on the replica, for messages.
+func (b *batch) nameOf(key weir.Handle) replica.Name {
+	if node, ok, err := b.ix.Get(key); err == nil && ok && len(node.Names) > 0 {
+		return node.Names[0]
+	}
+	return replica.Name{Parent: key}
+}
+
+func (b *batch) finishDir(key weir.Handle) error {
+	node, known, err := b.ix.Get(key)
+	if err != nil || !known && key != b.s.root || node.Flags&replica.Pinned != 0 {
+		return err
+	}
+	src, err := b.s.sourceDir(b.ix, key)
+	if err != nil {
+		return unlessVanished(err)
+	}
+	defer src.Close()
+	self, err := src.Self()
+	if err != nil {
+		return err
+	}
+	dst, err := b.s.targetDir(b.ix, key)
+	if err != nil {
+		return err
+	}
+	was, err := dst.Self()
+	if err != nil {
+		return err
+	}
+	if known && node.Source == self.Attr && sameDir(node.Target, was.Attr) && node.Flags&replica.Partial == 0 {
+		return nil
+	}
+	var xattrs tree.Xattrs
+	if xattrs, err = src.Xattrs(""); err != nil {
+		return err
+	}
+	refused, err := dst.SetMeta("", self.Attr, xattrs, b.u.metaOptions())
+	if err != nil {
+		return fmt.Errorf("set metadata of directory: %w", err)
+	}
+	now, err := dst.Self()
+	if err != nil {
+		return err
+	}
+	node.Key, node.Source, node.Target, node.Xattrs, node.Gen = key, self.Attr, now.Attr, digest(xattrs), b.u.gen
+	node.Flags &^= replica.Partial
+	b.noteRefused(&find{at: b.nameOf(key)}, &node, refused)
+	b.ix.Put(node)
+	return b.ix.Err()
+}
+
+// sameDir compares what is kept of a directory on the target; its ctime moves with every entry.
+func sameDir(a, b replica.Attr) bool {
+	return a.Ino == b.Ino && a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.Mtime == b.Mtime
+}
+
+// pin marks the directory on which a followed volume is mounted: its content belongs to the replica of that
+// volume from now on. What the replica has in it from before the mount is set aside.
+func (b *batch) pin(f *find) error {
+	if !f.covered || !b.s.covered[f.key] {
+		return nil
+	}
+	node, known, err := b.ix.Get(f.key)
+	if err != nil || !known || node.Flags&replica.Pinned != 0 {
+		return err
+	}
+	if err := b.clear(f.key); err != nil {
+		return err
+	}
+	node.Flags |= replica.Pinned
+	b.ix.Put(node)
+	return b.ix.Err()
+}
+
+// clear sets aside what the replica has in a directory.
+func (b *batch) clear(key weir.Handle) error {
+	dir, err := b.s.targetDir(b.ix, key)
+	if err != nil {
+		return err
+	}
+	var names []string
+	var keys []weir.Handle
+	err = b.ix.Children(key, "", func(name string, child weir.Handle) (bool, error) {
+		names, keys = append(names, name), append(keys, child)
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, name := range names {
+		at := replica.Name{Parent: key, Name: name}
+		if err := b.setAside(dir, at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := b.forgetName(keys[i], at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kept reports whether a name stays on the replica although the source has lost it: the mount point of a
+// volume that may come back, and what a rule has excluded since it was copied.
+func (b *batch) kept(key weir.Handle, f *find) bool {
+	node, ok, err := b.ix.Get(key)
+	if err != nil || !ok {
+		return false
+	}
+	if node.Flags&replica.Pinned != 0 || b.s.merge && b.s.keys.former(key) {
+		return true
+	}
+	rules := &b.u.r.options.Rules
+	return !rules.Empty() && rules.ExcludedEntry(b.s.path(b.ix, f.at), node.Source.IsDir())
+}
+
+// mayPark asks whether a node may leave the visible tree: not if it holds the replica of a volume that is
+// away, and not if the brake holds.
+func (b *batch) mayPark(node replica.Node) error {
+	if !node.Source.IsDir() {
+		if !b.u.mayRemove(1) {
+			return errBrake
+		}
+		return nil
+	}
+	for _, p := range b.u.r.placesIn(b.u.place) {
+		holds, err := b.holds(node.Key, p)
+		if err != nil {
+			return err
+		}
+		if holds {
+			return errPinned
+		}
+	}
+	n, err := b.count(node.Key)
+	if err != nil {
+		return err
+	}
+	if !b.u.mayRemove(n) {
+		return errBrake
+	}
+	return nil
+}
+
+// holds reports whether dir is key or an ancestor of it on the replica.
+func (b *batch) holds(dir, key weir.Handle) (bool, error) {
+	for key != b.s.root && key != replica.Parking {
+		if key == dir {
+			return true, nil
+		}
+		n, known, err := b.ix.Get(key)
+		if err != nil || !known || len(n.Names) == 0 {
+			return false, err
+		}
+		key = n.Names[0].Parent
+	}
+	return false, nil
+}
+
+// countLimit is where counting stops: no brake needs to know more.
+const countLimit = 1_000_000
+
+// count returns how many nodes a tree on the replica has, up to countLimit.
+func (b *batch) count(dir weir.Handle) (int, error) {
+	n := 1
+	stack := []weir.Handle{dir}
+	for len(stack) > 0 && n < countLimit {
+		top := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		err := b.ix.Children(top, "", func(_ string, child weir.Handle) (bool, error) {
+			n++
+			node, ok, err := b.ix.Get(child)
+			if ok && node.Source.IsDir() {
+				stack = append(stack, child)
+			}
+			return n < countLimit, err
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,165 @@
+package replicate
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+)
+
+// instance is the replicator on one volume.
+type instance struct {
+	r      *Replicator
+	volume weir.Volume
+}
+
+// setup takes a volume that shows a part of the source, and declines any other.
+func (r *Replicator) setup(_ context.Context, volume weir.Volume, _ weir.SetupReason) (weir.Instance, error) {
+	if !r.concerns(volume) {
+		return nil, fmt.Errorf("%w: the volume shows no part of %s", weir.ErrDecline, weir.QuotePath(r.options.Source))
+	}
+	r.mu.Lock()
+	r.attached[volume.ID()] = volume
+	r.mu.Unlock()
+	r.reconcile()
+	return &instance{r, volume}, nil
+}
+
+// concerns reports whether the volume shows a part of the source.
+func (r *Replicator) concerns(volume weir.Volume) bool {
+	info := volume.Info()
+	for _, m := range info.Mounts {
+		if m.Own && m.Point != r.options.Source && inside(r.options.Source, m.Point) && !r.options.OneVolume {
+			return true
+		}
+	}
+	at, err := r.options.Discovery.At(r.options.Source)
+	return err == nil && at.ID() == volume.ID()
+}
+
+// Completed marks what the operations touched as dirty, in every place that shows the volume.
+func (i *instance) Completed(operations []weir.Operation) {
+	for _, p := range i.r.placesOn(i.volume) {
+		k := p.keys()
+		units := i.r.unitsOf(p)
+		for n := range operations {
+			markOperation(p, k, units, &operations[n])
+		}
+		for _, u := range units {
+			u.poke()
+		}
+	}
+}
+
+const entryOps = weir.OpCreate | weir.OpDelete | weir.OpRename
+
+func markOperation(p *place, k keys, units []*unit, op *weir.Operation) {
+	from := markEntry(p, k, units, op.Dir, op.Name, op.Ops)
+	if op.Ops&weir.OpRename == 0 || op.NewDir == "" {
+		return
+	}
+	to := markEntry(p, k, units, op.NewDir, op.NewName, op.Ops)
+	if op.IsDir && from != to {
+		p.foreign.clear()
+	}
+}
+
+// markEntry marks one directory entry, unless its directory is known to be foreign.
+func markEntry(p *place, k keys, units []*unit, dir weir.Handle, name string, ops weir.Ops) (ours bool) {
+	key := k.ofHandle(dir)
+	if p.foreign.has(key) {
+		return false
+	}
+	for _, u := range units {
+		u.mu.Lock()
+		if name == "" || name == "." {
+			u.dirty.Add(replica.Item{Dir: key})
+		} else {
+			u.dirty.Add(replica.Item{Dir: key, Name: name, Ops: ops})
+			if ops&entryOps != 0 {
+				u.dirty.Add(replica.Item{Dir: key}) // Its times have moved.
+			}
+		}
+		u.mu.Unlock()
+	}
+	return true
+}
+
+// Lost has every place of the volume walked.
+func (i *instance) Lost(reason string) {
+	for _, p := range i.r.placesOn(i.volume) {
+		p.foreign.clear()
+		for _, u := range i.r.unitsOf(p) {
+			u.scanWanted(scanRequest{reason: "events were lost: " + reason})
+		}
+	}
+}
+
+// Changed looks at the mounts again.
+func (i *instance) Changed() { i.r.reconcile() }
+
+// Teardown ends the instance: its places are without a volume from now on.
+func (i *instance) Teardown(_ context.Context, _ weir.TeardownReason) {
+	i.r.mu.Lock()
+	delete(i.r.attached, i.volume.ID())
+	i.r.mu.Unlock()
+	for _, p := range i.r.placesOn(i.volume) {
+		i.r.mu.Lock()
+		i.r.leftLocked(p)
+		i.r.mu.Unlock()
+	}
+	i.r.reconcile()
+}
+
+// placesOn returns the places that show a volume.
+func (r *Replicator) placesOn(volume weir.Volume) []*place {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []*place
+	for _, p := range r.places {
+		p.mu.Lock()
+		if p.volume != nil && p.volume.ID() == volume.ID() && p.holding == "" {
+			list = append(list, p)
+		}
+		p.mu.Unlock()
+	}
+	return list
+}
+
+// unitOf returns the unit of a place on a target.
+func (r *Replicator) unitOf(p *place, t *target) *unit {
+	for _, u := range r.unitsOf(p) {
+		if u.target == t {
+			return u
+		}
+	}
+	return nil
+}
+
+// showsTarget reports whether a mount below the source shows a directory that a target is in, by another
+// path: a bind mount of the target, or of a directory around it.
+func (r *Replicator) showsTarget(v weir.Volume, m weir.Mount, t *target) bool {
+	at, err := r.options.Discovery.At(t.path)
+	if err != nil || at.ID() != v.ID() {
+		return false
+	}
+	for _, own := range at.Info().Mounts {
+		if own.Own && inside(own.Point, t.path) {
+			within := strings.TrimPrefix(t.path, own.Point)
+			root := strings.TrimSuffix(own.Root, "/") + "/" + strings.TrimPrefix(within, "/")
+			root = "/" + strings.Trim(root, "/")
+			if inside(m.Root, root) || inside(root, m.Root) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// scanned is called when a unit's walk of its whole place has ended.
+func (r *Replicator) scanned(u *unit) {
+	r.log.Info("place was compared", "place", u.place.label(), "target", weir.QuotePath(u.target.path))
+	r.changed()
+}

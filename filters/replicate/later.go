@@ -1,0 +1,60 @@
+package replicate
+
+import (
+	"container/heap"
+	"time"
+
+	"github.com/weirfs/weir/replica"
+)
+
+// laterHeap holds items that are looked at again at a later time. Each name stands in it once, with its
+// earliest time.
+type laterHeap struct {
+	items []laterItem
+	known map[replica.Name]time.Time
+}
+
+type laterItem struct {
+	at   time.Time
+	item replica.Item
+}
+
+func (h *laterHeap) Len() int           { return len(h.items) }
+func (h *laterHeap) Less(i, j int) bool { return h.items[i].at.Before(h.items[j].at) }
+func (h *laterHeap) Swap(i, j int)      { h.items[i], h.items[j] = h.items[j], h.items[i] }
+func (h *laterHeap) Push(x any)         { h.items = append(h.items, x.(laterItem)) }
+func (h *laterHeap) Pop() any {
+	last := h.items[len(h.items)-1]
+	h.items = h.items[:len(h.items)-1]
+	return last
+}
+
+// add puts an item off until at. An earlier time that it has already stays.
+func (h *laterHeap) add(at time.Time, item replica.Item) {
+	name := replica.Name{Parent: item.Dir, Name: item.Name}
+	if before, ok := h.known[name]; ok && !at.Before(before) {
+		return
+	}
+	if h.known == nil {
+		h.known = make(map[replica.Name]time.Time)
+	}
+	h.known[name] = at
+	heap.Push(h, laterItem{at, item})
+}
+
+// due hands over the items whose time has come.
+func (h *laterHeap) due(now time.Time, take func(replica.Item)) {
+	for len(h.items) > 0 && !h.items[0].at.After(now) {
+		i := heap.Pop(h).(laterItem)
+		delete(h.known, replica.Name{Parent: i.item.Dir, Name: i.item.Name})
+		take(i.item)
+	}
+}
+
+// next returns the earliest time.
+func (h *laterHeap) next() (time.Time, bool) {
+	if len(h.items) == 0 {
+		return time.Time{}, false
+	}
+	return h.items[0].at, true
+}

@@ -1,0 +1,209 @@
+package replicate
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"syscall"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+var errDevice = errors.New("device nodes are left out")
+
+// look finds out what the source shows at a name and what has to be done about it.
+func (b *batch) look(f *find) {
+	s := b.s
+	if s.outside(f.at) {
+		f.skip = true
+		return
+	}
+	o, err := f.dir.Lookup(f.at.Name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f.absent = true
+		return
+	case err != nil:
+		f.problem = fmt.Errorf("read source: %w", err)
+		return
+	}
+	f.object, f.key = o, s.keys.of(f.at, o)
+	f.covered = s.covered[f.key]
+	if b.excluded(f) {
+		f.skip = true
+		return
+	}
+	if b.u.r.options.NoDevices && (o.Type() == replica.TypeChar || o.Type() == replica.TypeBlock) {
+		f.skip = true
+		b.u.skipped(s.path(b.u.ix, f.at), errDevice)
+		return
+	}
+	node, known, err := b.u.ix.Get(f.key)
+	if err != nil {
+		f.problem = err
+		return
+	}
+	f.decide(b.u, node, known)
+	b.read(f)
+}
+
+// outside reports names that are no part of the tree: what a file system check left at the root of a
+// volume, and the hidden directory of a source that is itself a target.
+func (s *session) outside(at replica.Name) bool {
+	if at.Parent != s.root {
+		return false
+	}
+	return at.Name == lostFound || at.Name == HiddenDir && s.rel == ""
+}
+
+func (b *batch) excluded(f *find) bool {
+	rules := &b.u.r.options.Rules
+	if rules.Empty() {
+		return false
+	}
+	name := f.at.Name
+	if rules.NeedsPath() {
+		name = b.s.path(b.u.ix, f.at)
+	}
+	if !rules.Excluded(name, f.object.IsDir()) {
+		return false
+	}
+	if f.object.IsDir() {
+		b.u.place.foreign.add(f.key)
+	}
+	return true
+}
+
+func (f *find) decide(u *unit, node replica.Node, known bool) {
+	var old *replica.Node
+	if known {
+		old = &node
+	}
+	f.work = replica.Decide(old, f.object.Attr, replica.Look{
+		Ops: f.ops, Scan: f.mode.scan, Doubtful: known && node.Gen > u.barrier.settled.Load(), MapsLeaveNoSign: u.noMapSign,
+	})
+	u.mu.Lock()
+	if u.rewrite[f.at] {
+		delete(u.rewrite, f.at)
+		f.work = replica.Content
+	}
+	u.mu.Unlock()
+	if f.mode.full && f.work < replica.Compare && f.object.IsFile() {
+		f.work = replica.Compare
+	}
+}
+
+// read gets what belongs to an object's metadata, apart from its stat.
+func (b *batch) read(f *find) {
+	if f.work == replica.Nothing {
+		return
+	}
+	var err error
+	if f.object.Type() == replica.TypeLink {
+		if f.text, err = f.dir.Readlink(f.at.Name); err != nil {
+			f.problem = err
+			return
+		}
+	}
+	if f.object.IsDir() || f.object.IsFile() && f.work >= replica.Compare {
+		return // Directories are read when their last step is done, files when they are copied.
+	}
+	f.xattrs, err = f.dir.Xattrs(f.at.Name)
+	if err != nil {
+		f.problem = unlessGone(err)
+	}
+}
+
+// unlessGone passes an error on, except that what has vanished or changed its type since it was looked at
+// is simply looked at again: an event for that is on its way.
+func unlessGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, tree.ErrStale) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) {
+		return errVanished
+	}
+	return err
+}
+
+var errVanished = errors.New("changed while it was looked at")
+
+// resolve finds out whether an unknown directory belongs to the place. If it does, the name under which
+// the first known ancestor leads to it is dirty; if not, the directory is remembered as foreign.
+func (b *batch) resolve(dir weir.Handle) error {
+	s, u := b.s, b.u
+	h, ok := s.keys.handle(dir)
+	if !ok {
+		return nil
+	}
+	d, err := s.src.OpenHandle(h)
+	if err != nil {
+		return nil // It is gone; what it was part of has reported that.
+	}
+	defer func() { d.Close() }()
+	chain := []weir.Handle{dir}
+	for {
+		where, pathErr := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", d.FD()))
+		parent, err := d.Parent()
+		if err != nil {
+			return fmt.Errorf("resolve a directory: %w", err)
+		}
+		self, err := parent.Self()
+		d.Close()
+		d = parent
+		if err != nil {
+			return err
+		}
+		key := s.keys.ofHandle(self.Handle)
+		known := key == s.root
+		if !known {
+			_, known, err = u.ix.Get(key)
+			if err != nil {
+				return err
+			}
+		}
+		if known {
+			return b.resolved(chain, key, where, pathErr)
+		}
+		if key == chain[len(chain)-1] || u.place.foreign.has(key) {
+			for _, k := range chain {
+				u.place.foreign.add(k)
+			}
+			return nil
+		}
+		chain = append(chain, key)
+	}
+}
+
+// resolved handles an unknown directory whose chain of ancestors ends at one that the replica has.
+func (b *batch) resolved(chain []weir.Handle, parent weir.Handle, where string, pathErr error) error {
+	name := path.Base(where)
+	if pathErr != nil || name == "/" {
+		b.u.add(replica.Item{Dir: parent, Whole: true})
+		return nil
+	}
+	at := replica.Name{Parent: parent, Name: name}
+	probe := &find{at: at, key: chain[len(chain)-1]}
+	probe.object.Mode = replica.TypeDir
+	if b.s.outside(at) || b.excluded(probe) {
+		for _, k := range chain {
+			b.u.place.foreign.add(k)
+		}
+		return nil
+	}
+	d, err := b.s.sourceDir(b.u.ix, parent)
+	if err != nil {
+		return unlessVanished(err)
+	}
+	b.own(d)
+	b.add(d, at, 0)
+	return nil
+}
+
+func unlessVanished(err error) error {
+	if errors.Is(unlessGone(err), errVanished) || errors.Is(err, errUnknownDir) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,320 @@
+package replicate
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+// noReplace is RENAME_NOREPLACE of renameat2(2).
+const noReplace = 1
+
+var (
+	errBrake  = errors.New("held by the brake: more is being deleted or emptied than --max-delete allows")
+	errPinned = errors.New("kept: it holds the replica of a volume that is not mounted now")
+)
+
+// perform carries out one step on the target and in the index.
+func (b *batch) perform(step replica.Step, f *find) error {
+	switch step.Verb {
+	case replica.Make:
+		return b.make(step, f)
+	case replica.Move, replica.Link:
+		return b.move(step)
+	case replica.Drop:
+		return b.drop(step)
+	case replica.Rekey:
+		return b.rekey(step, f)
+	}
+	return fmt.Errorf("unknown step %d", step.Verb)
+}
+
+// make creates the object of a node that the replica does not have.
+func (b *batch) make(step replica.Step, f *find) error {
+	dir, err := b.s.targetDir(b.ix, step.To.Parent)
+	if err != nil {
+		return err
+	}
+	node := replica.Node{Key: step.Key, Source: f.object.Attr, Names: []replica.Name{step.To}, Text: f.text}
+	var refused tree.Unstored
+	switch {
+	case f.takes:
+		if !f.object.IsDir() {
+			if refused, err = dir.SetMeta(step.To.Name, f.object.Attr, f.xattrs, b.u.metaOptions()); err != nil {
+				return err
+			}
+		}
+	case f.object.IsDir():
+		err = b.makeDir(dir, step.To)
+	case f.object.IsFile():
+		err = b.place(b.s.dst.tmp, f.copied.temp, dir, step.To)
+	default:
+		refused, err = b.makeSpecial(dir, step.To, f)
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case f.object.IsDir():
+		b.grown = append(b.grown, step.Key)
+		b.touch(step.Key)
+	case f.object.IsFile():
+		node.Source, node.Flags, node.Xattrs = f.copied.version.Attr, f.copied.flags, digest(f.copied.xattrs)
+		refused = f.copied.refused
+		f.copied.temp = ""
+		b.u.shownFile(f)
+	default:
+		node.Xattrs = digest(f.xattrs)
+	}
+	b.noteRefused(f, &node, refused)
+	if err := b.took(step.To, step.Key); err != nil {
+		return err
+	}
+	b.ix.Put(node)
+	b.touch(step.To.Parent)
+	return b.record(node)
+}
+
+func (b *batch) makeDir(dir *tree.Dir, at replica.Name) error {
+	err := dir.Mkdir(at.Name)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if o, lookErr := dir.Lookup(at.Name); lookErr == nil && o.IsDir() {
+		return nil // What is in it is compared on the walk that follows.
+	}
+	if err := b.setAside(dir, at); err != nil {
+		return err
+	}
+	return dir.Mkdir(at.Name)
+}
+
+// makeSpecial creates a symlink, FIFO, socket or device with its metadata, and only then shows it.
+func (b *batch) makeSpecial(dir *tree.Dir, at replica.Name, f *find) (refused tree.Unstored, err error) {
+	tmp, name := b.s.dst.tmp, b.u.tempName()
+	if f.object.Type() == replica.TypeLink {
+		err = tmp.Symlink(f.text, name)
+	} else {
+		err = tmp.Mknod(name, f.object.Type()|0o600, f.object.Rdev)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if refused, err = tmp.SetMeta(name, f.object.Attr, f.xattrs, b.u.metaOptions()); err == nil {
+		err = b.place(tmp, name, dir, at)
+	}
+	if err != nil {
+		_ = tmp.Unlink(name) // What is left is removed at the next start.
+	}
+	return refused, err
+}
+
+// place gives an object its name. What the index knows there may be overwritten, anything else is set
+// aside first.
+func (b *batch) place(from *tree.Dir, old string, to *tree.Dir, at replica.Name) error {
+	occupant, taken, err := b.ix.Child(at.Parent, at.Name)
+	if err != nil {
+		return err
+	}
+	if taken {
+		node, _, err := b.ix.Get(occupant)
+		if err != nil {
+			return err
+		}
+		if err := b.expect(to, at, node); err != nil && !errors.Is(err, errDrift) {
+			return err
+		}
+		return tree.Rename(from, old, to, at.Name, 0)
+	}
+	err = tree.Rename(from, old, to, at.Name, noReplace)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := b.setAside(to, at); err != nil {
+		return err
+	}
+	return tree.Rename(from, old, to, at.Name, noReplace)
+}
+
+// took makes the index forget who had a name that now belongs to another node.
+func (b *batch) took(at replica.Name, by weir.Handle) error {
+	occupant, taken, err := b.ix.Child(at.Parent, at.Name)
+	if err != nil || !taken || occupant == by {
+		return err
+	}
+	return b.forgetName(occupant, at)
+}
+
+// move renames or links an object on the target.
+func (b *batch) move(step replica.Step) error {
+	node, known, err := b.ix.Get(step.Key)
+	if err != nil || !known {
+		return err
+	}
+	parks := step.To.Parent == replica.Parking
+	if parks {
+		if err := b.mayPark(node); err != nil {
+			return err
+		}
+	}
+	from, err := b.s.targetDir(b.ix, step.From.Parent)
+	if err != nil {
+		return err
+	}
+	to, err := b.s.targetDir(b.ix, step.To.Parent)
+	if err != nil {
+		return err
+	}
+	if err := b.expect(from, step.From, node); err != nil {
+		return err
+	}
+	if step.Verb == replica.Link {
+		err = b.link(from, step.From, to, step.To)
+	} else {
+		err = b.place(from, step.From.Name, to, step.To)
+	}
+	if err != nil {
+		return err
+	}
+	if err := b.took(step.To, step.Key); err != nil {
+		return err
+	}
+	b.ix.Link(step.Key, step.To)
+	if step.Verb == replica.Move {
+		b.ix.Unlink(step.Key, step.From)
+		b.touch(step.From.Parent)
+	}
+	b.touch(step.To.Parent)
+	b.parked = b.parked || parks
+	if step.From.Parent == replica.Parking {
+		b.u.reclaimed(1)
+	}
+	node, _, err = b.ix.Get(step.Key)
+	if err != nil {
+		return err
+	}
+	return b.record(node)
+}
+
+// link makes a further name, over what may stand there.
+func (b *batch) link(from *tree.Dir, old replica.Name, to *tree.Dir, at replica.Name) error {
+	_, taken, err := b.ix.Child(at.Parent, at.Name)
+	if err != nil {
+		return err
+	}
+	if !taken {
+		err := tree.Link(from, old.Name, to, at.Name)
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	temp := b.u.tempName()
+	if err := tree.Link(from, old.Name, b.s.dst.tmp, temp); err != nil {
+		return err
+	}
+	if err := b.place(b.s.dst.tmp, temp, to, at); err != nil {
+		_ = b.s.dst.tmp.Unlink(temp)
+		return err
+	}
+	// Where both were the same inode already, renameat2 has done nothing and left the temporary.
+	if err := b.s.dst.tmp.Unlink(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// drop removes a name.
+func (b *batch) drop(step replica.Step) error {
+	node, known, err := b.ix.Get(step.Key)
+	if err != nil || !known {
+		return err
+	}
+	if node.NameCount() == 1 && step.From.Parent != replica.Parking && !b.u.mayRemove(1) {
+		return errBrake
+	}
+	dir, err := b.s.targetDir(b.ix, step.From.Parent)
+	if err != nil {
+		return err
+	}
+	if err := b.expect(dir, step.From, node); err != nil {
+		if errors.Is(err, errDrift) {
+			return nil // The index has forgotten it, and that was the aim.
+		}
+		return err
+	}
+	if err := dir.Unlink(step.From.Name); err != nil {
+		return err
+	}
+	b.touch(step.From.Parent)
+	if err := b.forgetName(step.Key, step.From); err != nil {
+		return err
+	}
+	if node, known, err = b.ix.Get(step.Key); err != nil || !known {
+		return err
+	}
+	return b.record(node)
+}
+
+// rekey takes an object over for another source inode.
+func (b *batch) rekey(step replica.Step, f *find) error {
+	node, known, err := b.ix.Get(step.Old)
+	if err != nil || !known {
+		return err
+	}
+	children := node.Source.IsDir()
+	b.ix.Delete(step.Old)
+	node.Key = step.Key
+	node.Source.Ctime, node.Source.Mtime = replica.Time{}, replica.Time{}
+	b.ix.Put(node)
+	if children {
+		if err := b.reparent(step.Old, step.Key); err != nil {
+			return err
+		}
+		b.grown = append(b.grown, step.Key)
+		b.touch(step.Key)
+		return nil
+	}
+	if f.copied == nil {
+		b.again(f)
+	}
+	return b.ix.Err()
+}
+
+// reparent moves the entries of a directory to its new key.
+func (b *batch) reparent(old, key weir.Handle) error {
+	var names []string
+	var keys []weir.Handle
+	err := b.ix.Children(old, "", func(name string, child weir.Handle) (bool, error) {
+		names, keys = append(names, name), append(keys, child)
+		return true, nil
+	})
+	for i, name := range names {
+		b.ix.Link(keys[i], replica.Name{Parent: key, Name: name})
+		b.ix.Unlink(keys[i], replica.Name{Parent: old, Name: name})
+	}
+	return errors.Join(err, b.ix.Err())
+}
+
+// vanish makes the replica lose a name that the source has lost. That it has was proved by the lookup
+// that said so, on a volume that was there before and, as the session lives, is there now.
+func (b *batch) vanish(f *find) error {
+	if key, ok, err := b.ix.Child(f.at.Parent, f.at.Name); err != nil || !ok {
+		return err
+	} else if b.kept(key, f) {
+		return nil
+	}
+	steps, err := replica.Vanish(view{b}, f.at)
+	if err != nil {
+		return err
+	}
+	for _, step := range steps {
+		if err := b.perform(step, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package replicate
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"strings"
+	"sync"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+// place is one part of the source: the tree that one mount shows at or below SOURCE. The volume may be
+// away; the place and its replica stay.
+type place struct {
+	id     uint32
+	parent *place // nil for the root of the source
+
+	mu       sync.Mutex
+	rel      string               // where it is, relative to SOURCE; "" for the root
+	mountKey weir.Handle          // the covered directory, as a key of the parent's
+	epoch    uint16               // counts the volumes that this place has shown; part of every key
+	root     weir.Handle          // key of the root directory
+	volume   weir.Volume          // nil while the volume is away
+	holding  string               // why nothing is done although a volume is there; "" if it is followed
+	known    bool                 // whether a volume has been followed here before
+	merge    bool                 // what a former volume left on the replica is not deleted
+	covered  map[weir.Handle]bool // directories on which volumes are mounted; true: their content is a place's
+
+	// What stood here last, for the question whether it is the same that stands here now.
+	mountRoot bool
+	identity  weir.Identity
+
+	foreign foreignSet // has its own lock
+}
+
+// at returns what a session needs to know, as it stands now.
+func (p *place) at() (rel string, volume weir.Volume, root weir.Handle) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.holding != "" {
+		return p.rel, nil, p.root
+	}
+	return p.rel, p.volume, p.root
+}
+
+// keys makes keys of what a place shows. It is a value: a session takes one at its start.
+type keys struct{ epoch string }
+
+func (p *place) keys() keys {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return keysOf(p.epoch)
+}
+
+func keysOf(epoch uint16) keys {
+	return keys{string(binary.BigEndian.AppendUint16(nil, epoch))}
+}
+
+// Kinds of keys: the byte after the epoch.
+const (
+	keyHandle = 'h' // a file handle
+	keyInode  = 'i' // an inode number, of a file with several names on a volume without handles
+	keyPath   = 'p' // a digest of the parent's key and the name, on a volume without handles
+	keyRoot   = 'r' // the root of a volume without handles
+)
+
+func (k keys) ofHandle(h weir.Handle) weir.Handle {
+	return weir.Handle(k.epoch+string(keyHandle)) + h
+}
+
+// of returns the key of an object that was seen at a name. On a volume without handles a directory has
+// another key after a rename: there a rename is not recognised.
+func (k keys) of(at replica.Name, o tree.Object) weir.Handle {
+	if o.Handle != "" {
+		return k.ofHandle(o.Handle)
+	}
+	if o.IsFile() && o.Nlink > 1 {
+		return weir.Handle(k.epoch + string(keyInode) + string(binary.BigEndian.AppendUint64(nil, o.Ino)))
+	}
+	h := fnv.New128a()
+	h.Write([]byte(at.Parent))
+	h.Write([]byte{0})
+	h.Write([]byte(at.Name))
+	return weir.Handle(k.epoch + string(keyPath) + string(h.Sum(nil)))
+}
+
+func (k keys) ofRoot(o tree.Object) weir.Handle {
+	if o.Handle != "" {
+		return k.ofHandle(o.Handle)
+	}
+	return weir.Handle(k.epoch + string(keyRoot))
+}
+
+// handle returns the file handle in a key of the present volume, if the key holds one.
+func (k keys) handle(key weir.Handle) (weir.Handle, bool) {
+	prefix := k.epoch + string(keyHandle)
+	return key[min(len(prefix), len(key)):], strings.HasPrefix(string(key), prefix)
+}
+
+// former reports whether the key belongs to a volume that this place showed before.
+func (k keys) former(key weir.Handle) bool {
+	return !strings.HasPrefix(string(key), k.epoch)
+}
+
+// foreignSet remembers directories that are on the place's volume but no part of its tree, so that what
+// happens in them costs one resolution. It holds two generations of a bounded size.
+type foreignSet struct {
+	mu            sync.Mutex
+	young, mature map[weir.Handle]struct{}
+}
+
+const foreignGeneration = 32768
+
+func (f *foreignSet) has(key weir.Handle) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.young[key]; ok {
+		return true
+	}
+	_, ok := f.mature[key]
+	if ok {
+		f.addLocked(key)
+	}
+	return ok
+}
+
+func (f *foreignSet) add(key weir.Handle) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.addLocked(key)
+}
+
+func (f *foreignSet) addLocked(key weir.Handle) {
+	if len(f.young) >= foreignGeneration {
+		f.mature, f.young = f.young, nil
+	}
+	if f.young == nil {
+		f.young = make(map[weir.Handle]struct{})
+	}
+	f.young[key] = struct{}{}
+}
+
+// clear forgets everything: a directory was renamed into or out of the tree.
+func (f *foreignSet) clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.young, f.mature = nil, nil
+}

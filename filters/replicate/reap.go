@@ -1,0 +1,229 @@
+package replicate
+
+import (
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+)
+
+// reapEvery is how often parked nodes are asked whether they still live.
+const reapEvery = 10 * time.Second
+
+// reapDue reaps when something was parked just now, or a while ago.
+func (u *unit) reapDue(s *session) error {
+	if !u.anyParked || time.Now().Before(u.reapAt) {
+		return nil
+	}
+	return u.reap(s, 0)
+}
+
+// reap deletes parked nodes that are dead on the source, and all that were parked before generation
+// before: a walk of the whole place has ended since and has not found them.
+func (u *unit) reap(s *session, before uint64) error {
+	u.reapAt = time.Now().Add(reapEvery)
+	var keys []weir.Handle
+	err := u.ix.Children(replica.Parking, "", func(_ string, key weir.Handle) (bool, error) {
+		keys = append(keys, key)
+		return len(keys) < walkChunk, nil
+	})
+	if err != nil || len(keys) == 0 {
+		u.anyParked = false
+		return err
+	}
+	u.anyParked = true
+	for _, key := range keys {
+		node, ok, err := u.ix.Get(key)
+		if err != nil || !ok {
+			return err
+		}
+		sure := node.Gen <= before
+		alive, err := s.alive(key)
+		if err != nil {
+			return err
+		}
+		if !alive || sure {
+			if err := u.reapTree(s, key, sure); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// reapTree deletes a parked node and what the replica has below it. What lives on elsewhere is parked by
+// itself, unless a walk has shown that it left the place.
+func (u *unit) reapTree(s *session, top weir.Handle, sure bool) error {
+	r := &reaper{u: u, s: s, sure: sure}
+	defer r.close()
+	stack := []weir.Handle{top}
+	for len(stack) > 0 {
+		if err := s.err(); err != nil {
+			return err
+		}
+		subs, err := r.dir(stack[len(stack)-1])
+		if err != nil {
+			return err
+		}
+		if len(subs) > 0 {
+			stack = append(stack, subs...)
+			continue
+		}
+		if err := r.remove(stack[len(stack)-1]); err != nil {
+			return err
+		}
+		stack = stack[:len(stack)-1]
+	}
+	return r.commit()
+}
+
+type reaper struct {
+	u    *unit
+	s    *session
+	sure bool
+	b    *batch
+	n    int
+}
+
+func (r *reaper) batch() *batch {
+	if r.b == nil {
+		r.b = r.u.newBatch(r.s, walkMode{})
+		r.b.ix = r.u.ix.NewBatch()
+		r.u.gen++
+	}
+	return r.b
+}
+
+func (r *reaper) commit() error {
+	if r.b == nil {
+		return nil
+	}
+	b := r.b
+	r.b, r.n = nil, 0
+	b.ix.Meta(metaGen, formatGen(r.u.gen))
+	if err := b.ix.Commit(false); err != nil {
+		return err
+	}
+	r.u.barrier.due(r.s, r.u.gen, nil)
+	return nil
+}
+
+func (r *reaper) close() {
+	if r.b != nil {
+		_ = r.commit() // What was removed is recorded also when the rest failed; the next walk tells else.
+	}
+}
+
+// dir empties a directory of what is no directory and returns its subdirectories.
+func (r *reaper) dir(key weir.Handle) (subs []weir.Handle, err error) {
+	b := r.batch()
+	var names []replica.Name
+	var keys []weir.Handle
+	err = b.ix.Children(key, "", func(name string, child weir.Handle) (bool, error) {
+		names, keys = append(names, replica.Name{Parent: key, Name: name}), append(keys, child)
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, child := range keys {
+		node, ok, err := b.ix.Get(child)
+		if err != nil || !ok {
+			return nil, err
+		}
+		sub, err := r.name(names[i], node)
+		if err != nil {
+			return nil, err
+		}
+		if sub {
+			subs = append(subs, child)
+		}
+	}
+	return subs, nil
+}
+
+// name removes one name, or parks what lives on. It reports a directory that has to be emptied first.
+func (r *reaper) name(at replica.Name, node replica.Node) (sub bool, err error) {
+	b := r.batch()
+	b.s.trim()
+	if node.NameCount() == 1 && !r.sure {
+		alive, err := r.s.alive(node.Key)
+		if err != nil {
+			return false, err
+		}
+		if alive {
+			return false, b.move(replica.Step{Verb: replica.Move, Key: node.Key, From: at, To: replica.ParkingName(node.Key)})
+		}
+	}
+	if node.Source.IsDir() {
+		return true, nil
+	}
+	dir, err := r.s.targetDir(b.ix, at.Parent)
+	if err != nil {
+		return false, err
+	}
+	if err := b.expect(dir, at, node); err != nil {
+		if errors.Is(err, errDrift) {
+			err = nil
+		}
+		return false, err
+	}
+	if err := dir.Unlink(at.Name); err != nil {
+		return false, err
+	}
+	if err := b.forgetName(node.Key, at); err != nil {
+		return false, err
+	}
+	if r.n++; r.n >= walkChunk {
+		return false, r.commit()
+	}
+	return false, nil
+}
+
+// remove takes away a node that has nothing below it any more.
+func (r *reaper) remove(key weir.Handle) error {
+	b := r.batch()
+	node, ok, err := b.ix.Get(key)
+	if err != nil || !ok {
+		return err
+	}
+	at, ok, err := anyName(b.ix, node)
+	if err != nil || !ok {
+		return err
+	}
+	if !node.Source.IsDir() {
+		_, err := r.name(at, node)
+		return err
+	}
+	dir, err := r.s.targetDir(b.ix, at.Parent)
+	if err != nil {
+		return err
+	}
+	if err := r.emptyOfStrays(key); err != nil {
+		return err
+	}
+	r.s.forget() // The directory may be among those that are kept open.
+	if dir, err = r.s.targetDir(b.ix, at.Parent); err != nil {
+		return err
+	}
+	if err := dir.Rmdir(at.Name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return b.forgetName(key, at)
+}
+
+// emptyOfStrays sets aside what somebody else has put into a directory that is about to go.
+func (r *reaper) emptyOfStrays(key weir.Handle) error {
+	dir, err := r.s.targetDir(r.b.ix, key)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	return dir.List(func(name string, _ uint32) error {
+		return r.b.setAside(dir, replica.Name{Parent: key, Name: name})
+	})
+}

@@ -1,0 +1,216 @@
+package replicate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/index"
+	"github.com/weirfs/weir/policy"
+)
+
+// Mounts tells which mounts weir's own namespace has below a path, in the order in which they were made.
+type Mounts interface {
+	MountsBelow(path string) []weir.Mount
+}
+
+// Options says what is replicated, and how. They must not be changed after New.
+type Options struct {
+	Source  string   // absolute and clean
+	Targets []string // likewise
+
+	Rules        policy.Rules
+	Brake        policy.Limit
+	Replaced     policy.Replaced
+	OneVolume    bool // leave out what is mounted below Source
+	Adopt        bool // targets may hold data that weir did not make
+	NoDevices    bool
+	NoPrivileges bool
+	Bandwidth    int64         // bytes read from the source a second; 0 for no limit
+	ScanInterval time.Duration // of volumes that report no events; 0 for 10 s
+
+	Index     *index.DB
+	Discovery weir.Discovery
+	Mounts    Mounts
+	Logger    *slog.Logger
+
+	// CoarseTimes says that the kernel keeps time stamps by the tick: before Linux 6.13.
+	CoarseTimes bool
+}
+
+// Altitude is that of the replication group's middle.
+var altitude = weir.MustAltitude("309999")
+
+// Replicator is the filter that keeps replicas of one source on any number of targets. It is safe for
+// concurrent use.
+type Replicator struct {
+	options   Options
+	log       *slog.Logger
+	stamp     string // names this run in the set-aside directories
+	fineTimes bool
+	limiter   *rate.Limiter
+	counters  counters
+	signal    chan struct{} // holds a token when the status may have changed
+
+	background  sync.WaitGroup
+	reconcileMu sync.Mutex // serialises reconcile, which does I/O
+
+	mu       sync.Mutex
+	ctx      context.Context // of Run; nil before
+	targets  []*target
+	places   []*place
+	units    []*unit
+	attached map[weir.VolumeID]weir.Volume
+	notes    map[string]string // mounts below the source that are not followed, and why
+}
+
+// New checks the options. Nothing is started and nothing is written until Prepare and Run.
+func New(o Options) (*Replicator, error) {
+	if len(o.Targets) == 0 {
+		return nil, &weir.Error{Op: "mirror", Kind: weir.KindRefused, Err: errors.New("no target given")}
+	}
+	if o.ScanInterval == 0 {
+		o.ScanInterval = 10 * time.Second
+	}
+	r := &Replicator{
+		options: o, log: o.Logger, fineTimes: !o.CoarseTimes, stamp: time.Now().UTC().Format("20060102T150405Z"),
+		signal: make(chan struct{}, 1), attached: make(map[weir.VolumeID]weir.Volume),
+	}
+	if o.Bandwidth > 0 {
+		r.limiter = rate.NewLimiter(rate.Limit(o.Bandwidth), int(max(o.Bandwidth/10, 1<<20)))
+	}
+	for n, path := range o.Targets {
+		r.targets = append(r.targets, &target{
+			n: n, path: path, db: o.Index, discovery: o.Discovery, adopt: o.Adopt, source: o.Source, epoch: 1,
+		})
+	}
+	return r, nil
+}
+
+// Prepare makes sure that every target may be used, and marks those that are new. An error of KindRefused
+// says why one may not; nothing has been changed on it then.
+func (r *Replicator) Prepare(ctx context.Context) error {
+	for _, t := range r.targets {
+		if err := t.prepare(ctx, false); err != nil {
+			return err
+		}
+	}
+	return r.loadPlaces()
+}
+
+// Filter returns what the manager needs to know.
+func (r *Replicator) Filter() *weir.Filter {
+	return &weir.Filter{
+		Name: "replicate", Altitude: altitude,
+		Wants: weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib,
+		Setup: r.setup,
+	}
+}
+
+// Run replicates until ctx ends, then passes a last barrier with what was shown. It waits for every
+// goroutine of the replicator.
+func (r *Replicator) Run(ctx context.Context) error {
+	r.mu.Lock()
+	r.ctx = ctx
+	units := r.units
+	for _, u := range units {
+		r.startLocked(u)
+	}
+	r.mu.Unlock()
+	r.reconcile()
+	ticker := time.NewTicker(r.options.ScanInterval)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+			r.scanBlind()
+		}
+	}
+	r.background.Wait()
+	return nil
+}
+
+func (r *Replicator) startLocked(u *unit) {
+	if r.ctx == nil {
+		return
+	}
+	ctx := r.ctx
+	r.background.Go(func() { u.run(ctx) })
+}
+
+// scanBlind asks for a scan of the places whose volumes report no events.
+func (r *Replicator) scanBlind() {
+	r.mu.Lock()
+	units := r.units
+	r.mu.Unlock()
+	for _, u := range units {
+		if _, volume, _ := u.place.at(); volume != nil && volume.Info().Sight < weir.SightFull {
+			u.mu.Lock()
+			wanted := u.scan.wanted || u.status.scanning
+			u.mu.Unlock()
+			if !wanted {
+				u.scanWanted(scanRequest{reason: "its volume reports no events"})
+			}
+		}
+	}
+}
+
+// sourcePath returns the absolute path of a place.
+func (r *Replicator) sourcePath(rel string) string {
+	if rel == "" {
+		return r.options.Source
+	}
+	return filepath.Join(r.options.Source, rel)
+}
+
+// throttle waits until n bytes may be read.
+func (r *Replicator) throttle(ctx context.Context, n int) error {
+	if r.limiter == nil {
+		return nil
+	}
+	for n > 0 {
+		part := min(n, r.limiter.Burst())
+		if err := r.limiter.WaitN(ctx, part); err != nil {
+			return err
+		}
+		n -= part
+	}
+	return nil
+}
+
+// changed says that the status may have changed.
+func (r *Replicator) changed() {
+	select {
+	case r.signal <- struct{}{}:
+	default:
+	}
+}
+
+// Changed returns a channel that gets a token after the status has changed. One reader is supported.
+func (r *Replicator) Changed() <-chan struct{} { return r.signal }
+
+// unitID is the number of a unit's namespace in the index.
+func unitID(t *target, p *place) uint32 { return uint32(t.n)<<16 | p.id }
+
+// newUnit makes the unit of a place on a target.
+func (r *Replicator) newUnit(t *target, p *place) (*unit, error) {
+	u := &unit{
+		r: r, place: p, target: t, ix: r.options.Index.Replica(unitID(t, p)), wake: make(chan struct{}, 1),
+		settle: make(map[weir.Handle]settling), brake: policy.NewBrake(r.options.Brake),
+	}
+	u.barrier.u = u
+	if err := u.load(); err != nil {
+		return nil, fmt.Errorf("load the state of %s: %w", weir.QuotePath(r.sourcePath(p.rel)), err)
+	}
+	u.bulk = newBulk(u)
+	u.scan = scanRequest{wanted: true, audit: true, reason: "weir has started"}
+	return u, nil
+}

@@ -1,0 +1,300 @@
+package replicate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+// lostFound is the directory that a file system check puts at the root of a volume. It belongs to the
+// volume and not to the tree.
+const lostFound = "lost+found"
+
+// session is a unit's short hold on the source volume and on the target. It is used by the unit's
+// goroutine and by the workers that this goroutine waits for.
+type session struct {
+	ctx    context.Context // ends when either volume leaves
+	cancel context.CancelFunc
+	u      *unit
+	keys   keys
+	root   weir.Handle // key of the place's root
+	rel    string      // path of the place, for messages and rules
+
+	srcLease weir.Lease
+	src      *tree.Dir
+	dst      *hold
+	dstRoot  *tree.Dir            // where the place's root is on the target
+	covered  map[weir.Handle]bool // not changed once it is here
+	merge    bool
+
+	refs atomic.Int32
+	dirs map[weir.Handle]*tree.Dir // of the target, by key
+}
+
+var errGone = errors.New("volume is leaving")
+
+// open borrows both sides and proves that they are the ones that the index describes.
+func (u *unit) open(ctx context.Context) (*session, error) {
+	rel, volume, root := u.place.at()
+	if volume == nil {
+		return nil, &weir.Error{Op: "open source", Kind: weir.KindAbsent, Path: u.r.sourcePath(rel), Err: errors.New("source absent")}
+	}
+	s := &session{u: u, keys: u.place.keys(), root: root, rel: rel, dirs: make(map[weir.Handle]*tree.Dir)}
+	s.refs.Store(1)
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	if err := s.openSource(volume); err != nil {
+		s.close()
+		return nil, err
+	}
+	if err := s.openTarget(); err != nil {
+		s.close()
+		return nil, err
+	}
+	u.r.background.Add(1)
+	go func() {
+		defer u.r.background.Done()
+		select {
+		case <-s.srcLease.Done():
+		case <-s.dst.lease.Done():
+		case <-s.ctx.Done():
+		}
+		s.cancel()
+	}()
+	return s, nil
+}
+
+func (s *session) openSource(volume weir.Volume) error {
+	path := s.u.r.sourcePath(s.rel)
+	lease, err := volume.Borrow(s.ctx, path)
+	if err != nil {
+		return err
+	}
+	s.srcLease = lease
+	if s.src, err = tree.Open(lease.FD()); err != nil {
+		return err
+	}
+	self, err := s.src.Self()
+	if err != nil {
+		return err
+	}
+	if s.keys.ofRoot(self) != s.root {
+		return &weir.Error{Op: "open source", Kind: weir.KindAbsent, Path: path, Err: errors.New("another directory stands in its place")}
+	}
+	s.u.place.mu.Lock()
+	s.covered, s.merge = s.u.place.covered, s.u.place.merge
+	s.u.place.mu.Unlock()
+	return nil
+}
+
+func (s *session) openTarget() (err error) {
+	if s.dst, err = s.u.target.borrow(s.ctx, s.u.place.id); err != nil {
+		return err
+	}
+	if s.u.place.parent == nil {
+		s.dstRoot = s.dst.root
+		return nil
+	}
+	names, err := s.u.rootNames()
+	if err != nil {
+		return err
+	}
+	s.dstRoot, err = s.dst.root.Walk(names)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &weir.Error{Op: "open target", Kind: weir.KindAbsent, Path: s.rel, Err: errors.New("the directory of the mount point is not on the target yet")}
+	}
+	return err
+}
+
+// retain keeps the session open until another release.
+func (s *session) retain() { s.refs.Add(1) }
+
+// release gives both volumes back when the last holder has released the session. Directories that the
+// unit's goroutine kept open are closed by its own release.
+func (s *session) release() {
+	if s.refs.Add(-1) == 0 {
+		s.close()
+	}
+}
+
+func (s *session) close() {
+	s.cancel()
+	s.forget()
+	if s.dst != nil {
+		if s.dstRoot != nil && s.dstRoot != s.dst.root {
+			s.dstRoot.Close()
+		}
+		s.dst.close()
+	}
+	if s.src != nil {
+		s.src.Close()
+	}
+	if s.srcLease != nil {
+		s.srcLease.Close()
+	}
+}
+
+// err tells that the session has ended, so that long work stops soon.
+func (s *session) err() error {
+	if s.ctx.Err() != nil {
+		return errGone
+	}
+	return nil
+}
+
+const maxOpenDirs = 256
+
+// forget closes the cached directories of the target.
+func (s *session) forget() {
+	for key, d := range s.dirs {
+		d.Close()
+		delete(s.dirs, key)
+	}
+}
+
+// nodes is what sessions read the replica's state through: the index, or a batch with its own writes.
+type nodes interface {
+	Get(key weir.Handle) (replica.Node, bool, error)
+	Child(parent weir.Handle, name string) (weir.Handle, bool, error)
+}
+
+// names returns the components from the place's root on the replica to a directory, or ok false if the
+// replica has no such directory in the tree.
+func names(ix nodes, root, dir weir.Handle) (names []string, parked, ok bool, err error) {
+	for dir != root {
+		if dir == replica.Parking {
+			reverse(names)
+			return names, true, true, nil
+		}
+		n, known, err := ix.Get(dir)
+		if err != nil || !known || len(n.Names) == 0 {
+			return nil, false, false, err
+		}
+		names = append(names, n.Names[0].Name)
+		dir = n.Names[0].Parent
+	}
+	reverse(names)
+	return names, false, true, nil
+}
+
+func reverse(names []string) {
+	for i, j := 0, len(names)-1; i < j; i, j = i+1, j-1 {
+		names[i], names[j] = names[j], names[i]
+	}
+}
+
+var errUnknownDir = errors.New("directory is not on the replica yet")
+
+// trim bounds the number of directories that are kept open. It is called between two names.
+func (s *session) trim() {
+	if len(s.dirs) > maxOpenDirs {
+		s.forget()
+	}
+}
+
+// targetDir returns the directory of that key on the target. It stays valid until trim or forget.
+func (s *session) targetDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
+	switch {
+	case key == s.root:
+		return s.dstRoot, nil
+	case key == replica.Parking:
+		return s.dst.parked, nil
+	case s.dirs[key] != nil:
+		return s.dirs[key], nil
+	}
+	d, err := s.openTargetDir(ix, key)
+	if err == nil {
+		s.dirs[key] = d
+	}
+	return d, err
+}
+
+func (s *session) openTargetDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
+	// The parent is often the directory of the step before.
+	if n, ok, err := ix.Get(key); err == nil && ok && len(n.Names) > 0 {
+		if parent := s.dirs[n.Names[0].Parent]; parent != nil {
+			return parent.OpenDir(n.Names[0].Name)
+		}
+	}
+	path, parked, ok, err := names(ix, s.root, key)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errUnknownDir
+	}
+	top := s.dstRoot
+	if parked {
+		top = s.dst.parked
+	}
+	return top.Walk(path)
+}
+
+// sourceDir opens the directory of that key on the source. The error is tree.ErrStale or fs.ErrNotExist
+// if it is gone.
+func (s *session) sourceDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
+	if key == s.root {
+		return tree.Open(s.src.FD())
+	}
+	if h, ok := s.keys.handle(key); ok {
+		return s.src.OpenHandle(h)
+	}
+	if s.keys.former(key) {
+		return nil, tree.ErrStale
+	}
+	path, parked, ok, err := names(ix, s.root, key)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || parked {
+		return nil, errUnknownDir
+	}
+	return s.src.Walk(path)
+}
+
+// alive reports whether the source inode of that key still exists under some name on its volume.
+func (s *session) alive(key weir.Handle) (bool, error) {
+	h, ok := s.keys.handle(key)
+	if !ok {
+		return false, nil
+	}
+	o, err := s.src.Probe(h)
+	if errors.Is(err, tree.ErrStale) || errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask whether a file lives on: %w", err)
+	}
+	return o.Nlink > 0, nil
+}
+
+// path is the path of a name relative to SOURCE, for messages and rules.
+func (s *session) path(ix nodes, at replica.Name) string {
+	list, parked, ok, err := names(ix, s.root, at.Parent)
+	prefix := s.rel
+	switch {
+	case err != nil || !ok:
+		prefix = join(prefix, "?")
+	case parked:
+		prefix = join(prefix, "(parked)")
+	}
+	for _, name := range list {
+		prefix = join(prefix, name)
+	}
+	return join(prefix, at.Name)
+}
+
+func join(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	if name == "" {
+		return dir
+	}
+	return dir + "/" + name
+}

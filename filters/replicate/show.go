@@ -1,0 +1,304 @@
+package replicate
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+// view shows the planner what the replica holds now, this batch's own steps included.
+type view struct{ b *batch }
+
+func (v view) Get(key weir.Handle) (replica.Node, bool, error) { return v.b.ix.Get(key) }
+func (v view) Child(at replica.Name) (weir.Handle, bool, error) {
+	return v.b.ix.Child(at.Parent, at.Name)
+}
+func (v view) AnyName(n replica.Node) (replica.Name, bool, error) { return anyName(v.b.ix, n) }
+func (v view) Alive(key weir.Handle) (bool, error)                { return v.b.s.alive(key) }
+
+// namesReader is implemented by the index and by its batches.
+type namesReader interface {
+	NamesOf(key weir.Handle, fn func(replica.Name) (more bool, err error)) error
+}
+
+func anyName(ix namesReader, n replica.Node) (name replica.Name, ok bool, err error) {
+	if len(n.Names) > 0 {
+		return n.Names[0], true, nil
+	}
+	if n.Apart == 0 {
+		return name, false, nil
+	}
+	err = ix.NamesOf(n.Key, func(first replica.Name) (bool, error) {
+		name, ok = first, true
+		return false, nil
+	})
+	return name, ok, err
+}
+
+// errDrift says that the replica is not what the index says; the index has been corrected and the name has
+// to be looked at again.
+var errDrift = errors.New("somebody changed the replica")
+
+const maxDrifts = 4
+
+// showOne makes the replica show what was found at one name.
+func (b *batch) showOne(f *find) error {
+	for try := 1; ; try++ {
+		err := b.tryShow(f)
+		if !errors.Is(err, errDrift) || try == maxDrifts {
+			return err
+		}
+		b.u.r.log.Warn("the replica was changed by somebody else and is put right", "path", b.s.path(b.ix, f.at))
+	}
+}
+
+func (b *batch) tryShow(f *find) error {
+	if f.absent {
+		return b.vanish(f)
+	}
+	_, known, err := b.ix.Get(f.key)
+	if err != nil {
+		return err
+	}
+	isFile := f.object.IsFile()
+	if f.large {
+		b.u.bulk.enqueue(f)
+	}
+	if isFile && !known && f.copied == nil {
+		if !f.large && !f.deferred {
+			b.again(f) // What was known when it was looked at is not any more.
+		}
+		return nil
+	}
+	if f.exists {
+		b.settleExisting(f)
+	}
+	if f.settledPlace {
+		return b.bringUp(f)
+	}
+	steps, err := replica.Appear(view{b}, replica.Sighting{At: f.at, Key: f.key, Attr: f.object.Attr, Former: b.s.keys.former})
+	if err != nil {
+		return err
+	}
+	for _, step := range steps {
+		if err := b.perform(step, f); err != nil {
+			return err
+		}
+	}
+	if !known || f.deferred || f.work == replica.Nothing {
+		return b.pin(f) // A new node was made with all that belongs to it.
+	}
+	return b.bringUp(f)
+}
+
+// settleExisting decides what becomes of an object at the name that the index does not know: what is equal
+// is taken over, the rest is set aside when the name is needed.
+func (b *batch) settleExisting(f *find) {
+	if f.object.IsFile() {
+		f.takes = f.copied != nil && f.copied.temp == ""
+	}
+}
+
+// again has a name looked at in the next batch.
+func (b *batch) again(f *find) {
+	b.u.add(replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops | weir.OpModify})
+}
+
+// bringUp gives a node that has its name the content and metadata that were found.
+func (b *batch) bringUp(f *find) error {
+	node, known, err := b.ix.Get(f.key)
+	if err != nil || !known {
+		return err
+	}
+	if f.object.IsDir() {
+		b.touch(f.key)
+		return b.pin(f)
+	}
+	attr, xattrs, flags := f.object.Attr, f.xattrs, node.Flags&^replica.Partial
+	var refused tree.Unstored
+	if f.copied != nil {
+		attr, xattrs = f.copied.version.Attr, f.copied.xattrs
+		flags = f.copied.flags | node.Flags&replica.Pinned
+		refused = f.copied.refused
+	} else if f.object.IsFile() && f.work >= replica.Compare {
+		return nil // A large file: its content comes later, and its metadata with it.
+	}
+	if f.copied != nil && f.copied.temp != "" {
+		if err := b.replaceContent(f, node); err != nil {
+			return err
+		}
+	} else {
+		at, ok, err := anyName(b.ix, node)
+		if err != nil || !ok {
+			return err
+		}
+		dir, err := b.s.targetDir(b.ix, at.Parent)
+		if err != nil {
+			return err
+		}
+		if refused, err = dir.SetMeta(at.Name, attr, xattrs, b.u.metaOptions()); err != nil {
+			return fmt.Errorf("set metadata: %w", err)
+		}
+	}
+	node.Source, node.Xattrs, node.Flags, node.Text = attr, digest(xattrs), flags, f.text
+	b.noteRefused(f, &node, refused)
+	return b.record(node)
+}
+
+// noteRefused lists what the target did not store.
+func (b *batch) noteRefused(f *find, node *replica.Node, refused tree.Unstored) {
+	if len(refused) > 0 {
+		node.Flags |= replica.Partial
+	}
+	b.u.stored(b.s.path(b.ix, f.at), refused)
+}
+
+// record writes a node with the stat that its object on the target has now.
+func (b *batch) record(node replica.Node) error {
+	at, ok, err := anyName(b.ix, node)
+	if err != nil || !ok {
+		return err
+	}
+	dir, err := b.s.targetDir(b.ix, at.Parent)
+	if err != nil {
+		return err
+	}
+	o, err := dir.Lookup(at.Name)
+	if err != nil {
+		return err
+	}
+	node.Target, node.Gen = o.Attr, b.u.gen
+	b.ix.Put(node)
+	b.shown = append(b.shown, at)
+	return b.ix.Err()
+}
+
+// replaceContent puts a temporary under every name of the node, each in one step.
+func (b *batch) replaceContent(f *find, node replica.Node) error {
+	if replica.Emptied(&node, f.copied.version.Attr) && !b.u.mayRemove(1) {
+		return errBrake
+	}
+	var all []replica.Name
+	err := b.ix.NamesOf(node.Key, func(n replica.Name) (bool, error) {
+		all = append(all, n)
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		all = node.Names
+	}
+	for i, at := range all {
+		dir, err := b.s.targetDir(b.ix, at.Parent)
+		if err != nil {
+			return err
+		}
+		if err := b.expect(dir, at, node); err != nil {
+			return err
+		}
+		temp := f.copied.temp
+		if i > 0 {
+			first, err := b.s.targetDir(b.ix, all[0].Parent)
+			if err != nil {
+				return err
+			}
+			temp = b.u.tempName()
+			if err := tree.Link(first, all[0].Name, b.s.dst.tmp, temp); err != nil {
+				return err
+			}
+		}
+		if err := tree.Rename(b.s.dst.tmp, temp, dir, at.Name, 0); err != nil {
+			return err
+		}
+		if i == 0 {
+			f.copied.temp = ""
+		}
+		b.touch(at.Parent)
+	}
+	b.u.shownFile(f)
+	return nil
+}
+
+// expect makes sure that a name on the target is the object that the index says. If not, what stands
+// there is set aside, the index forgets the name, and the error is errDrift.
+func (b *batch) expect(dir *tree.Dir, at replica.Name, node replica.Node) error {
+	o, err := dir.Lookup(at.Name)
+	if err == nil && o.Ino == node.Target.Ino && o.Type() == node.Target.Type() {
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err == nil {
+		if err := b.setAside(dir, at); err != nil {
+			return err
+		}
+	}
+	if err := b.forgetName(node.Key, at); err != nil {
+		return err
+	}
+	return errDrift
+}
+
+// forgetName takes a name from a node in the index; with the last one the node and all below it go.
+func (b *batch) forgetName(key weir.Handle, at replica.Name) error {
+	b.ix.Unlink(key, at)
+	node, known, err := b.ix.Get(key)
+	if err != nil || !known || node.NameCount() > 0 {
+		return err
+	}
+	return b.forgetTree(key)
+}
+
+// forgetTree removes a node without names, and what the index has below it.
+func (b *batch) forgetTree(key weir.Handle) error {
+	stack := []weir.Handle{key}
+	for len(stack) > 0 {
+		dir := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		var names []replica.Name
+		var keys []weir.Handle
+		err := b.ix.Children(dir, "", func(name string, child weir.Handle) (bool, error) {
+			names, keys = append(names, replica.Name{Parent: dir, Name: name}), append(keys, child)
+			return true, nil
+		})
+		if err != nil {
+			return err
+		}
+		for i, child := range keys {
+			b.ix.Unlink(child, names[i])
+			if n, known, err := b.ix.Get(child); err != nil {
+				return err
+			} else if known && n.NameCount() == 0 {
+				stack = append(stack, child)
+			}
+		}
+		b.ix.Delete(dir)
+	}
+	return b.ix.Err()
+}
+
+// setAside moves what is not weir's out of the way, under its own name, and deletes nothing.
+func (b *batch) setAside(dir *tree.Dir, at replica.Name) error {
+	if b.u.intended[at] {
+		return tree.RemoveAll(dir, at.Name) // An interrupted batch of this replica put it there.
+	}
+	path := b.s.path(b.ix, at)
+	to, name, err := b.s.asideDir(time.Now(), path)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	if err := tree.Rename(dir, at.Name, to, name, 0); err != nil {
+		return fmt.Errorf("set aside: %w", err)
+	}
+	b.touch(at.Parent)
+	b.u.setAside(path)
+	return nil
+}

@@ -1,0 +1,387 @@
+package replicate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/index"
+	"github.com/weirfs/weir/policy"
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+// unit keeps the replica of one place on one target.
+type unit struct {
+	r      *Replicator
+	place  *place
+	target *target
+	ix     *index.Replica
+	wake   chan struct{} // holds one token
+
+	// Owned by the unit's goroutine.
+	gen       uint64                // batch that was recorded last
+	intended  map[replica.Name]bool // names that an interrupted batch was changing
+	failures  int                   // in a row, of opening or of the whole target
+	reapAt    time.Time             // when parked nodes are asked again whether they live
+	anyParked bool
+	seenEpoch uint64 // of the target
+	noMapSign bool   // stores through a mapping move no time stamp on the source volume
+
+	barrier barrier
+	bulk    *bulk
+
+	mu      sync.Mutex
+	dirty   replica.Dirty
+	scan    scanRequest
+	later   laterHeap
+	settle  map[weir.Handle]settling
+	staged  []*find               // copies of large files that are ready to be shown
+	rewrite map[replica.Name]bool // content that a failed sync may have lost
+	oldRoot weir.Handle           // key that the root had before another volume took the place
+	busy    bool
+	brake   *policy.Brake
+	status  unitStatus
+}
+
+// scanRequest says that the whole place has to be walked.
+type scanRequest struct {
+	wanted bool
+	full   bool   // content is compared even where the metadata agrees
+	audit  bool   // the replica is looked at too
+	reason string // a clause for the operator
+}
+
+// scanWanted asks for a walk of the whole place.
+func (u *unit) scanWanted(req scanRequest) {
+	u.mu.Lock()
+	u.scan.wanted = true
+	u.scan.full = u.scan.full || req.full
+	u.scan.audit = u.scan.audit || req.audit
+	u.scan.reason = req.reason
+	u.mu.Unlock()
+	u.poke()
+}
+
+// add marks a place as dirty.
+func (u *unit) add(i replica.Item) {
+	u.mu.Lock()
+	u.dirty.Add(i)
+	u.mu.Unlock()
+}
+
+// poke wakes the unit's goroutine.
+func (u *unit) poke() {
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+}
+
+var retries = replica.Backoff{First: 250 * time.Millisecond, Max: 30 * time.Second}
+
+// run follows the place until ctx ends.
+func (u *unit) run(ctx context.Context) {
+	var lane sync.WaitGroup
+	lane.Go(func() { u.bulk.run(ctx) })
+	defer lane.Wait()
+	defer u.barrier.wait()
+	for {
+		wait := u.untilNext(time.Now())
+		if wait > 0 {
+			timer := time.NewTimer(wait)
+			select {
+			case <-ctx.Done():
+				timer.Stop()
+				return
+			case <-u.wake:
+				timer.Stop()
+				continue
+			case <-timer.C:
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		u.round(ctx)
+	}
+}
+
+const idle = time.Hour
+
+// untilNext returns how long nothing has to be done; 0 if there is work.
+func (u *unit) untilNext(now time.Time) time.Duration {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.later.due(now, u.dirty.Add)
+	if wait := u.status.retryAt.Sub(now); wait > 0 {
+		return wait
+	}
+	if u.dirty.All() {
+		u.scan.wanted = true
+		u.scan.reason = "more changes than are remembered one by one"
+	}
+	if u.scan.wanted || u.dirty.Len() > 0 || len(u.staged) > 0 {
+		u.busy = true
+		return 0
+	}
+	u.busy = false
+	wait := idle
+	if u.anyParked {
+		wait = u.reapAt.Sub(now)
+	}
+	if next, ok := u.later.next(); ok {
+		wait = min(wait, next.Sub(now))
+	}
+	if wait <= 0 && u.anyParked {
+		return 0
+	}
+	return max(wait, time.Millisecond)
+}
+
+// round opens a session and works until nothing is dirty or something ends it.
+func (u *unit) round(ctx context.Context) {
+	s, err := u.open(ctx)
+	if err != nil {
+		u.outage(err)
+		return
+	}
+	u.recovered()
+	err = u.work(s)
+	s.forget()
+	s.release()
+	switch {
+	case err == nil || errors.Is(err, errGone):
+	case ctx.Err() != nil:
+	default:
+		u.outage(err)
+	}
+}
+
+// work carries out everything that is due.
+func (u *unit) work(s *session) error {
+	if err := u.freshTarget(); err != nil {
+		return err
+	}
+	for s.err() == nil {
+		if err := u.live(s); err != nil {
+			return err
+		}
+		u.mu.Lock()
+		scan := u.scan
+		u.mu.Unlock()
+		if !scan.wanted {
+			return nil
+		}
+		if err := u.walkAll(s, scan); err != nil {
+			return err
+		}
+	}
+	return errGone
+}
+
+// freshTarget asks for a scan if the target has come back or is older than the index.
+func (u *unit) freshTarget() error {
+	t := u.target
+	t.mu.Lock()
+	epoch, suspect := t.epoch, t.suspect
+	t.mu.Unlock()
+	if epoch == u.seenEpoch {
+		return nil
+	}
+	u.seenEpoch = epoch
+	u.scanWanted(scanRequest{audit: true, full: suspect == epoch, reason: "the target has come back"})
+	return nil
+}
+
+const batchNames = 2048
+
+// live carries out what events have reported and what has become due.
+func (u *unit) live(s *session) error {
+	for s.err() == nil {
+		u.mu.Lock()
+		u.later.due(time.Now(), u.dirty.Add)
+		items := u.dirty.Take(batchNames)
+		staged := u.staged
+		u.staged = nil
+		u.mu.Unlock()
+		if len(items) == 0 && len(staged) == 0 {
+			return u.reapDue(s)
+		}
+		if err := u.follow(s, items, staged); err != nil {
+			return err
+		}
+	}
+	return errGone
+}
+
+// follow looks at the items. What could not be looked at because the session ended is dirty again.
+func (u *unit) follow(s *session, items []replica.Item, staged []*find) (err error) {
+	rest := items
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, i := range items {
+			u.add(i)
+		}
+		for _, f := range staged {
+			u.add(replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: weir.OpModify})
+		}
+	}()
+	b := u.newBatch(s, walkMode{})
+	b.adoptStaged(staged)
+	for len(rest) > 0 {
+		n := 1
+		for n < len(rest) && rest[n].Dir == rest[0].Dir {
+			n++
+		}
+		if err := u.followDir(s, b, rest[:n]); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return b.finish()
+}
+
+// outage records that nothing can be done now, and when to try again.
+func (u *unit) outage(err error) {
+	u.failures++
+	delay := retries.Delay(u.failures)
+	u.mu.Lock()
+	u.status.outage = err
+	u.status.retryAt = time.Now().Add(delay)
+	u.mu.Unlock()
+	if u.failures == 1 {
+		u.r.log.Warn("replica waits", "place", u.place.label(), "target", weir.QuotePath(u.target.path), "reason", err.Error())
+	}
+	u.r.changed()
+}
+
+func (u *unit) recovered() {
+	u.mu.Lock()
+	was := u.status.outage
+	u.status.outage, u.status.retryAt = nil, time.Time{}
+	u.mu.Unlock()
+	if u.failures > 0 && was != nil {
+		u.r.log.Info("replica goes on", "place", u.place.label(), "target", weir.QuotePath(u.target.path))
+		u.r.changed()
+	}
+	u.failures = 0
+}
+
+// load reads the unit's generation, and the names that an interrupted batch was changing.
+func (u *unit) load() error {
+	var settled uint64
+	for key, to := range map[string]*uint64{metaGen: &u.gen, metaSettled: &settled} {
+		text, err := u.ix.Meta(key)
+		if err != nil {
+			return err
+		}
+		if text != nil {
+			if *to, err = strconv.ParseUint(string(text), 10, 64); err != nil {
+				return fmt.Errorf("read %s of the index: %w", key, err)
+			}
+		}
+	}
+	u.barrier.settled.Store(settled)
+	u.barrier.shown = settled
+	u.intended = make(map[replica.Name]bool)
+	return u.ix.MetaRange(metaIntent, func(_ string, value []byte) (bool, error) {
+		for _, name := range decodeNames(value) {
+			u.intended[name] = true
+		}
+		return true, nil
+	})
+}
+
+// Names of the unit's values in the index.
+const (
+	metaGen     = "gen"
+	metaSettled = "settled"
+	metaIntent  = "intent/"
+)
+
+// rootNames returns the components from the target's root to where this unit's place is.
+func (u *unit) rootNames() ([]string, error) {
+	if u.place.parent == nil {
+		return nil, nil
+	}
+	up := u.r.unitOf(u.place.parent, u.target)
+	above, err := up.rootNames()
+	if err != nil {
+		return nil, err
+	}
+	_, _, root := u.place.parent.at()
+	u.place.mu.Lock()
+	key := u.place.mountKey
+	u.place.mu.Unlock()
+	own, parked, ok, err := names(up.ix, root, key)
+	if err != nil {
+		return nil, err
+	}
+	node, known, err := up.ix.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || parked || !known || node.Flags&replica.Pinned == 0 {
+		return nil, &weir.Error{Op: "open target", Kind: weir.KindAbsent, Path: u.place.label(),
+			Err: errors.New("the directory of its mount point is not on the target yet")}
+	}
+	return append(above, own...), nil
+}
+
+// followDir looks at the items of one directory.
+func (u *unit) followDir(s *session, b *batch, items []replica.Item) error {
+	key := items[0].Dir
+	if u.place.foreign.has(key) {
+		return nil
+	}
+	if key != s.root {
+		node, known, err := u.ix.Get(key)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return b.resolve(key)
+		}
+		if node.Flags&replica.Pinned != 0 {
+			return nil // What happens below a mount point that is not mounted is covered.
+		}
+	}
+	var dir *tree.Dir
+	for _, i := range items {
+		switch {
+		case i.Whole:
+			if err := u.walkItem(s, i); err != nil {
+				return err
+			}
+		case i.Name == "":
+			b.touch(key)
+		default:
+			if dir == nil {
+				var err error
+				if dir, err = s.sourceDir(u.ix, key); err != nil {
+					return unlessVanished(err)
+				}
+				b.own(dir)
+			}
+			b.add(dir, replica.Name{Parent: key, Name: i.Name}, i.Ops)
+		}
+	}
+	return nil
+}
+
+// walkItem walks a directory that an item asks for, with all below it or alone.
+func (u *unit) walkItem(s *session, i replica.Item) error {
+	mode := walkMode{scan: true, audit: i.Tree}
+	if i.Tree {
+		return u.walkTree(s, i.Dir, mode)
+	}
+	_, err := u.walkDir(s, i.Dir, mode)
+	return err
+}
