@@ -1,0 +1,153 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/internal/sys/fd"
+	"github.com/weirfs/weir/internal/sys/mount"
+)
+
+// At implements weir.Discovery. It works before Run too. Symbolic links in path are followed.
+func (w *Watcher) At(path string) (weir.Volume, error) {
+	if !filepath.IsAbs(path) {
+		return nil, atError(weir.KindRefused, path, errRelative)
+	}
+	path = filepath.Clean(path)
+	// A mount that comes or goes between the look and the lookup makes the answer of neither moment.
+	ctx, cancel := context.WithTimeout(context.Background(), 10*patience)
+	defer cancel()
+	for range 3 {
+		v, err := w.atNow(ctx, path)
+		if v != nil || err != nil {
+			return v, err
+		}
+	}
+	return nil, atError(weir.KindAbsent, path, errUnsteady)
+}
+
+var errUnsteady = errors.New("what is mounted there keeps changing")
+
+func atError(kind weir.Kind, path string, err error) error {
+	return &weir.Error{Op: "find the volume of", Kind: kind, Path: path, Err: err}
+}
+
+// atNow returns nil and no error if mounts have changed meanwhile.
+func (w *Watcher) atNow(ctx context.Context, path string) (weir.Volume, error) {
+	table, err := w.fresh()
+	if err != nil {
+		return nil, atError(weir.KindFailed, path, err)
+	}
+	m, ok := locate(table, path)
+	if ok && m.Point == path {
+		return w.showing(m.ID), nil // the kernel names mount points without symbolic links
+	}
+	on, err := w.locatedOn(ctx, table, m, path)
+	switch {
+	case errors.Is(err, unix.ELOOP):
+		return w.atLink(ctx, path)
+	case err != nil:
+		return nil, atError(kindOf(err), path, err)
+	case !on:
+		return nil, nil
+	}
+	return w.showing(m.ID), nil
+}
+
+// showing returns the volume that a mount shows, or nil.
+func (w *Watcher) showing(id uint64) weir.Volume {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if in, _ := w.model.withMount(id); in != nil {
+		return w.volumes[in.id]
+	}
+	return nil
+}
+
+// locatedOn tells whether path exists on the mount that the table says. The error is ELOOP if a symbolic
+// link leads there.
+func (w *Watcher) locatedOn(ctx context.Context, table []mount.Entry, m mount.Entry, path string) (bool, error) {
+	file, err := w.enterWithin(ctx, table, path, unix.O_PATH, refuse)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	on, err := onDevice(file, m.Device)
+	return on || m.FSType == "btrfs" && isBtrfs(file), err
+}
+
+func isBtrfs(file *fd.FD) bool {
+	var stat unix.Statfs_t
+	return unix.Fstatfs(file.Int(), &stat) == nil && stat.Type == unix.BTRFS_SUPER_MAGIC
+}
+
+// atLink finds the volume of a path with symbolic links by the mount that the kernel's lookup ends on.
+func (w *Watcher) atLink(ctx context.Context, path string) (weir.Volume, error) {
+	type answer struct {
+		id  uint64
+		err error
+	}
+	answers := make(chan answer, 1)
+	err := w.inBackground(func() {
+		id, err := w.mountID(path)
+		answers <- answer{id, err}
+	})
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, atError(weir.KindFailed, path, ctx.Err())
+	case a := <-answers:
+		if a.err != nil {
+			return nil, atError(kindOf(a.err), path, a.err)
+		}
+		if err := w.look(); err != nil {
+			return nil, atError(weir.KindFailed, path, err)
+		}
+		return w.showing(a.id), nil
+	}
+}
+
+// mountID returns the id, of the kind that the model has, of the mount that shows path.
+func (w *Watcher) mountID(path string) (uint64, error) {
+	if !w.fallback && mount.Complete() {
+		return mount.UniqueID(path)
+	}
+	return mount.ReusableID(path)
+}
+
+// MountsBelow returns the mounts of weir's own namespace that show strictly below path, as they are now, in
+// the order in which they were made. Mounts that others hide are left out. path is absolute and without
+// symbolic links.
+func (w *Watcher) MountsBelow(path string) []weir.Mount {
+	path = filepath.Clean(path)
+	table := w.freshOrSeen()
+	var found []mount.Entry
+	for _, e := range table {
+		if below(path, e.Point) && visible(table, e) {
+			found = append(found, e)
+		}
+	}
+	return w.describe(found)
+}
+
+// IsMountPoint tells whether something is mounted at path now. path is absolute and without symbolic links.
+func (w *Watcher) IsMountPoint(path string) bool {
+	path = filepath.Clean(path)
+	m, ok := locate(w.freshOrSeen(), path)
+	return ok && m.Point == path
+}
+
+// freshOrSeen is fresh for callers that cannot fail: if the kernel cannot be asked, what was seen last counts.
+func (w *Watcher) freshOrSeen() []mount.Entry {
+	table, err := w.fresh()
+	if err != nil {
+		w.log.Warn("mounts cannot be looked at; what was seen last is told", "error", err)
+	}
+	return table
+}

@@ -1,0 +1,158 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/internal/sys/fd"
+	"github.com/weirfs/weir/internal/sys/mount"
+)
+
+// lease is the weir.Lease of a volume. The clone is dissolved when it is handed out: the one descriptor
+// keeps the one detached mount.
+type lease struct {
+	v    *volume
+	root *fd.FD
+	done chan struct{}
+
+	calledBack bool // guarded by v.w.mu
+}
+
+// FD implements weir.Lease.
+func (l *lease) FD() int { return l.root.Int() }
+
+// Done implements weir.Lease.
+func (l *lease) Done() <-chan struct{} { return l.done }
+
+// Close implements weir.Lease.
+func (l *lease) Close() error {
+	l.forget()
+	return l.root.Close()
+}
+
+func (l *lease) forget() {
+	l.v.w.mu.Lock()
+	defer l.v.w.mu.Unlock()
+	delete(l.v.leases, l)
+}
+
+// callBackLocked closes Done of every lease. w.mu is held.
+func (v *volume) callBackLocked() {
+	for l := range v.leases {
+		if !l.calledBack {
+			l.calledBack = true
+			close(l.done)
+		}
+	}
+}
+
+// Borrow implements weir.Volume. It takes about 50 µs, and 1 µs more for each mount beside the one that
+// shows path. A path through a symbolic link is followed.
+func (v *volume) Borrow(ctx context.Context, path string) (weir.Lease, error) {
+	if !filepath.IsAbs(path) {
+		return nil, borrowError(weir.KindRefused, path, errRelative)
+	}
+	path = filepath.Clean(path)
+	// The lease is known before anything is opened: a mount that leaves from now on calls it back.
+	l, err := v.newLease(path)
+	if err != nil {
+		return nil, err
+	}
+	root, err := v.openOwn(ctx, path)
+	if err != nil {
+		l.forget()
+		return nil, err
+	}
+	l.root = root
+	if err := v.w.look(); err != nil {
+		return nil, borrowError(weir.KindFailed, path, errors.Join(err, l.Close()))
+	}
+	select {
+	case <-l.done:
+		return nil, borrowError(weir.KindAbsent, path, errors.Join(errParted, l.Close()))
+	default:
+		return l, nil
+	}
+}
+
+var (
+	errRelative = errors.New("the path is not absolute")
+	errParted   = errors.New("a mount of the volume left meanwhile")
+	errGone     = errors.New("the volume has left")
+)
+
+func borrowError(kind weir.Kind, path string, err error) error {
+	return &weir.Error{Op: "borrow", Kind: kind, Path: path, Err: err}
+}
+
+func (v *volume) newLease(path string) (*lease, error) {
+	l := &lease{v: v, done: make(chan struct{})}
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	switch {
+	case v.w.state == ended:
+		return nil, borrowError(weir.KindAbsent, path, errEnded)
+	case v.gone:
+		return nil, borrowError(weir.KindAbsent, path, errGone)
+	}
+	v.leases[l] = struct{}{}
+	return l, nil
+}
+
+// openOwn opens path if it is on this volume: by the mounts as they were seen last, and if that fails by
+// the mounts as they are now.
+func (v *volume) openOwn(ctx context.Context, path string) (*fd.FD, error) {
+	if err := v.w.look(); err != nil {
+		return nil, borrowError(weir.KindFailed, path, err)
+	}
+	v.w.mu.Lock()
+	table := v.w.model.entries()
+	v.w.mu.Unlock()
+	root, err := v.openChecked(ctx, table, path)
+	if err == nil || ctx.Err() != nil {
+		return root, err
+	}
+	table, err = v.w.fresh()
+	if err != nil {
+		return nil, borrowError(weir.KindFailed, path, err)
+	}
+	return v.openChecked(ctx, table, path)
+}
+
+func (v *volume) openChecked(ctx context.Context, table []mount.Entry, path string) (*fd.FD, error) {
+	root, err := v.w.enterWithin(ctx, table, path, unix.O_RDONLY|unix.O_DIRECTORY, follow)
+	if err != nil {
+		return nil, borrowError(kindOf(err), path, err)
+	}
+	if !v.shows(root) {
+		return nil, borrowError(weir.KindAbsent, path, errors.Join(errElsewhere, root.Close()))
+	}
+	return root, nil
+}
+
+// kindOf says what it means that a path cannot be opened.
+func kindOf(err error) weir.Kind {
+	var known *weir.Error
+	switch {
+	case errors.As(err, &known):
+		return known.Kind
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ESTALE):
+		return weir.KindAbsent
+	}
+	return weir.KindFailed
+}
+
+// shows tells whether an open file is on this volume. It holds only if the volume is found to be present
+// after that: as long as it is, nothing else has its device number.
+func (v *volume) shows(file *fd.FD) bool {
+	on, err := onDevice(file, v.device)
+	if err != nil || on || !v.btrfs() {
+		return on && err == nil
+	}
+	own := v.waitFacts().btrfsID
+	return own != "" && own == mount.BtrfsID(file)
+}

@@ -1,0 +1,38 @@
+// Package volume finds out which volumes exist, what they are, and lends their roots.
+//
+// One volume is one superblock incarnation, with all the mounts of weir's mount namespace that show it. It
+// arrives with its first mount and leaves with its last; the same device mounted again is another volume
+// with another number. The package follows mounts by fanotify's mount events and statmount(2) (Linux 6.15),
+// and by poll(2) on /proc/self/mountinfo before that.
+//
+// It owns every descriptor on a volume and keeps none on an idle one, visible or detached: a visible one
+// makes umount(2) fail, a detached one lets it return before the data is on the disk. Nor does it look up
+// paths that end on a visible mount, which makes umount(2) fail for a microsecond: it enters a private
+// clone of the mounts around the mount point instead (see internal/sys/mount). Exceptions, each of about
+// one lookup's time: paths that lead through a symbolic link, and mount points that lie beside more than
+// 128 other mounts.
+//
+// # How mounts that came and went between two looks are told apart
+//
+// With unique mount ids (statmount) by the id. mountinfo shows numbers that are reused at once: the umount
+// and new mount of a device can leave a line that is equal to the last character. So the package keeps a
+// fanotify group with a mark on each volume's superblock that asks for no event (sentinels). The kernel
+// drops the mark when the superblock dies, and lists the living ones in the group's fdinfo: reading it
+// touches no volume. Where a volume refuses the mark, a mount is taken for the same if its number, parent,
+// root, point, device, type, source and its place in the table's order are.
+//
+// # Locks
+//
+//	Watcher.looking   looking at the kernel and applying what was seen; held over system calls that cannot
+//	  │               hang on a volume (and over the placing of sentinels, which is bounded)
+//	  └ Watcher.mu    the model, the volumes' state, leases, the queue of notices; nothing blocks under it
+//
+// Nothing is told to the sink under a lock.
+//
+// # Goroutines
+//
+// Run tells the sink, from its own goroutine, so a sink must return soon. A second goroutine waits in
+// poll(2). Everything that touches a volume (examining it, borrowing from it) runs on a goroutine of its own
+// with a bound or a context, so a volume that hangs delays nobody else; Run waits a second for those when it
+// ends. Every exported method may be called from any goroutine, also from calls of the sink.
+package volume

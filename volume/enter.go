@@ -1,0 +1,202 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/internal/sys/fd"
+	"github.com/weirfs/weir/internal/sys/mount"
+)
+
+// crowd is how many mounts are cloned at most to enter one of them: a microsecond each, and their
+// superblocks are pinned for as long.
+const crowd = 128
+
+// enter opens path on a private clone of the mount that shows it by table, so that umount(2) of that mount
+// cannot fail because of it. What is opened keeps the one mount of the clone that it is on, and nothing else.
+// The table only says where to enter: that path was found on what the table says is to be checked afterwards.
+func enter(table []mount.Entry, path string, flags int, links linkRule) (*fd.FD, error) {
+	m, ok := locate(table, path)
+	base := filepath.Dir(m.Point)
+	if !ok || m.Point == "/" || countBelow(table, base) > crowd {
+		return enterHere(path, flags, links)
+	}
+	tree, err := mount.ClonePrivate(base)
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		return nil, err
+	case err != nil:
+		return enterHere(path, flags, links)
+	}
+	defer tree.Close()
+	root, err := openBelow(tree, strings.TrimPrefix(path[len(base):], "/"), flags)
+	if errors.Is(err, unix.ELOOP) && links == follow {
+		return enterHere(path, flags, links)
+	}
+	return root, err
+}
+
+// openBelow opens a path without symbolic links below a directory, across the mounts of a clone.
+func openBelow(dir *fd.FD, path string, flags int) (*fd.FD, error) {
+	how := unix.OpenHow{
+		Flags:   uint64(flags) | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	}
+	if path == "" {
+		path = "."
+	}
+	for {
+		n, err := unix.Openat2(dir.Int(), path, &how)
+		if err == nil {
+			return fd.New(n), nil
+		}
+		// EAGAIN: something was renamed or mounted during the walk.
+		if err != unix.EINTR && err != unix.EAGAIN {
+			return nil, err
+		}
+	}
+}
+
+// linkRule says what a symbolic link in a path means.
+type linkRule bool
+
+const (
+	follow linkRule = true
+	refuse linkRule = false // ELOOP
+)
+
+// enterHere opens path on a clone of the one mount that shows it, or, if links are refused, on that mount
+// itself. The lookup holds the mount for a few microseconds.
+func enterHere(path string, flags int, links linkRule) (*fd.FD, error) {
+	if links == refuse {
+		return openVisible(path, flags)
+	}
+	clone, err := mount.Clone(path)
+	if err != nil {
+		return nil, err
+	}
+	if flags&unix.O_PATH != 0 {
+		return clone, nil
+	}
+	defer clone.Close()
+	n, err := unix.Openat(clone.Int(), ".", flags|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return fd.New(n), nil
+}
+
+func openVisible(path string, flags int) (*fd.FD, error) {
+	n, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	top := fd.New(n)
+	defer top.Close()
+	return openBelow(top, strings.TrimPrefix(path, "/"), flags)
+}
+
+func countBelow(table []mount.Entry, path string) int {
+	n := 0
+	for _, e := range table {
+		if below(path, e.Point) {
+			n++
+		}
+	}
+	return n
+}
+
+// opened is what a goroutine of enterWithin has got.
+type opened struct {
+	file *fd.FD
+	err  error
+}
+
+// enterWithin is enter on a goroutine of its own: a volume that hangs holds that one, not the caller.
+func (w *Watcher) enterWithin(
+	ctx context.Context, table []mount.Entry, path string, flags int, links linkRule,
+) (*fd.FD, error) {
+	result := make(chan opened)
+	err := w.inBackground(func() {
+		file, err := enter(table, path, flags, links)
+		select {
+		case result <- opened{file, err}:
+		case <-ctx.Done():
+			if file != nil {
+				_ = file.Close()
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case r := <-result:
+		return r.file, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+var errEnded = errors.New("weir is shutting down")
+
+// inBackground runs fn on a goroutine that Run waits for.
+func (w *Watcher) inBackground(fn func()) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == ended {
+		return &weir.Error{Op: "reach a volume", Kind: weir.KindAbsent, Err: errEnded}
+	}
+	w.background.Go(fn)
+	return nil
+}
+
+// openVolume opens a directory that shows v: the superblock's root if a mount shows that. The error is of
+// KindAbsent if no mount of v can be reached now.
+func (w *Watcher) openVolume(ctx context.Context, v *volume, table []mount.Entry, flags int) (*fd.FD, error) {
+	m, ok := bestMount(table, v.device)
+	if !ok {
+		return nil, &weir.Error{Op: "reach a volume", Kind: weir.KindAbsent, Err: errHidden}
+	}
+	root, err := w.enterWithin(ctx, table, m.Point, flags|unix.O_DIRECTORY, follow)
+	if err != nil {
+		return nil, err
+	}
+	if on, err := onDevice(root, v.device); err != nil || !on && !v.btrfs() {
+		return nil, errors.Join(err, root.Close(), &weir.Error{Op: "reach a volume", Kind: weir.KindAbsent,
+			Path: m.Point, Err: errElsewhere})
+	}
+	return root, nil
+}
+
+var (
+	errHidden    = errors.New("other mounts hide all of its mounts")
+	errElsewhere = errors.New("another volume is there")
+)
+
+// bestMount returns a visible mount of a device, one of the superblock's root if there is one.
+func bestMount(table []mount.Entry, device mount.Device) (best mount.Entry, found bool) {
+	for _, e := range table {
+		if e.Device != device || !visible(table, e) {
+			continue
+		}
+		if !found || best.Root != "/" && e.Root == "/" {
+			best, found = e, true
+		}
+	}
+	return best, found
+}
+
+// onDevice tells whether an open file is on a superblock by st_dev. Files of btrfs have numbers of their own.
+func onDevice(file *fd.FD, device mount.Device) (bool, error) {
+	var stat unix.Stat_t
+	if err := unix.Fstat(file.Int(), &stat); err != nil {
+		return false, err
+	}
+	return mount.Device(stat.Dev) == device, nil
+}

@@ -1,0 +1,225 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/internal/sys/fd"
+	"github.com/weirfs/weir/internal/sys/handle"
+	"github.com/weirfs/weir/internal/sys/mount"
+	"github.com/weirfs/weir/internal/sys/probe"
+)
+
+// facts are what a look at the volume itself tells, once.
+type facts struct {
+	identity    weir.Identity
+	label       string
+	handles     bool
+	btrfsID     string
+	sight       weir.Sight
+	sightReason string
+}
+
+// patience is how long a volume may take to answer.
+const patience = time.Second
+
+// waitFacts examines the volume if nobody has, and waits for the result.
+func (v *volume) waitFacts() facts {
+	v.startExamining()
+	v.w.mu.Lock()
+	slow := v.slow
+	v.w.mu.Unlock()
+	if !slow {
+		select {
+		case <-v.examined:
+		case <-time.After(patience):
+		}
+	}
+	select {
+	case <-v.examined:
+		return v.facts
+	default:
+	}
+	v.w.mu.Lock()
+	v.slow = true
+	v.w.mu.Unlock()
+	return facts{sight: weir.SightNothing, sightReason: "the volume does not answer"}
+}
+
+func (v *volume) startExamining() {
+	v.examineOnce.Do(func() {
+		if pseudo(v.fsType) {
+			v.facts = facts{sight: weir.SightNothing, sightReason: "a pseudo file system holds no data to keep"}
+			close(v.examined)
+			return
+		}
+		err := v.w.inBackground(func() {
+			v.facts = v.examine()
+			close(v.examined)
+		})
+		if err != nil {
+			v.facts = unknown(err)
+			close(v.examined)
+		}
+	})
+}
+
+func unknown(err error) facts {
+	return facts{sight: weir.SightNothing, sightReason: "it could not be looked at: " + err.Error()}
+}
+
+// examine looks at the volume through a clone that it opens and closes.
+func (v *volume) examine() facts {
+	v.w.mu.Lock()
+	table := v.w.model.entries()
+	v.w.mu.Unlock()
+	dir, err := v.w.openVolume(context.Background(), v, table, unix.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		// A directory above the mount point may have been renamed since it was seen.
+		if table, err = v.w.fresh(); err == nil {
+			dir, err = v.w.openVolume(context.Background(), v, table, unix.O_RDONLY|unix.O_NONBLOCK)
+		}
+	}
+	if err != nil {
+		return v.unreached(err)
+	}
+	defer dir.Close()
+	f := v.examineAt(dir)
+	// What was opened is this volume only if this volume is still there.
+	if err := v.w.look(); err != nil || v.isGone() {
+		return v.unreached(err)
+	}
+	return f
+}
+
+func (v *volume) isGone() bool {
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	return v.gone
+}
+
+// unreached says why nothing is known.
+func (v *volume) unreached(err error) facts {
+	switch {
+	case v.isGone():
+		return facts{sightReason: "it left before it could be looked at"}
+	case errors.Is(err, unix.ENOTDIR):
+		return facts{sight: weir.SightScan, sightReason: "only single files of it are mounted"}
+	}
+	return unknown(err)
+}
+
+func (v *volume) examineAt(dir *fd.FD) facts {
+	f := facts{label: mount.Label(dir, v.device), handles: decodes(dir)}
+	f.identity.UUID = mount.UUID(dir, v.fsType, v.device)
+	f.identity.FSID, _ = mount.FSID(dir)
+	if v.btrfs() {
+		f.btrfsID = mount.BtrfsID(dir)
+	}
+	root := mount.Root(dir, v.fsType)
+	if root == nil {
+		root = dir
+	} else {
+		defer root.Close()
+	}
+	if h, err := handle.Of(root.Int()); err == nil {
+		f.identity.RootHandle = weir.Handle(h)
+	}
+	f.identity.RootBirth = birth(root)
+	f.sight, f.sightReason = v.w.sightOf(v.fsType, f.handles, dir)
+	return f
+}
+
+// decodes tells whether the directory's own handle can be had and opened again.
+func decodes(dir *fd.FD) bool {
+	h, err := handle.Of(dir.Int())
+	if err != nil {
+		return false
+	}
+	n, err := handle.Open(dir.Int(), h, unix.O_PATH)
+	if err != nil {
+		return false
+	}
+	_ = unix.Close(n)
+	return true
+}
+
+// birth returns when a file was made, or the zero time where the file system does not know.
+func birth(file *fd.FD) time.Time {
+	var stat unix.Statx_t
+	err := unix.Statx(file.Int(), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &stat)
+	if err != nil || stat.Mask&unix.STATX_BTIME == 0 {
+		return time.Time{}
+	}
+	return time.Unix(stat.Btime.Sec, int64(stat.Btime.Nsec)).UTC()
+}
+
+// sightOf tries what can be seen of the changes on the volume of dir.
+func (w *Watcher) sightOf(fsType string, handles bool, dir *fd.FD) (weir.Sight, string) {
+	err := w.tryMark(dir)
+	if fsType == "btrfs" && errors.Is(err, unix.EXDEV) {
+		err = nil // the top-level subvolume takes the mark for all of them
+	}
+	switch {
+	case err == nil && shared(fsType):
+		return weir.SightLocal, "changes that other machines make are not reported; they are found by scans"
+	case err == nil && !handles:
+		return weir.SightScan, "file handles cannot be opened"
+	case err == nil:
+		return weir.SightFull, ""
+	}
+	return weir.SightScan, refusal(fsType, err)
+}
+
+// refusal says why a superblock takes no mark.
+func refusal(fsType string, err error) string {
+	switch {
+	case fsType == "overlay" && errors.Is(err, unix.EOPNOTSUPP):
+		return "an overlay has file handles only if it is mounted with index=on,nfs_export=on"
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return "the file system has no file handles that can be opened"
+	case errors.Is(err, unix.ENODEV):
+		return "the file system has no identifier (its f_fsid is zero)"
+	case errors.Is(err, unix.EXDEV):
+		return "the mounted directory has another identifier than its superblock"
+	case errors.Is(err, unix.EPERM):
+		return "marks on file systems need CAP_SYS_ADMIN"
+	}
+	return fmt.Sprintf("the file system takes no fanotify mark: %v", err)
+}
+
+// tryMark tries a mark on a superblock: in a group that is kept while Run runs, in one of its own otherwise.
+func (w *Watcher) tryMark(dir *fd.FD) error {
+	marks, kept, err := w.acquireMarks()
+	if err != nil {
+		return err
+	}
+	if !kept {
+		defer marks.Close()
+	}
+	return marks.Try(dir)
+}
+
+func (w *Watcher) acquireMarks() (marks *probe.Marks, kept bool, err error) {
+	w.mu.Lock()
+	marks = w.marks
+	w.mu.Unlock()
+	if marks != nil {
+		return marks, true, nil
+	}
+	if marks, err = probe.NewMarks(); err != nil {
+		return nil, false, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.marks == nil && w.state == running {
+		w.marks = marks
+		return marks, true, nil
+	}
+	return marks, false, nil
+}

@@ -1,0 +1,146 @@
+package volume
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/internal/sys/mount"
+)
+
+// volume is the weir.Volume of one incarnation.
+type volume struct {
+	w      *Watcher
+	id     weir.VolumeID
+	device mount.Device
+	fsType string
+
+	examineOnce sync.Once
+	examined    chan struct{} // closed when facts is set
+	facts       facts
+
+	// The rest is guarded by w.mu.
+	leases       map[*lease]struct{}
+	gone         bool // the last mount has left
+	guarded      bool // a sentinel stands on it
+	changeQueued bool // a Changed waits to be told
+	slow         bool // it did not answer in time; nobody waits for it again
+}
+
+func newVolume(w *Watcher, in *incarnation) *volume {
+	return &volume{
+		w:        w,
+		id:       in.id,
+		device:   in.device,
+		fsType:   in.mounts[0].FSType,
+		examined: make(chan struct{}),
+		leases:   map[*lease]struct{}{},
+	}
+}
+
+// ID implements weir.Volume.
+func (v *volume) ID() weir.VolumeID { return v.id }
+
+func (v *volume) btrfs() bool { return v.fsType == "btrfs" }
+
+// Info implements weir.Volume. The first call examines the volume, and waits for that for at most a second.
+func (v *volume) Info() weir.VolumeInfo {
+	mounts, table := v.w.mountsOf(v)
+	f := v.waitFacts()
+	info := weir.VolumeInfo{
+		ID:          v.id,
+		Device:      v.device.String(),
+		Identity:    f.identity,
+		Label:       f.label,
+		Handles:     f.handles,
+		Pseudo:      pseudo(v.fsType),
+		Sight:       f.sight,
+		SightReason: f.sightReason,
+	}
+	info.Identity.FSType = v.fsType
+	if len(mounts) == 0 {
+		return info
+	}
+	first := mounts[0]
+	info.Source = first.Source
+	info.ReadOnly = first.SuperReadOnly
+	layer, lower := stacked(v.fsType, first.Source, first.SuperOptions)
+	info.Layer = layer
+	info.Lower = v.w.volumesAt(table, lower, v.id)
+	info.Mounts = v.w.describe(mounts)
+	return info
+}
+
+// mountsOf returns the present mounts of a volume, with the points that they have now, and all mounts.
+func (w *Watcher) mountsOf(v *volume) (own, table []mount.Entry) {
+	if err := w.look(); err != nil {
+		w.log.Warn("mounts cannot be looked at; what was seen last is told", "error", err)
+	}
+	w.looking.Lock()
+	if w.eyes != nil && w.eyes.events != nil {
+		w.restat(w.known(v.id))
+	} else if err := w.rereadLocked(); err != nil {
+		w.log.Warn("mounts cannot be looked at; what was seen last is told", "error", err)
+	}
+	w.looking.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if in := w.model.find(v.id); in != nil {
+		own = slices.Clone(in.mounts)
+	}
+	return own, w.model.entries()
+}
+
+// known returns the mounts of a volume that have been seen.
+func (w *Watcher) known(id weir.VolumeID) []mount.Entry {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if in := w.model.find(id); in != nil {
+		return slices.Clone(in.mounts)
+	}
+	return nil
+}
+
+// volumesAt returns the volumes that show paths, without repetition and without except.
+func (w *Watcher) volumesAt(table []mount.Entry, paths []string, except weir.VolumeID) []weir.VolumeID {
+	var ids []weir.VolumeID
+	for _, path := range paths {
+		m, ok := locate(table, path)
+		if !ok {
+			continue
+		}
+		w.mu.Lock()
+		in, _ := w.model.withMount(m.ID)
+		w.mu.Unlock()
+		if in != nil && in.id != except && !slices.Contains(ids, in.id) {
+			ids = append(ids, in.id)
+		}
+	}
+	return ids
+}
+
+// describe translates mounts of weir's own namespace.
+func (w *Watcher) describe(mounts []mount.Entry) []weir.Mount {
+	namespace, err := mount.OwnInode()
+	if err != nil {
+		w.log.Warn("the mount namespace has no number", "error", err)
+	}
+	described := make([]weir.Mount, len(mounts))
+	for i, e := range mounts {
+		described[i] = describeOne(e, namespace)
+		described[i].Own = true
+	}
+	return described
+}
+
+func describeOne(e mount.Entry, namespace uint64) weir.Mount {
+	return weir.Mount{
+		ID:        e.ID,
+		ParentID:  e.ParentID,
+		Namespace: namespace,
+		Root:      e.Root,
+		Point:     e.Point,
+		ReadOnly:  e.ReadOnly || e.SuperReadOnly,
+		Options:   e.Options,
+	}
+}
