@@ -33,6 +33,9 @@ func (d *decoder) operation(e *sys.Event) weir.Operation {
 		IsDir:  e.Mask&sys.OnDir != 0,
 		PID:    e.PID,
 	}
+	if op.Name == "." && op.Object == "" {
+		op.Object = op.Dir // the kernel names a directory that is itself the object once only
+	}
 	for _, row := range opTable {
 		if e.Mask&row.bit != 0 {
 			op.Ops |= row.op
