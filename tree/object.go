@@ -31,16 +31,50 @@ func (d *Dir) Lookup(name string) (Object, error) {
 	if err := component(name); err != nil {
 		return Object{}, err
 	}
-	n, err := at.Open(d.FD(), name, at.Path, 0, at.Beneath)
-	if err != nil {
-		return Object{}, named("look up", name, err)
+	o, same, err := d.glance(name)
+	if err == nil && !same {
+		o, err = d.lookOpen(name)
 	}
-	defer at.Close(n)
-	o, err := describe(n)
 	if err != nil {
 		return Object{}, named("look up", name, err)
 	}
 	return o, nil
+}
+
+// glance describes a name without opening it, which is faster. same is false if another inode took the name
+// meanwhile, so that attributes and handle may be of two.
+func (d *Dir) glance(name string) (o Object, same bool, err error) {
+	h, err := handle.OfName(d.FD(), name)
+	if err != nil && !noHandle(err) {
+		return o, false, err
+	}
+	has := err == nil
+	s, err := at.StatName(d.FD(), name)
+	if err != nil {
+		return o, false, err
+	}
+	o = object(s)
+	o.Handle = weir.Handle(h)
+	if !has {
+		return o, true, nil
+	}
+	again, err := handle.OfName(d.FD(), name)
+	return o, again == h, err
+}
+
+// noHandle says that a file system has no handles.
+func noHandle(err error) bool {
+	return errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.EOVERFLOW)
+}
+
+// lookOpen holds the inode while it looks.
+func (d *Dir) lookOpen(name string) (Object, error) {
+	n, err := at.Open(d.FD(), name, at.Path, 0, at.Beneath)
+	if err != nil {
+		return Object{}, err
+	}
+	defer at.Close(n)
+	return describe(n)
 }
 
 // Self describes the directory itself.
@@ -83,7 +117,7 @@ func describe(n int) (Object, error) {
 	}
 	o := object(s)
 	h, err := handle.Of(n)
-	if err != nil && !errors.Is(err, syscall.EOPNOTSUPP) {
+	if err != nil && !noHandle(err) {
 		return Object{}, fmt.Errorf("get file handle: %w", err)
 	}
 	o.Handle = weir.Handle(h)

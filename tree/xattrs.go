@@ -45,6 +45,9 @@ func (d *Dir) Xattrs(name string) (Xattrs, error) {
 	if err := component(name); err != nil {
 		return nil, err
 	}
+	if xattr.None(d.FD(), name) {
+		return nil, nil
+	}
 	n, err := at.Open(d.FD(), name, at.Path, 0, at.Beneath)
 	if err != nil {
 		return nil, named("read attributes of", name, err)

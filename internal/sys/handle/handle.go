@@ -26,14 +26,25 @@ var ErrMalformed = errors.New("malformed file handle")
 
 // Of returns the handle of what the descriptor n, perhaps one of O_PATH, refers to. The error is
 // EOPNOTSUPP where the file system's inodes cannot be opened by handle.
-func Of(n int) (string, error) {
+func Of(n int) (string, error) { return get(n, "", unix.AT_EMPTY_PATH) }
+
+// OfName returns the handle of the object with one name below dir, and does not follow it.
+func OfName(dir int, name string) (string, error) { return get(dir, name, 0) }
+
+// maxName is NAME_MAX and the byte that ends a string.
+const maxName = 256
+
+func get(dir int, name string, flags uintptr) (string, error) {
+	var path [maxName]byte
+	if len(name) >= maxName {
+		return "", unix.ENAMETOOLONG
+	}
+	copy(path[:], name)
 	h := raw{size: maxSize}
 	var mount int32
-	empty := [1]byte{}
 	for {
-		_, _, errno := unix.Syscall6(unix.SYS_NAME_TO_HANDLE_AT, uintptr(n),
-			uintptr(unsafe.Pointer(&empty)), uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&mount)),
-			unix.AT_EMPTY_PATH, 0)
+		_, _, errno := unix.Syscall6(unix.SYS_NAME_TO_HANDLE_AT, uintptr(dir),
+			uintptr(unsafe.Pointer(&path)), uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&mount)), flags, 0)
 		switch errno {
 		case 0:
 			return h.encode()
