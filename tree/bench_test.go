@@ -41,13 +41,13 @@ func BenchmarkSmallFile(b *testing.B) {
 	for _, fs := range []string{"ext4", "xfs", "btrfs", "tmpfs"} {
 		b.Run(fs, func(b *testing.B) {
 			source := root(b, voltest.New(b, "ext4").Dir)
-			target := root(b, voltest.New(b, fs, voltest.Size(1<<30)).Dir)
+			target := root(b, voltest.New(b, fs, voltest.Size(2<<30)).Dir)
 			f := got[*File](b)(source.CreateTemp("file"))
 			got[int](b)(f.WriteAt(make([]byte, 4096), 0))
 			f.Close()
 			i := 0
 			for b.Loop() {
-				name := fmt.Sprint("file-", i%5000)
+				name := fmt.Sprint("file-", i)
 				i++
 				smallFile(b, source, target, name)
 			}

@@ -98,8 +98,8 @@ func TestCompareFindsEveryPlantedDifference(t *testing.T) {
 			"cp -p one x; mv x dir/one; " + when + "dir .", false,
 			[]string{"hard link: a link to"},
 		},
-		"link too much":   {"ln -f three two; " + when + ". three two", true, []string{"dir/two: hard link: a link to", "content", "hard link"}},
-		"links exchanged": {"cp -p two x; ln -f one two; ln -f x one; rm x; " + when + "one two .", false, []string{"hard link", "hard link", "hard link"}},
+		"link too much":   {"ln -f three two; " + when + ". three two", true, []string{": content: 0x62 at byte 0 | 0x63", "hard link: a link to", "hard link: another file | a link to"}},
+		"links exchanged": {"cp -p two x; ln -f one two; ln -f x one; rm x; " + when + "one two .", false, []string{"hard link: a link to one | another file", "hard link: another file | a link to two", "hard link: a link to two"}},
 		"holes": {
 			"head -c 4M /dev/zero > x; echo data | dd of=x bs=1M seek=2 conv=notrunc status=none; mv x sparse; " + when + "sparse .", true,
 			[]string{"sparse: holes: 4193280 bytes | 0 bytes"},
@@ -115,9 +115,10 @@ func TestCompareFindsEveryPlantedDifference(t *testing.T) {
 			if len(lines) != len(test.want) {
 				t.Fatalf("differences %q, want %q", lines, test.want)
 			}
-			for i, line := range lines {
-				if !strings.Contains(line, test.want[i]) {
-					t.Errorf("%q, want %q", line, test.want[i])
+			// Which of two names is met first, and so counts as the right one, is the file system's choice.
+			for _, want := range test.want {
+				if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, want) }) {
+					t.Errorf("%q, want %q", lines, want)
 				}
 			}
 		})

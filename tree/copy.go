@@ -89,6 +89,10 @@ func (c *copier) run(base *File, noClone bool) error {
 			return err
 		}
 	}
+	if s.Size <= block && s.Blocks > 0 && !delta {
+		return c.end(c.copyRange(0, s.Size))
+	}
+	// First of all, so that a file that is too large for the target is refused at once.
 	if err := at.Truncate(c.dst, c.size); err != nil {
 		return fmt.Errorf("set size: %w", err)
 	}

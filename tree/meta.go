@@ -190,15 +190,20 @@ func (s *setter) xattrs(x Xattrs) error {
 			return err
 		}
 	}
+	same := true
 	for name, value := range x {
 		if old, ok := have[name]; ok && old == value || name == capability {
 			continue
 		}
+		same = false
 		if err := s.setXattr(name, value); err != nil {
 			return err
 		}
 	}
-	// Access control lists have changed the permission bits.
+	if same {
+		return nil
+	}
+	// An access control list has changed the permission bits.
 	return s.restat()
 }
 
