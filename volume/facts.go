@@ -70,7 +70,14 @@ func (v *volume) startExamining() {
 }
 
 func unknown(err error) facts {
-	return facts{sight: weir.SightNothing, sightReason: "it could not be looked at: " + err.Error()}
+	reason := "it could not be looked at: " + err.Error()
+	switch {
+	case errors.Is(err, errHidden):
+		reason = errHidden.Error()
+	case errors.Is(err, unix.EPERM):
+		reason = "looking at a volume needs CAP_SYS_ADMIN"
+	}
+	return facts{sight: weir.SightNothing, sightReason: reason}
 }
 
 // examine looks at the volume through a clone that it opens and closes.

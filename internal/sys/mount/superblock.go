@@ -42,6 +42,15 @@ func UUID(dir *fd.FD, fsType string, device Device) string {
 	return byDisk("/dev/disk/by-uuid", device)
 }
 
+// HasUUIDCall tells whether FS_IOC_GETFSUUID works on an open directory, and why not.
+func HasUUIDCall(dir *fd.FD) error {
+	var request [17]byte
+	if err := ioctl(dir, getFSUUID, unsafe.Pointer(&request)); err != nil {
+		return fmt.Errorf("ioctl FS_IOC_GETFSUUID: %w", err)
+	}
+	return nil
+}
+
 func ownUUID(dir *fd.FD, fsType string) string {
 	switch fsType {
 	case "ext2", "ext3", "ext4":

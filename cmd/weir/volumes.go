@@ -1,0 +1,146 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/volume"
+)
+
+const volumesLong = `List what is mounted, as weir sees it: one volume for each file system,
+however many mounts show it, with its label, what it lies on, and how much of
+its changes weir can see:
+
+  full        every change that the kernel reports
+  local only  changes made on this machine; those of others are found by scans
+  scan only   no changes are reported; they are found by scans
+  nothing     neither
+
+Numbers of volumes are given anew each time. A mount point in another mount
+namespace than weir's is followed by the number of that namespace.`
+
+func newVolumesCommand() *cobra.Command {
+	var asJSON, all bool
+	command := &cobra.Command{
+		Use:     "volumes",
+		Short:   "List what is mounted, and what weir sees of it",
+		Long:    volumesLong,
+		Example: "  weir volumes\n  weir volumes --all --json",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+			infos, err := volume.List(c.Context(), volume.Options{Logger: logger})
+			if err != nil {
+				return err
+			}
+			infos = listed(infos, all)
+			if asJSON {
+				return json.NewEncoder(c.OutOrStdout()).Encode(infos)
+			}
+			return printVolumes(c.OutOrStdout(), infos)
+		},
+	}
+	command.Flags().BoolVar(&asJSON, "json", false, "print one JSON array")
+	command.Flags().BoolVar(&all, "all", false, "also list pseudo file systems (proc, sysfs, ...)")
+	return command
+}
+
+// listed leaves pseudo file systems out, unless all are wanted.
+func listed(infos []weir.VolumeInfo, all bool) []weir.VolumeInfo {
+	kept := []weir.VolumeInfo{}
+	for _, info := range infos {
+		if all || !info.Pseudo {
+			kept = append(kept, info)
+		}
+	}
+	return kept
+}
+
+func printVolumes(w io.Writer, infos []weir.VolumeInfo) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "VOLUME\tTYPE\tSOURCE\tLABEL\tON\tSIGHT\tMOUNTED AT")
+	for _, info := range infos {
+		sight := info.Sight.String()
+		if info.ReadOnly {
+			sight += ", read-only"
+		}
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t", info.ID, weir.QuotePath(info.Identity.FSType),
+			dash(info.Source), dash(info.Label), layers(info), sight)
+		printMounts(table, info.Mounts)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	return printReasons(w, infos)
+}
+
+// printMounts puts the first mount on the volume's own line and each other on one of its own.
+func printMounts(table io.Writer, mounts []weir.Mount) {
+	for i, m := range mounts {
+		if i > 0 {
+			fmt.Fprint(table, "\t\t\t\t\t\t")
+		}
+		fmt.Fprintln(table, place(m))
+	}
+	if len(mounts) == 0 {
+		fmt.Fprintln(table, "-")
+	}
+}
+
+func place(m weir.Mount) string {
+	at := weir.QuotePath(m.Point)
+	if m.Point == "" {
+		at = "(out of reach)"
+	}
+	if m.Root != "/" {
+		at += " (its " + weir.QuotePath(m.Root) + ")"
+	}
+	if !m.Own {
+		at += fmt.Sprintf(" [namespace %d]", m.Namespace)
+	}
+	return at
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return weir.QuotePath(s)
+}
+
+// layers names the volumes that a stacked one lies on.
+func layers(info weir.VolumeInfo) string {
+	if !info.Layer {
+		return "-"
+	}
+	names := make([]string, len(info.Lower))
+	for i, id := range info.Lower {
+		names[i] = fmt.Sprint(id)
+	}
+	if len(names) == 0 {
+		return "?"
+	}
+	return strings.Join(names, ",")
+}
+
+// printReasons says below the table why the sight of a volume is not full.
+func printReasons(w io.Writer, infos []weir.VolumeInfo) error {
+	gap := "\n"
+	for _, info := range infos {
+		if info.SightReason == "" || info.Pseudo {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%svolume %d, %s: %s\n", gap, info.ID, info.Sight, info.SightReason); err != nil {
+			return err
+		}
+		gap = ""
+	}
+	return nil
+}
