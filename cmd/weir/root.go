@@ -10,8 +10,11 @@ import (
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newCompletionCommand(),
+		newMirrorCommand(),
+		newDoctorCommand(),
 		newVerifyCommand(),
 		newVersionCommand(),
+		newVolumesCommand(),
 	}
 }
 
@@ -59,6 +62,9 @@ const exitDefault = `  0  done
   1  something differs or could not be replicated
   2  refused: the command line, the place or the kernel; nothing was changed
   3  failed, or a target was left behind`
+
+// exitStatuses is what a command's Annotations are set to where its statuses mean something of their own.
+func exitStatuses(lines string) map[string]string { return map[string]string{exitKey: lines} }
 
 // describeExit makes the help of every command end with its exit statuses.
 func describeExit(c *cobra.Command) {

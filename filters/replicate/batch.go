@@ -73,6 +73,7 @@ type batch struct {
 	shown   []replica.Name
 	grown   []weir.Handle // directories that are new on the replica and have to be walked
 	parked  bool
+	pinned  bool           // a mount point was: the volume on it can go on
 	strays  []replica.Name // on the target, known to nobody
 }
 
@@ -172,6 +173,9 @@ func (b *batch) commit() error {
 	b.ix.Meta(metaGen, fmt.Append(nil, gen))
 	if recordErr := b.ix.Commit(false); recordErr != nil {
 		return fmt.Errorf("record in the index: %w", recordErr)
+	}
+	if b.pinned {
+		u.r.kick()
 	}
 	if b.parked {
 		u.anyParked, u.reapAt = true, time.Time{}

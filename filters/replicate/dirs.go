@@ -100,6 +100,7 @@ func (b *batch) pin(f *find) error {
 	}
 	node.Flags |= replica.Pinned
 	b.ix.Put(node)
+	b.pinned = true
 	return b.ix.Err()
 }
 

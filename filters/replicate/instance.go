@@ -17,6 +17,7 @@ type instance struct {
 
 // setup takes a volume that shows a part of the source, and declines any other.
 func (r *Replicator) setup(_ context.Context, volume weir.Volume, _ weir.SetupReason) (weir.Instance, error) {
+	r.kick() // A target may be on it.
 	if !r.concerns(volume) {
 		return nil, fmt.Errorf("%w: the volume shows no part of %s", weir.ErrDecline, weir.QuotePath(r.options.Source))
 	}
@@ -24,6 +25,7 @@ func (r *Replicator) setup(_ context.Context, volume weir.Volume, _ weir.SetupRe
 	r.attached[volume.ID()] = volume
 	r.mu.Unlock()
 	r.reconcile()
+	r.kick()
 	return &instance{r, volume}, nil
 }
 
@@ -75,11 +77,11 @@ func markEntry(p *place, k keys, units []*unit, dir weir.Handle, name string, op
 	for _, u := range units {
 		u.mu.Lock()
 		if name == "" || name == "." {
-			u.dirty.Add(replica.Item{Dir: key})
+			u.addLocked(replica.Item{Dir: key})
 		} else {
-			u.dirty.Add(replica.Item{Dir: key, Name: name, Ops: ops})
+			u.addLocked(replica.Item{Dir: key, Name: name, Ops: ops})
 			if ops&entryOps != 0 {
-				u.dirty.Add(replica.Item{Dir: key}) // Its times have moved.
+				u.addLocked(replica.Item{Dir: key}) // Its times have moved.
 			}
 		}
 		u.mu.Unlock()

@@ -214,3 +214,16 @@ func (r *Replicator) newUnit(t *target, p *place) (*unit, error) {
 	u.scan = scanRequest{wanted: true, audit: true, reason: "weir has started"}
 	return u, nil
 }
+
+// kick has units that wait after a failure try again now: something was mounted, or made.
+func (r *Replicator) kick() {
+	r.mu.Lock()
+	units := r.units
+	r.mu.Unlock()
+	for _, u := range units {
+		u.mu.Lock()
+		u.status.retryAt = time.Time{}
+		u.mu.Unlock()
+		u.poke()
+	}
+}

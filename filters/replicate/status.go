@@ -20,7 +20,8 @@ type counters struct {
 
 // unitStatus is guarded by unit.mu, except for what says otherwise.
 type unitStatus struct {
-	outage     error
+	outage     error // of the source or the whole target; nil while all is well
+	outages    int   // in a row
 	retryAt    time.Time
 	scanning   bool
 	scanReason string

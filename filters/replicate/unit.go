@@ -35,17 +35,18 @@ type unit struct {
 	barrier barrier
 	bulk    *bulk
 
-	mu      sync.Mutex
-	dirty   replica.Dirty
-	scan    scanRequest
-	later   laterHeap
-	settle  map[weir.Handle]settling
-	staged  []*find               // copies of large files that are ready to be shown
-	rewrite map[replica.Name]bool // content that a failed sync may have lost
-	oldRoot weir.Handle           // key that the root had before another volume took the place
-	busy    bool
-	brake   *policy.Brake
-	status  unitStatus
+	mu         sync.Mutex
+	dirty      replica.Dirty
+	scan       scanRequest
+	later      laterHeap
+	settle     map[weir.Handle]settling
+	staged     []*find               // copies of large files that are ready to be shown
+	rewrite    map[replica.Name]bool // content that a failed sync may have lost
+	oldRoot    weir.Handle           // key that the root had before another volume took the place
+	busy       bool
+	dirtySince time.Time // when the set became dirty
+	brake      *policy.Brake
+	status     unitStatus
 }
 
 // scanRequest says that the whole place has to be walked.
@@ -70,8 +71,15 @@ func (u *unit) scanWanted(req scanRequest) {
 // add marks a place as dirty.
 func (u *unit) add(i replica.Item) {
 	u.mu.Lock()
-	u.dirty.Add(i)
+	u.addLocked(i)
 	u.mu.Unlock()
+}
+
+func (u *unit) addLocked(i replica.Item) {
+	if u.dirty.Len() == 0 && !u.busy {
+		u.dirtySince = time.Now()
+	}
+	u.dirty.Add(i)
 }
 
 // poke wakes the unit's goroutine.
@@ -254,6 +262,7 @@ func (u *unit) outage(err error) {
 	delay := retries.Delay(u.failures)
 	u.mu.Lock()
 	u.status.outage = err
+	u.status.outages = u.failures
 	u.status.retryAt = time.Now().Add(delay)
 	u.mu.Unlock()
 	if u.failures == 1 {
@@ -265,7 +274,7 @@ func (u *unit) outage(err error) {
 func (u *unit) recovered() {
 	u.mu.Lock()
 	was := u.status.outage
-	u.status.outage, u.status.retryAt = nil, time.Time{}
+	u.status.outage, u.status.outages, u.status.retryAt = nil, 0, time.Time{}
 	u.mu.Unlock()
 	if u.failures > 0 && was != nil {
 		u.r.log.Info("replica goes on", "place", u.place.label(), "target", weir.QuotePath(u.target.path))

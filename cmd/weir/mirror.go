@@ -1,0 +1,178 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/daemon"
+	"github.com/weirfs/weir/policy"
+)
+
+const mirrorLong = `Copies SOURCE to each TARGET, then follows it: every change is on every replica
+within milliseconds, on whatever volume below SOURCE it is made, also on volumes
+that are mounted later. Stop it with Ctrl-C; the next start copies what changed
+in between, and nothing else.
+
+A volume that goes away is not a deletion: its part of the replica stays as it
+is, and catches up when the volume is back. A target that goes away is waited
+for. Deletions above --max-delete wait for consent.
+
+Everything that Linux keeps of a file is copied, as far as the target can store
+it; what it cannot store is listed. Hidden in TARGET/.weir is what weir needs for
+itself, and what it set aside.`
+
+const mirrorExample = `  weir mirror /home /mnt/backup/home
+  weir mirror --once -x '*.o' -x '/build/' /src /mnt/a/src /mnt/b/src
+  weir mirror --replaced mirror /srv /mnt/backup/srv   another disk is at /srv, and it is right
+  weir mirror --max-delete off /srv /mnt/backup/srv    the deletions that wait are meant`
+
+const mirrorExit = `  0  every target has passed the barrier: all that was seen is durable
+  1  with --once: something could not be replicated; it is listed
+  2  refused: nothing was changed
+  3  failed, or a target was left behind when weir was stopped`
+
+// mirrorFlags are the flags as they were typed.
+type mirrorFlags struct {
+	once, oneVolume, adopt, dryRun   bool
+	noDevices, noPrivileges, lowPrio bool
+	json, fallback                   bool
+	exclude                          []string
+	maxDelete, replaced, bwlimit     string
+	state, progress, logLevel        string
+	scanInterval                     time.Duration
+}
+
+func newMirrorCommand() *cobra.Command {
+	f := new(mirrorFlags)
+	c := &cobra.Command{
+		Use:         "mirror [flags] SOURCE TARGET [TARGET...]",
+		Short:       "Keep replicas of a tree in real time",
+		Long:        mirrorLong,
+		Example:     mirrorExample,
+		Annotations: map[string]string{exitKey: mirrorExit},
+		Args:        cobra.MinimumNArgs(2),
+		RunE:        func(c *cobra.Command, args []string) error { return f.run(c, args[0], args[1:]) },
+	}
+	p := c.Flags()
+	p.BoolVar(&f.once, "once", false, "make the replicas equal, pass the barrier, and end")
+	p.StringArrayVarP(&f.exclude, "exclude", "x", nil, "leave out what matches `PATTERN`; ordered, the last match wins; / anchors, ** crosses directories, ! re-includes")
+	p.BoolVar(&f.oneVolume, "one-volume", false, "leave out what is mounted below SOURCE")
+	p.BoolVar(&f.adopt, "adopt", false, "take over a target that holds data weir did not make: what is equal is kept, the rest is set aside")
+	p.StringVar(&f.maxDelete, "max-delete", "", "how much may vanish within an hour without consent: `N` files, P%, or off (default: 1,000 files, and half of the replica in any case)")
+	p.StringVar(&f.replaced, "replaced", "hold", "a different volume stands where one was replicated: `hold`, merge or mirror")
+	p.BoolVar(&f.noDevices, "no-devices", false, "leave out device nodes")
+	p.BoolVar(&f.noPrivileges, "no-privileges", false, "leave out setuid and setgid bits and file capabilities")
+	p.BoolVar(&f.dryRun, "dry-run", false, "say what would be copied, set aside and refused, and change nothing")
+	p.StringVar(&f.bwlimit, "bwlimit", "", "read at most `RATE` bytes a second from the source; K, M and G are powers of 1024")
+	p.BoolVar(&f.lowPrio, "low-priority", false, "do all I/O at idle priority")
+	p.DurationVar(&f.scanInterval, "scan-interval", 10*time.Second, "how often volumes are compared that report no events (FUSE, overlay, network file systems)")
+	p.StringVar(&f.state, "state", "", "`DIR` for weir's memory (default: one below "+daemon.StateRoot+", by SOURCE and TARGETs)")
+	p.BoolVar(&f.json, "json", false, "print a JSON object per line, on standard output")
+	p.StringVar(&f.progress, "progress", "auto", "show a live view: `auto`, always or never")
+	p.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
+	p.BoolVar(&f.fallback, "mountinfo", false, "find mounts by mountinfo alone, as on kernels before 6.15")
+	_ = p.MarkHidden("mountinfo") // For tests of what older kernels do.
+	return c
+}
+
+// options checks the flags.
+func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options, err error) {
+	o = daemon.Options{
+		Source: source, Targets: targets, OneVolume: f.oneVolume, Adopt: f.adopt, NoDevices: f.noDevices,
+		NoPrivileges: f.noPrivileges, ScanInterval: f.scanInterval, State: f.state, Fallback: f.fallback,
+	}
+	if o.Rules, err = policy.ParseRules(f.exclude); err != nil {
+		return o, err
+	}
+	if o.Brake, err = policy.ParseBrake(f.maxDelete); err != nil {
+		return o, err
+	}
+	if o.Replaced, err = policy.ParseReplaced(f.replaced); err != nil {
+		return o, err
+	}
+	if f.scanInterval < 100*time.Millisecond {
+		return o, refusedFlag("scan-interval", f.scanInterval.String(), "it is below 100ms")
+	}
+	o.Bandwidth, err = parseRate(f.bwlimit)
+	return o, err
+}
+
+func refusedFlag(flag, value, why string) error {
+	return &weir.Error{Op: "use --" + flag, Kind: weir.KindRefused, Path: value, Err: errors.New(why), Hint: "see weir mirror --help"}
+}
+
+// parseRate reads bytes a second: "500K", "10M", "1.5G" or a number.
+func parseRate(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	number, unit := strings.ToUpper(text), 1.0
+	for suffix, factor := range map[string]float64{"K": 1 << 10, "M": 1 << 20, "G": 1 << 30} {
+		if rest, ok := strings.CutSuffix(number, suffix); ok {
+			number, unit = rest, factor
+		}
+	}
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || n*unit < 1024 || n*unit > 1<<50 {
+		return 0, refusedFlag("bwlimit", text, "not a rate of at least 1K, such as 500K, 10M or 1.5G")
+	}
+	return int64(n * unit), nil
+}
+
+func (f *mirrorFlags) logger() (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
+		return nil, refusedFlag("log-level", f.logLevel, "not one of debug, info, warn, error")
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if f.json {
+		return slog.New(slog.NewJSONHandler(os.Stdout, o)), nil
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, o)), nil
+}
+
+func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) error {
+	o, err := f.options(source, targets)
+	if err != nil {
+		return err
+	}
+	if o.Logger, err = f.logger(); err != nil {
+		return err
+	}
+	if f.lowPrio {
+		if err := lowerPriority(); err != nil {
+			return err
+		}
+	}
+	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	m, err := daemon.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	show := newPresenter(f, m, c.OutOrStdout(), o.Logger)
+	show.start()
+	err = m.Run(ctx, f.once)
+	show.finish(err)
+	return errors.Join(err, m.Close())
+}
+
+// lowerPriority gives the whole process the idle class of ioprio_set(2).
+func lowerPriority() error {
+	const whoProcess, idleClass = 1, 3 << 13
+	if _, _, errno := unix.Syscall(unix.SYS_IOPRIO_SET, whoProcess, 0, idleClass); errno != 0 {
+		return fmt.Errorf("set idle I/O priority: %w", errno)
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/volume"
+)
+
+func sorted(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return list
+}
+
+func refuse(op, path, why, hint string) error {
+	return &weir.Error{Op: op, Kind: weir.KindRefused, Path: path, Err: errors.New(why), Hint: hint}
+}
+
+// resolveSource returns the absolute path of the source, without symlinks where it exists.
+func resolveSource(path string) (resolved string, exists bool, err error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", false, refuse("use source", path, err.Error(), "")
+	}
+	resolved, err = filepath.EvalSymlinks(abs)
+	if errors.Is(err, fs.ErrNotExist) {
+		return abs, false, nil
+	}
+	if err != nil {
+		return "", false, refuse("use source", path, err.Error(), "")
+	}
+	info, err := os.Stat(resolved)
+	if err != nil {
+		return "", false, refuse("use source", path, err.Error(), "")
+	}
+	if !info.IsDir() {
+		return "", false, refuse("use source", path, "it is not a directory", "name the directory to replicate")
+	}
+	return resolved, true, nil
+}
+
+// resolveTarget returns the absolute path of a target, which may not exist yet.
+func resolveTarget(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", refuse("use target", path, err.Error(), "")
+	}
+	resolved, err := filepath.EvalSymlinks(abs)
+	if errors.Is(err, fs.ErrNotExist) {
+		if info, err := os.Lstat(abs); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return "", refuse("use target", path, "it is a symbolic link that leads nowhere", "make the directory it names, or name another")
+		}
+		parent, err := filepath.EvalSymlinks(filepath.Dir(abs))
+		if errors.Is(err, fs.ErrNotExist) {
+			return abs, nil // Whether it may be absent is decided when it is prepared.
+		}
+		if err != nil {
+			return "", refuse("use target", path, err.Error(), "")
+		}
+		return filepath.Join(parent, filepath.Base(abs)), nil
+	}
+	if err != nil {
+		return "", refuse("use target", path, err.Error(), "")
+	}
+	info, err := os.Stat(resolved)
+	if err != nil {
+		return "", refuse("use target", path, err.Error(), "")
+	}
+	if !info.IsDir() {
+		return "", refuse("use target", path, "it is not a directory", "name a directory")
+	}
+	return resolved, nil
+}
+
+// checkApart refuses trees that overlap, by path or because mounts show the same directories twice.
+func checkApart(w *volume.Watcher, source string, targets []string) error {
+	for i, t := range targets {
+		if err := apart(w, source, t); err != nil {
+			return err
+		}
+		for _, other := range targets[:i] {
+			if within(w, other, t) || within(w, t, other) {
+				return refuse("use target", t, "it is the same place as, or overlaps with, target "+weir.QuotePath(other), "name targets apart from each other")
+			}
+		}
+		if mounts := w.MountsBelow(t); len(mounts) > 0 {
+			return refuse("use target", t, "a file system is mounted below it, at "+weir.QuotePath(mounts[0].Point),
+				"unmount that, or choose a target without mounts")
+		}
+	}
+	return nil
+}
+
+func apart(w *volume.Watcher, source, target string) error {
+	switch {
+	case within(w, source, target) && within(w, target, source):
+		return refuse("use target", target, "it is the source itself", "choose another target")
+	case within(w, source, target):
+		return refuse("use target", target, "it is inside the source "+weir.QuotePath(source), "choose a target outside the source")
+	case within(w, target, source):
+		return refuse("use target", target, "the source "+weir.QuotePath(source)+" is inside it", "choose a target that does not hold the source")
+	}
+	return nil
+}
+
+// within reports whether path is dir or below it, by name or by what mounts show.
+func within(w *volume.Watcher, dir, path string) bool {
+	if below(dir, path) {
+		return true
+	}
+	idA, onA, okA := onVolume(w, dir)
+	idB, onB, okB := onVolume(w, path)
+	return okA && okB && idA == idB && below(onA, onB)
+}
+
+func below(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && (rel == "." || filepath.IsLocal(rel))
+}
+
+// onVolume translates a path into one from the root of its volume.
+func onVolume(w *volume.Watcher, path string) (weir.VolumeID, string, bool) {
+	rest := ""
+	v, err := w.At(path)
+	if err != nil { // A target that does not exist yet: its directory tells.
+		rest = "/" + filepath.Base(path)
+		path = filepath.Dir(path)
+		if v, err = w.At(path); err != nil {
+			return 0, "", false
+		}
+	}
+	best := weir.Mount{}
+	for _, m := range v.Info().Mounts {
+		if m.Own && below(m.Point, path) && len(m.Point) >= len(best.Point) {
+			best = m
+		}
+	}
+	if best.Point == "" {
+		return 0, "", false
+	}
+	return v.ID(), filepath.Join("/", best.Root, strings.TrimPrefix(path, best.Point)) + rest, true
+}
+
+// checkRights refuses to run where the main job cannot be done.
+func checkRights() error {
+	if os.Geteuid() != 0 {
+		return &weir.Error{Op: "start", Kind: weir.KindRefused, Err: fmt.Errorf("weir needs root: it follows whole file systems and keeps owners"),
+			Hint: "run it with sudo"}
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package replicate
+
+import (
+	"sort"
+	"time"
+
+	"github.com/weirfs/weir"
+)
+
+// Phase is what a unit does now.
+type Phase string
+
+// Phases, from the one that needs the operator most to the one that needs nobody.
+const (
+	PhaseHeld         Phase = "held"          // a volume stands there of which it is not known whether it is the right one
+	PhaseSourceAbsent Phase = "source absent" // the volume is away; its replica stays
+	PhaseTargetAbsent Phase = "target absent" // the target is not there, or is not the one that the index describes
+	PhaseWaiting      Phase = "waiting"       // something failed and is tried again
+	PhaseFull         Phase = "target full"
+	PhaseBraked       Phase = "braked" // deletions wait for consent; all else goes on
+	PhaseComparing    Phase = "comparing"
+	PhaseCopying      Phase = "copying"
+	PhaseInSync       Phase = "in sync" // compared, nothing is dirty, and all of it is durable
+)
+
+// UnitStatus is one place on one target.
+type UnitStatus struct {
+	Place    string    `json:"place"`
+	Target   string    `json:"target"`
+	Phase    Phase     `json:"phase"`
+	Reason   string    `json:"reason,omitempty"`
+	Sight    string    `json:"sight,omitempty"`
+	Scan     string    `json:"scan_interval,omitempty"` // of a volume that reports no events
+	Backlog  int       `json:"backlog"`                 // names and directories that are to be looked at
+	Lag      string    `json:"lag,omitempty"`           // how long the oldest of them has waited
+	Compared time.Time `json:"compared"`                // when the last comparison of the whole place ended
+	Files    int64     `json:"files"`                   // files, directories and others that the replica holds
+	Problems int       `json:"problems"`
+}
+
+// Status is the whole mirror at one moment.
+type Status struct {
+	Copied   int64        `json:"files_copied"`
+	Read     int64        `json:"bytes_read"`
+	Written  int64        `json:"bytes_written"`
+	Looked   int64        `json:"names_compared"`
+	Removed  int64        `json:"names_removed"`
+	Units    []UnitStatus `json:"replicas"`
+	Problems []Problem    `json:"problems,omitempty"`
+	More     int64        `json:"problems_not_listed,omitempty"`
+	Aside    []string     `json:"set_aside,omitempty"`
+	Notes    []Note       `json:"not_followed,omitempty"`
+}
+
+// Note is a mount below the source that is not followed, and why.
+type Note struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+}
+
+// Status tells how every replica stands.
+func (r *Replicator) Status() Status {
+	r.mu.Lock()
+	units := r.units
+	var notes []Note
+	for path, why := range r.notes {
+		notes = append(notes, Note{path, why})
+	}
+	r.mu.Unlock()
+	sort.Slice(notes, func(i, j int) bool { return notes[i].Path < notes[j].Path })
+	s := Status{
+		Copied: r.counters.files.Load(), Read: r.counters.read.Load(), Written: r.counters.written.Load(),
+		Looked: r.counters.seen.Load(), Removed: r.counters.removed.Load(), Notes: notes,
+	}
+	for _, u := range units {
+		s.Units = append(s.Units, u.report())
+		u.mu.Lock()
+		for _, p := range u.status.problems {
+			s.Problems = append(s.Problems, p)
+		}
+		s.More += u.status.more
+		s.Aside = append(s.Aside, u.status.aside...)
+		u.mu.Unlock()
+	}
+	sort.Slice(s.Problems, func(i, j int) bool { return s.Problems[i].Path < s.Problems[j].Path })
+	return s
+}
+
+func (u *unit) report() UnitStatus {
+	rel, volume, _ := u.place.at()
+	u.place.mu.Lock()
+	holding := u.place.holding
+	u.place.mu.Unlock()
+	st := UnitStatus{Place: u.r.sourcePath(rel), Target: u.target.path}
+	st.Files, _ = u.ix.Count()
+	if volume != nil {
+		if sight := volume.Info().Sight; sight < weir.SightFull {
+			st.Sight, st.Scan = sight.String(), u.r.options.ScanInterval.String()
+		}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	st.Backlog = u.dirty.Len() + len(u.staged) + len(u.bulk.queue)
+	if u.bulk.now != nil {
+		st.Backlog++
+	}
+	if st.Backlog > 0 && !u.dirtySince.IsZero() {
+		st.Lag = time.Since(u.dirtySince).Round(time.Millisecond).String()
+	}
+	st.Compared, st.Problems = u.status.lastScan, len(u.status.problems)
+	switch outage := u.status.outage; {
+	case holding != "":
+		st.Phase, st.Reason = PhaseHeld, holding
+	case volume == nil:
+		st.Phase = PhaseSourceAbsent
+	case outage != nil && weir.KindOf(outage) == weir.KindAbsent:
+		st.Phase, st.Reason = PhaseTargetAbsent, outage.Error()
+	case outage != nil:
+		st.Phase, st.Reason = PhaseWaiting, outage.Error()
+	case !u.status.fullSince.IsZero():
+		st.Phase, st.Reason = PhaseFull, "since "+u.status.fullSince.Format(time.TimeOnly)
+	case u.status.scanning || u.scan.wanted:
+		st.Phase, st.Reason = PhaseComparing, u.status.scanReason
+	case st.Backlog > 0 || u.busy || !u.barrier.idle():
+		st.Phase = PhaseCopying
+	case u.brake.Tripped():
+		st.Phase, st.Reason = PhaseBraked, errBrake.Error()
+	default:
+		st.Phase = PhaseInSync
+	}
+	return st
+}
+
+// Settled reports whether nothing is left that could be done now: every unit has compared its place, shown
+// what it found and passed the barrier, or cannot go on. failed tells of the latter.
+func (r *Replicator) Settled() (settled bool, failed []UnitStatus) {
+	r.mu.Lock()
+	units := r.units
+	r.mu.Unlock()
+	for _, u := range units {
+		done, ok := u.settled()
+		if !done {
+			return false, nil
+		}
+		if !ok {
+			failed = append(failed, u.report())
+		}
+	}
+	return len(units) > 0, failed
+}
+
+// hopeless is how often in a row a unit fails before one run gives it up.
+const hopeless = 4
+
+func (u *unit) settled() (done, ok bool) {
+	_, volume, _ := u.place.at()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if volume == nil || u.status.outage != nil {
+		return u.status.outages >= hopeless, false
+	}
+	soon, waits := u.later.next()
+	waits = waits && time.Until(soon) < 200*time.Millisecond
+	idle := !u.busy && !u.scan.wanted && !u.status.scanning && u.status.scans > 0 && u.dirty.Len() == 0 &&
+		len(u.staged) == 0 && !u.bulk.busyLocked() && u.barrier.idle() && !waits
+	return idle, true
+}
+
+// Behind returns the targets that have not passed a barrier with all that was seen. A source that
+// is away and names that failed are not counted.
+func (r *Replicator) Behind() []string {
+	r.mu.Lock()
+	units := r.units
+	r.mu.Unlock()
+	seen := make(map[string]bool)
+	var behind []string
+	for _, u := range units {
+		if !seen[u.target.path] && u.behind() {
+			seen[u.target.path] = true
+			behind = append(behind, u.target.path)
+		}
+	}
+	return behind
+}
+
+func (u *unit) behind() bool {
+	_, volume, _ := u.place.at()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if volume == nil {
+		return !u.barrier.idle()
+	}
+	return u.dirty.Len() > 0 || len(u.staged) > 0 || u.busy || u.scan.wanted || u.status.scanning || u.bulk.busyLocked() || !u.barrier.idle()
+}
