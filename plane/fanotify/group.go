@@ -48,8 +48,8 @@ type group struct {
 	targets []*attachment // copy of routes for one read
 }
 
-func newGroup(logger *slog.Logger) (*group, error) {
-	s, err := sys.NewGroup(sys.InitObserve)
+func newGroup(open func(uint) (*sys.Group, error), logger *slog.Logger) (*group, error) {
+	s, err := open(sys.InitObserve)
 	if err != nil {
 		return nil, err
 	}

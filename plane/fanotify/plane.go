@@ -24,7 +24,8 @@ type Options struct {
 
 // Plane observes volumes by fanotify. It is safe for concurrent use.
 type Plane struct {
-	options Options
+	options  Options
+	newGroup func(flags uint) (*sys.Group, error) // sys.NewGroup, but for tests of its refusal
 
 	mu     sync.Mutex
 	groups []*group
@@ -38,7 +39,7 @@ func New(options Options) *Plane {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Plane{options: options}
+	return &Plane{options: options, newGroup: sys.NewGroup}
 }
 
 // Name implements weir.Plane.

@@ -19,7 +19,7 @@ func (p *Plane) join(a *attachment) error {
 		return errClosed
 	}
 	if len(p.groups) < limit {
-		g, err := newGroup(p.options.Logger)
+		g, err := newGroup(p.newGroup, p.options.Logger)
 		if err == nil {
 			p.groups = append(p.groups, g)
 			g.add(a)
