@@ -22,8 +22,22 @@ var ErrByHandle = errors.New("directory was opened by handle and may lie outside
 
 // Dir is an open directory. It is safe for concurrent use.
 type Dir struct {
-	fd       *fd.FD
-	byHandle bool // reached by handle, itself or an ancestor: reading only
+	fd        *fd.FD
+	byHandle  bool // reached by handle, itself or an ancestor: reading only
+	noHandles bool // on a file system whose handles do not last
+}
+
+// newDir makes a Dir of a descriptor of which nothing is known, and owns it.
+func newDir(n int) *Dir { return &Dir{fd: fd.New(n), noHandles: passing(n)} }
+
+// below makes a Dir of a descriptor that was opened below d, and owns it.
+func (d *Dir) below(n int) *Dir { return &Dir{fd.New(n), d.byHandle, d.noHandles} }
+
+// passing reports whether handles on the file system of n last only as long as the kernel remembers the
+// inode, as those of a program (FUSE) do.
+func passing(n int) bool {
+	space, err := at.SpaceOf(n)
+	return err == nil && space.Type == at.MagicFUSE
 }
 
 // Open makes a Dir of a readable directory descriptor, which stays the caller's: it is duplicated.
@@ -32,7 +46,7 @@ func Open(descriptor int) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("duplicate directory descriptor: %w", err)
 	}
-	return &Dir{fd: fd.New(n)}, nil
+	return newDir(n), nil
 }
 
 // OpenPath opens a directory by its path, following symbolic links.
@@ -41,7 +55,7 @@ func OpenPath(path string) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory %s: %w", weir.QuotePath(path), err)
 	}
-	return &Dir{fd: fd.New(n)}, nil
+	return newDir(n), nil
 }
 
 // Close closes the directory. It may be called twice.
@@ -62,7 +76,7 @@ func (d *Dir) openDir(name string, resolve uint64) (*Dir, error) {
 	if err != nil {
 		return nil, named("open directory", name, err)
 	}
-	return &Dir{fd.New(n), d.byHandle}, nil
+	return d.below(n), nil
 }
 
 // longest is how many bytes of names Walk hands to the kernel at once; PATH_MAX is 4096.
@@ -110,7 +124,7 @@ func (d *Dir) walkShort(path string, names []string) (*Dir, error) {
 	if err != nil {
 		return nil, named("open directory", path, err)
 	}
-	return &Dir{fd.New(n), d.byHandle}, nil
+	return d.below(n), nil
 }
 
 // again opens the directory a second time, with a position of its own.
@@ -119,7 +133,7 @@ func (d *Dir) again() (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory again: %w", err)
 	}
-	return &Dir{fd.New(n), d.byHandle}, nil
+	return d.below(n), nil
 }
 
 // Parent opens the directory above d, wherever d is now. The root of a detached mount is its own parent.
@@ -129,7 +143,9 @@ func (d *Dir) Parent() (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open parent directory: %w", err)
 	}
-	return &Dir{fd.New(n), true}, nil
+	parent := newDir(n)
+	parent.byHandle = true
+	return parent, nil
 }
 
 // OpenHandle opens a directory of d's file system by its handle. The error is ErrStale if there is none.
@@ -139,7 +155,7 @@ func (d *Dir) OpenHandle(h weir.Handle) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory by handle: %w", err)
 	}
-	return &Dir{fd.New(n), true}, nil
+	return &Dir{fd.New(n), true, d.noHandles}, nil
 }
 
 func (d *Dir) openHandle(h weir.Handle, flags int) (int, error) {

@@ -15,7 +15,8 @@ var ErrNotFile = fmt.Errorf("not a regular file")
 
 // File is an open regular file. One goroutine at a time uses it.
 type File struct {
-	fd *fd.FD
+	fd        *fd.FD
+	noHandles bool // on a file system whose handles do not last
 }
 
 // OpenFile opens a regular file for reading. It never blocks and never opens anything else: what the name
@@ -31,7 +32,7 @@ func (d *Dir) openFile(name string, resolve uint64) (*File, error) {
 	if err != nil {
 		return nil, named("open file", name, err)
 	}
-	f, err := reopen(n)
+	f, err := d.reopen(n)
 	if err != nil {
 		return nil, named("open file", name, err)
 	}
@@ -45,7 +46,7 @@ func (d *Dir) OpenFileHandle(h weir.Handle) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open file by handle: %w", err)
 	}
-	f, err := reopen(n)
+	f, err := d.reopen(n)
 	if err != nil {
 		return nil, fmt.Errorf("open file by handle: %w", err)
 	}
@@ -53,7 +54,7 @@ func (d *Dir) OpenFileHandle(h weir.Handle) (*File, error) {
 }
 
 // reopen opens for reading what the O_PATH descriptor n refers to, and closes n.
-func reopen(n int) (*File, error) {
+func (d *Dir) reopen(n int) (*File, error) {
 	defer at.Close(n)
 	s, err := at.StatFD(n)
 	if err != nil {
@@ -70,7 +71,7 @@ func reopen(n int) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &File{fd.New(m)}, nil
+	return &File{fd.New(m), d.noHandles}, nil
 }
 
 // CreateTemp makes a new, empty file with mode 0600 and opens it for reading and writing. It fails with
@@ -83,7 +84,7 @@ func (d *Dir) CreateTemp(name string) (*File, error) {
 	if err != nil {
 		return nil, d.failed("create file", name, err)
 	}
-	return &File{fd.New(n)}, nil
+	return &File{fd.New(n), d.noHandles}, nil
 }
 
 // Close closes the file. It may be called twice.
@@ -93,7 +94,7 @@ func (f *File) Close() error { return f.fd.Close() }
 func (f *File) FD() int { return f.fd.Int() }
 
 // Stat describes the file.
-func (f *File) Stat() (Object, error) { return describe(f.FD()) }
+func (f *File) Stat() (Object, error) { return describe(f.FD(), f.noHandles) }
 
 // ReadAt implements io.ReaderAt.
 func (f *File) ReadAt(buf []byte, offset int64) (int, error) { return at.ReadAt(f.FD(), buf, offset) }

@@ -16,7 +16,8 @@ import (
 type Limits struct {
 	Owners         bool  // any user and group
 	Modes          bool  // all 12 permission bits
-	TimeStep       int64 // distance of the times it tells apart, in nanoseconds; 1 is the best
+	Times          bool  // times of modification
+	TimeStep       int64 // distance of the times it tells apart, in nanoseconds; 1 is the best, 0 without Times
 	Symlinks       bool
 	HardLinks      bool
 	FIFOs          bool
@@ -44,7 +45,8 @@ func (l Limits) Missing() []string {
 	}{
 		{l.Owners, "owners"},
 		{l.Modes, "permission bits"},
-		{l.TimeStep == 1, fmt.Sprintf("times finer than %s", showStep(l.TimeStep))},
+		{l.Times, "times"},
+		{l.TimeStep <= 1, fmt.Sprintf("times finer than %s", showStep(l.TimeStep))},
 		{l.Symlinks, "symbolic links"},
 		{l.HardLinks, "hard links"},
 		{l.FIFOs, "FIFOs"},
@@ -133,18 +135,18 @@ func (t trial) attributes() {
 	at.Chmod(n, 0o600)
 
 	// An odd second and no two equal digits: what is left of it shows the step.
-	err = at.SetMtime(n, at.Time{Sec: 1_234_567_891, Nsec: 987_654_321})
-	s, _ = at.StatFD(n)
-	t.l.TimeStep = 2e9
-	if err == nil {
-		t.l.TimeStep = step2(s.Mtime)
+	const odd = 1_234_567_891
+	s, err = setMtime(n, at.Time{Sec: odd, Nsec: 987_654_321})
+	t.l.Times = err == nil && (s.Mtime.Sec == odd || s.Mtime.Sec == odd-1)
+	if t.l.Times {
+		t.l.TimeStep = timeStep(s.Mtime)
 	}
 	o, err := t.file.Stat()
 	t.l.Handles = err == nil && o.Handle != ""
 }
 
-// step2 is the coarsest step of which the stored time is a multiple.
-func step2(stored at.Time) int64 {
+// timeStep is the coarsest step of which the stored time is a multiple.
+func timeStep(stored at.Time) int64 {
 	if stored.Nsec == 0 {
 		return 1e9 * (2 - stored.Sec%2)
 	}

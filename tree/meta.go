@@ -107,6 +107,7 @@ type setter struct {
 	options  MetaOptions
 	mode     uint32 // the permission bits to set
 	have     at.Stat
+	fresh    bool // whether have shows the outcome of all that was set
 	unstored Unstored
 }
 
@@ -136,7 +137,7 @@ func (s *setter) look() (err error) {
 	if s.options.Expect == "" {
 		return nil
 	}
-	o, err := describe(s.fd.N)
+	o, err := describe(s.fd.N, false)
 	if err == nil && o.Handle != s.options.Expect {
 		err = ErrReplaced
 	}
@@ -233,9 +234,11 @@ func (s *setter) withoutACL(value string) {
 }
 
 func (s *setter) chmod() error {
+	s.fresh = true
 	if s.want.Type() == replica.TypeLink || s.have.Mode&replica.PermMask == s.mode {
 		return nil
 	}
+	s.fresh = false
 	return s.refused("mode", at.Chmod(s.fd.N, s.mode))
 }
 
@@ -254,13 +257,34 @@ func (s *setter) times() error {
 	if !s.options.Times || replica.Time(s.have.Mtime) == s.want.Mtime {
 		return nil
 	}
-	return s.refused("mtime", at.SetMtime(s.fd.N, at.Time(s.want.Mtime)))
+	stored, err := setMtime(s.fd.N, at.Time(s.want.Mtime))
+	if err == nil {
+		s.have, s.fresh = stored, true
+	}
+	return s.refused("mtime", err)
+}
+
+// setMtime sets the time of modification alone, or with the time of access where that does nothing, and returns
+// what has been stored.
+func setMtime(n int, want at.Time) (stored at.Stat, err error) {
+	if err := at.SetMtime(n, want); err != nil {
+		return stored, err
+	}
+	if stored, err = at.StatFD(n); err != nil || stored.Mtime == want {
+		return stored, err
+	}
+	if err := at.SetTimes(n, stored.Atime, want); err != nil {
+		return stored, err
+	}
+	return at.StatFD(n)
 }
 
 // check looks at what has been stored: some file systems drop in silence what they cannot keep.
 func (s *setter) check() error {
-	if err := s.restat(); err != nil {
-		return err
+	if !s.fresh {
+		if err := s.restat(); err != nil {
+			return err
+		}
 	}
 	h, w := s.have, s.want
 	if !s.options.NoOwner && (h.UID != w.UID || h.GID != w.GID) {

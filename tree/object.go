@@ -14,7 +14,7 @@ import (
 // Object is one inode as it was at one moment.
 type Object struct {
 	replica.Attr
-	Handle weir.Handle  // empty where the file system has none
+	Handle weir.Handle  // empty where the file system has none that lasts
 	Birth  replica.Time // zero where the file system keeps none
 
 	Dev        uint64 // st_dev; of the subvolume on btrfs
@@ -44,11 +44,14 @@ func (d *Dir) Lookup(name string) (Object, error) {
 // glance describes a name without opening it, which is faster. same is false if another inode took the name
 // meanwhile, so that attributes and handle may be of two.
 func (d *Dir) glance(name string) (o Object, same bool, err error) {
-	h, err := handle.OfName(d.FD(), name)
-	if err != nil && !noHandle(err) {
-		return o, false, err
+	h, has := "", !d.noHandles
+	if has {
+		h, err = handle.OfName(d.FD(), name)
+		if err != nil && !noHandle(err) {
+			return o, false, err
+		}
+		has = err == nil
 	}
-	has := err == nil
 	s, err := at.StatName(d.FD(), name)
 	if err != nil {
 		return o, false, err
@@ -74,11 +77,11 @@ func (d *Dir) lookOpen(name string) (Object, error) {
 		return Object{}, err
 	}
 	defer at.Close(n)
-	return describe(n)
+	return describe(n, d.noHandles)
 }
 
 // Self describes the directory itself.
-func (d *Dir) Self() (Object, error) { return describe(d.FD()) }
+func (d *Dir) Self() (Object, error) { return describe(d.FD(), d.noHandles) }
 
 // Probe describes an inode of any type on d's file system by its handle, without opening it for reading or
 // writing. The error is ErrStale if there is none; an inode that is open and has no name any more is found,
@@ -89,7 +92,7 @@ func (d *Dir) Probe(h weir.Handle) (Object, error) {
 		return Object{}, fmt.Errorf("probe handle: %w", err)
 	}
 	defer at.Close(n)
-	return describe(n)
+	return describe(n, d.noHandles)
 }
 
 // Readlink returns the text of the symbolic link with the given name.
@@ -110,12 +113,15 @@ func (d *Dir) Readlink(name string) (string, error) {
 }
 
 // describe tells of what a descriptor, perhaps one of O_PATH, refers to.
-func describe(n int) (Object, error) {
+func describe(n int, noHandles bool) (Object, error) {
 	s, err := at.StatFD(n)
 	if err != nil {
 		return Object{}, fmt.Errorf("stat: %w", err)
 	}
 	o := object(s)
+	if noHandles {
+		return o, nil
+	}
 	h, err := handle.Of(n)
 	if err != nil && !noHandle(err) {
 		return Object{}, fmt.Errorf("get file handle: %w", err)

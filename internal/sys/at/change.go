@@ -57,8 +57,18 @@ func Chmod(n int, mode uint32) error {
 }
 
 // SetMtime sets the time of modification of what n, perhaps an O_PATH descriptor, refers to, and leaves
-// the time of access alone. AT_EMPTY_PATH needs Linux 5.8 there.
+// the time of access alone. AT_EMPTY_PATH needs Linux 5.8 there. A program behind a file system (libfuse 2)
+// may do nothing, without an error, unless both times are set: see SetTimes.
 func SetMtime(n int, t Time) error {
-	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: t.Sec, Nsec: int64(t.Nsec)}}
+	return setTimes(n, unix.Timespec{Nsec: unix.UTIME_OMIT}, t)
+}
+
+// SetTimes sets both times.
+func SetTimes(n int, atime, mtime Time) error {
+	return setTimes(n, unix.Timespec{Sec: atime.Sec, Nsec: int64(atime.Nsec)}, mtime)
+}
+
+func setTimes(n int, atime unix.Timespec, mtime Time) error {
+	ts := []unix.Timespec{atime, {Sec: mtime.Sec, Nsec: int64(mtime.Nsec)}}
 	return uninterrupted(func() error { return unix.UtimesNanoAt(n, "", ts, unix.AT_EMPTY_PATH) })
 }

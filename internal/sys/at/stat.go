@@ -18,6 +18,7 @@ type Stat struct {
 	Size       int64
 	Blocks     int64 // of 512 bytes
 	Mount      uint64
+	Atime      Time
 	Mtime      Time
 	Ctime      Time
 	Birth      Time // zero where the file system keeps none
@@ -46,6 +47,7 @@ func statx(dir int, name string, flags int) (Stat, error) {
 		Mode: uint32(x.Mode), UID: x.Uid, GID: x.Gid, Nlink: x.Nlink,
 		Dev: unix.Mkdev(x.Dev_major, x.Dev_minor), Rdev: unix.Mkdev(x.Rdev_major, x.Rdev_minor),
 		Ino: x.Ino, Size: int64(x.Size), Blocks: int64(x.Blocks), Mount: x.Mnt_id,
+		Atime: Time{x.Atime.Sec, x.Atime.Nsec},
 		Mtime: Time{x.Mtime.Sec, x.Mtime.Nsec}, Ctime: Time{x.Ctime.Sec, x.Ctime.Nsec},
 		MountRoot:  x.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0,
 		Immutable:  x.Attributes&unix.STATX_ATTR_IMMUTABLE != 0,
@@ -72,6 +74,7 @@ const (
 	MagicXFS   = unix.XFS_SUPER_MAGIC
 	MagicBtrfs = unix.BTRFS_SUPER_MAGIC
 	MagicTmpfs = unix.TMPFS_MAGIC
+	MagicFUSE  = unix.FUSE_SUPER_MAGIC
 )
 
 // SpaceOf describes the file system of the descriptor n.
