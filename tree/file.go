@@ -17,6 +17,7 @@ var ErrNotFile = fmt.Errorf("not a regular file")
 type File struct {
 	fd        *fd.FD
 	noHandles bool // on a file system whose handles do not last
+	made      bool // by CreateTemp
 }
 
 // OpenFile opens a regular file for reading. It never blocks and never opens anything else: what the name
@@ -71,7 +72,7 @@ func (d *Dir) reopen(n int) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &File{fd.New(m), d.noHandles}, nil
+	return &File{fd: fd.New(m), noHandles: d.noHandles}, nil
 }
 
 // CreateTemp makes a new, empty file with mode 0600 and opens it for reading and writing. It fails with
@@ -84,7 +85,7 @@ func (d *Dir) CreateTemp(name string) (*File, error) {
 	if err != nil {
 		return nil, d.failed("create file", name, err)
 	}
-	return &File{fd.New(n), d.noHandles}, nil
+	return &File{fd: fd.New(n), noHandles: d.noHandles, made: true}, nil
 }
 
 // Close closes the file. It may be called twice.

@@ -95,8 +95,15 @@ func (d *Dir) SetMeta(name string, want replica.Attr, x Xattrs, o MetaOptions) (
 	return u, nil
 }
 
-// SetMeta is Dir.SetMeta for a file that was made with CreateTemp.
+// errNotMade refuses to change a file that was opened for reading, perhaps by handle.
+var errNotMade = errors.New("set attributes of a file that was opened for reading")
+
+// SetMeta is Dir.SetMeta for a file that was made with CreateTemp, and for no other. It comes after the data,
+// since writing clears setuid and capabilities and sets the time.
 func (f *File) SetMeta(want replica.Attr, x Xattrs, o MetaOptions) (Unstored, error) {
+	if !f.made {
+		return nil, errNotMade
+	}
 	return setMeta(xattr.FD{N: f.FD()}, want, x, o)
 }
 

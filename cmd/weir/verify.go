@@ -117,11 +117,11 @@ func (v *verifyText) unreadable(path string, err error) {
 }
 
 func (v *verifyText) end(r tree.CompareResult) {
-	verdict := "equal"
-	if r.Differences > 0 || r.Unreadable > 0 {
-		verdict = fmt.Sprintf("%d differences, %d unreadable", r.Differences, r.Unreadable)
+	if r.Differences == 0 && r.Unreadable == 0 {
+		fmt.Fprintf(v.out, "equal: %d objects compared\n", r.Objects)
+		return
 	}
-	fmt.Fprintf(v.out, "%s: %d objects compared\n", verdict, r.Objects)
+	fmt.Fprintf(v.out, "differences: %d, unreadable: %d, objects compared: %d\n", r.Differences, r.Unreadable, r.Objects)
 }
 
 // verifyJSON prints objects for programs.
