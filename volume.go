@@ -16,7 +16,7 @@ type Volume interface {
 	// Info returns what is known of the volume now. The caller owns the copy.
 	Info() VolumeInfo
 
-	// Borrow opens a private, detached clone of the mount that shows path, rooted at path, after it has
+	// Borrow opens the directory path on a private, detached clone of the mount that shows it, after it has
 	// checked that path is on this volume. It returns a KindAbsent error if it is not, and does not
 	// follow path across mounts that are hidden by others. path is absolute in weir's mount namespace.
 	//

@@ -68,9 +68,6 @@ func (v *volume) Borrow(ctx context.Context, path string) (weir.Lease, error) {
 		return nil, err
 	}
 	l.root = root
-	if err := v.w.look(); err != nil {
-		return nil, borrowError(weir.KindFailed, path, errors.Join(err, l.Close()))
-	}
 	select {
 	case <-l.done:
 		return nil, borrowError(weir.KindAbsent, path, errors.Join(errParted, l.Close()))
@@ -106,21 +103,15 @@ func (v *volume) newLease(path string) (*lease, error) {
 // openOwn opens path if it is on this volume: by the mounts as they were seen last, and if that fails by
 // the mounts as they are now.
 func (v *volume) openOwn(ctx context.Context, path string) (*fd.FD, error) {
-	if err := v.w.look(); err != nil {
-		return nil, borrowError(weir.KindFailed, path, err)
+	table, err := v.w.seen()
+	for try := 0; err == nil; try++ {
+		root, openErr := v.openChecked(ctx, table, path)
+		if openErr == nil || try == 2 || ctx.Err() != nil {
+			return root, openErr
+		}
+		table, err = v.w.fresh()
 	}
-	v.w.mu.Lock()
-	table := v.w.model.entries()
-	v.w.mu.Unlock()
-	root, err := v.openChecked(ctx, table, path)
-	if err == nil || ctx.Err() != nil {
-		return root, err
-	}
-	table, err = v.w.fresh()
-	if err != nil {
-		return nil, borrowError(weir.KindFailed, path, err)
-	}
-	return v.openChecked(ctx, table, path)
+	return nil, borrowError(weir.KindFailed, path, err)
 }
 
 func (v *volume) openChecked(ctx context.Context, table []mount.Entry, path string) (*fd.FD, error) {
@@ -131,7 +122,23 @@ func (v *volume) openChecked(ctx context.Context, table []mount.Entry, path stri
 	if !v.shows(root) {
 		return nil, borrowError(weir.KindAbsent, path, errors.Join(errElsewhere, root.Close()))
 	}
+	// The device number was this volume's if the volume is still there, which the caller sees by the lease.
+	now, err := v.w.seen()
+	if err != nil {
+		return nil, borrowError(weir.KindFailed, path, errors.Join(err, root.Close()))
+	}
+	if !sameWay(table, now, path) {
+		return nil, borrowError(weir.KindAbsent, path, errors.Join(errUnsteady, root.Close()))
+	}
 	return root, nil
+}
+
+// sameWay tells whether path leads to the same mount before and after, and nothing has been mounted on that:
+// a new mount could be part of the clone.
+func sameWay(before, after []mount.Entry, path string) bool {
+	a, _ := locate(before, path)
+	b, _ := locate(after, path)
+	return a.ID == b.ID && (!isLeaf(before, a) || isLeaf(after, b))
 }
 
 // kindOf says what it means that a path cannot be opened.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -21,12 +22,7 @@ const crowd = 128
 // cannot fail because of it. What is opened keeps the one mount of the clone that it is on, and nothing else.
 // The table only says where to enter: that path was found on what the table says is to be checked afterwards.
 func enter(table []mount.Entry, path string, flags int, links linkRule) (*fd.FD, error) {
-	m, ok := locate(table, path)
-	base := filepath.Dir(m.Point)
-	if !ok || m.Point == "/" || countBelow(table, base) > crowd {
-		return enterHere(path, flags, links)
-	}
-	tree, err := mount.ClonePrivate(base)
+	tree, base, err := cloneAround(table, path)
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
 		return nil, err
@@ -39,6 +35,36 @@ func enter(table []mount.Entry, path string, flags int, links linkRule) (*fd.FD,
 		return enterHere(path, flags, links)
 	}
 	return root, err
+}
+
+var errCrowd = errors.New("too many mounts to clone")
+
+// cloneAround clones what leads to the mount that shows path. A mount that carries others cannot be unmounted
+// before them, nor the root mount at all: these are cloned themselves, alone. Any other is cloned with the
+// directory above its mount point.
+func cloneAround(table []mount.Entry, path string) (tree *fd.FD, base string, err error) {
+	m, ok := locate(table, path)
+	if !ok || !isLeaf(table, m) {
+		base = "/"
+		if ok {
+			base = m.Point
+		}
+		tree, err = mount.Clone(base)
+		return tree, base, err
+	}
+	base = filepath.Dir(m.Point)
+	if countBelow(table, base) > crowd {
+		return nil, "", errCrowd
+	}
+	tree, err = mount.ClonePrivate(base)
+	return tree, base, err
+}
+
+// isLeaf tells whether nothing is mounted on a mount, which is then not the root mount.
+func isLeaf(table []mount.Entry, m mount.Entry) bool {
+	return m.Point != "/" && !slices.ContainsFunc(table, func(e mount.Entry) bool {
+		return e.ParentID == m.ID && e.ID != m.ID
+	})
 }
 
 // openBelow opens a path without symbolic links below a directory, across the mounts of a clone.

@@ -122,7 +122,7 @@ func (v *volume) unreached(err error) facts {
 }
 
 func (v *volume) examineAt(dir *fd.FD) facts {
-	f := facts{label: mount.Label(dir, v.device), handles: decodes(dir)}
+	f := facts{label: mount.Label(dir, v.device), handles: !fuse(v.fsType) && decodes(dir)}
 	f.identity.UUID = mount.UUID(dir, v.fsType, v.device)
 	f.identity.FSID, _ = mount.FSID(dir)
 	if v.btrfs() {

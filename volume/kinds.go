@@ -32,6 +32,12 @@ func shared(fsType string) bool {
 	return false
 }
 
+// fuse tells whether a process answers for the file system. Its inodes have handles only as long as the
+// kernel remembers them.
+func fuse(fsType string) bool {
+	return fsType == "fuse" || fsType == "fuseblk" || strings.HasPrefix(fsType, "fuse.")
+}
+
 // stacked tells whether a file system lies on others, and where: the directories that it was mounted with,
 // as far as its options and source name absolute ones.
 func stacked(fsType, source, options string) (layer bool, lower []string) {
@@ -40,7 +46,7 @@ func stacked(fsType, source, options string) (layer bool, lower []string) {
 		return true, overlayDirectories(options)
 	case fsType == "ecryptfs", fsType == "aufs", fsType == "unionfs", fsType == "wrapfs":
 		return true, absolute(source)
-	case strings.HasPrefix(fsType, "fuse.") && !shared(fsType) && !strings.HasPrefix(source, "/dev/"):
+	case fuse(fsType) && !shared(fsType) && !strings.HasPrefix(source, "/dev/"):
 		lower := absolute(source)
 		return len(lower) > 0, lower
 	}

@@ -344,6 +344,14 @@ func (w *Watcher) fresh() ([]mount.Entry, error) {
 	return w.model.entries(), err
 }
 
+// seen brings the model up to now and returns all mounts, with the points at which they were seen last.
+func (w *Watcher) seen() ([]mount.Entry, error) {
+	err := w.look()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.model.entries(), err
+}
+
 // rereadLocked looks again at what look may have left as it was because nothing told of a change.
 func (w *Watcher) rereadLocked() error {
 	switch {
