@@ -9,9 +9,9 @@
 // # What is durable when
 //
 // A record survives the end of the process when the call that made it returns, and a power cut once a
-// later Sync or Close has returned. That is enough: the next Open opens a gap, which begins with the last
-// record that survived, for every filter and volume that were attached then, so that no record that is
-// lost can hide a hole.
+// later Sync or Close has returned. That is enough: the next Open opens a gap for every filter and volume
+// that were attached at the end, which begins with the last record that survived, or with Close. So it may
+// be longer than the truth but never shorter, and no record that is lost can hide a hole.
 //
 // # Sessions
 //

@@ -208,14 +208,14 @@ func (l *Ledger) Sync() error {
 	return nil
 }
 
-// Close syncs and closes the file. It may be called twice.
+// Close ends the session, syncs and closes the file. It may be called twice.
 func (l *Ledger) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.file == nil {
 		return nil
 	}
-	err := errors.Join(l.file.Sync(), l.file.Close())
+	err := errors.Join(l.appendLocked(func(r *record) { r.Kind = kindEnd }), l.file.Sync(), l.file.Close())
 	l.file = nil
 	if err != nil {
 		return fmt.Errorf("close ledger: %w", err)
@@ -227,6 +227,10 @@ func (l *Ledger) Close() error {
 func (l *Ledger) append(fill func(*record)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.appendLocked(fill)
+}
+
+func (l *Ledger) appendLocked(fill func(*record)) error {
 	if l.file == nil {
 		return fmt.Errorf("write ledger: %w", os.ErrClosed)
 	}

@@ -26,6 +26,7 @@ const (
 	kindSight   kind = "sight"
 	kindGap     kind = "gap"
 	kindClosed  kind = "closed"
+	kindEnd     kind = "end" // of the session, in good order
 )
 
 // record is one line. Which fields count depends on the kind.

@@ -8,8 +8,12 @@ import (
 	"github.com/weirfs/weir/topology"
 )
 
-// recordLocked queues a change for the ledger.
+// recordLocked queues a change for the ledger. What a shutdown does to slots and links is left out: the
+// ledger keeps what was attached when weir ended, and opens a gap for it at the next start.
 func (m *Manager) recordLocked(effect topology.Effect) {
+	if _, gone := effect.(topology.VolumeGone); m.state.Stopping() && !gone {
+		return
+	}
 	switch e := effect.(type) {
 	case topology.VolumePublished:
 		info := m.volumes[e.Volume].info
