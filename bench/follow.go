@@ -33,7 +33,7 @@ func changeLatency(s settings, fs string) error {
 						return err
 					}
 					visible = append(visible, took.Seconds()*1000)
-					durable = append(durable, (took + time.Since(seen)).Seconds()*1000)
+					durable = append(durable, (took+time.Since(seen)).Seconds()*1000)
 					time.Sleep(pause) // idle again
 				}
 				return nil

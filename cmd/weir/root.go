@@ -63,9 +63,6 @@ const exitDefault = `  0  done
   2  refused: the command line, the place or the kernel; nothing was changed
   3  failed, or a target was left behind`
 
-// exitStatuses is what a command's Annotations are set to where its statuses mean something of their own.
-func exitStatuses(lines string) map[string]string { return map[string]string{exitKey: lines} }
-
 // describeExit makes the help of every command end with its exit statuses.
 func describeExit(c *cobra.Command) {
 	if c.Annotations == nil {
