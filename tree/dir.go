@@ -12,8 +12,8 @@ import (
 	"github.com/weirfs/weir/internal/sys/handle"
 )
 
-// ErrStale says that a handle leads to no inode: the inode is gone, or, since the kernel tells the two
-// apart for nobody, it could not be read.
+// ErrStale says that a handle leads to no inode on a file system that answers. The inode is gone, or this one
+// could not be read: the kernel tells the two apart for nobody, so on a damaged disk it is no proof.
 var ErrStale = errors.New("stale file handle")
 
 // ErrByHandle is the refusal to change anything in a directory that was reached by handle: it may have been
@@ -160,10 +160,14 @@ func (d *Dir) OpenHandle(h weir.Handle) (*Dir, error) {
 
 func (d *Dir) openHandle(h weir.Handle, flags int) (int, error) {
 	n, err := handle.Open(d.FD(), string(h), flags)
-	if errors.Is(err, syscall.ESTALE) {
-		return -1, fmt.Errorf("%w: %w", ErrStale, err)
+	if !errors.Is(err, syscall.ESTALE) {
+		return n, err
 	}
-	return n, err
+	// A file system that has been shut down answers ESTALE for every inode that it does not remember.
+	if _, failed := at.StatFD(d.FD()); failed != nil {
+		return -1, failed
+	}
+	return -1, fmt.Errorf("%w: %w", ErrStale, err)
 }
 
 // Syncfs makes durable whatever anybody has written to the file system of d. An error of writing that the

@@ -391,3 +391,26 @@ func TestHasWriter(t *testing.T) {
 		must(t, f.Datasync())
 	})
 }
+
+// An xfs that has been shut down says ESTALE of inodes that it has on disk.
+func TestShutDownIsNotStale(t *testing.T) {
+	v := voltest.New(t, "xfs")
+	shell(t, v.Dir, "mkdir dir; echo x > file; sync")
+	d := root(t, v.Dir)
+	file, dir := got[Object](t)(d.Lookup("file")), got[Object](t)(d.Lookup("dir"))
+	shell(t, v.Dir, "echo 2 > /proc/sys/vm/drop_caches")
+	f := got[*os.File](t)(os.Open(v.Dir))
+	must(t, shutdown(f))
+	f.Close()
+	for what, err := range map[string]error{
+		"probe":  second(d.Probe(file.Handle)),
+		"open":   second(d.OpenHandle(dir.Handle)),
+		"file":   second(d.OpenFileHandle(file.Handle)),
+		"lookup": second(d.Lookup("missing")),
+		"list":   d.List(func(string, uint32) error { return nil }),
+	} {
+		if !errors.Is(err, syscall.EIO) || errors.Is(err, ErrStale) || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
