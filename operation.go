@@ -35,7 +35,9 @@ type Operation struct {
 	Ops Ops
 
 	// Dir and Name are the directory entry on which the operation was done. Name is empty, or ".", when
-	// the object of the operation is the directory itself.
+	// the object of the operation is the directory itself. Dir is empty where the plane knows only the
+	// Object: the last link of an inode went, or it was changed through a descriptor that was opened by
+	// handle.
 	Dir  Handle
 	Name string
 

@@ -84,3 +84,63 @@ func BenchmarkWriter(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkAttach measures attaching to a volume (attach-us) and detaching from it.
+func BenchmarkAttach(b *testing.B) {
+	for _, fs := range []string{"tmpfs", "btrfs"} {
+		b.Run(fs, func(b *testing.B) {
+			v, p := newReal(b, new(ids), fs), newPlane(b, Options{})
+			var attaching time.Duration
+			for b.Loop() {
+				began := time.Now()
+				a, err := p.Attach(b.Context(), v, &timed{})
+				attaching += time.Since(began)
+				must(b, err, a.Detach())
+			}
+			b.ReportMetric(float64(attaching.Microseconds())/float64(b.N), "attach-us")
+		})
+	}
+}
+
+// BenchmarkDecode measures events per second from a full queue: a volume whose reader was held up.
+func BenchmarkDecode(b *testing.B) {
+	v, p := newReal(b, new(ids), "tmpfs"), newPlane(b, Options{})
+	const events = 16000
+	total := time.Duration(0)
+	for b.Loop() {
+		s := &gated{inside: make(chan struct{}), goOn: make(chan struct{}), all: make(chan struct{})}
+		a, err := p.Attach(b.Context(), v, s)
+		must(b, err, v.Create("first"))
+		<-s.inside
+		for k := range events {
+			must(b, v.Mkdir(fmt.Sprint(k)))
+		}
+		began := time.Now()
+		close(s.goOn)
+		<-s.all
+		total += time.Since(began)
+		must(b, a.Detach(), v.Remove("first"))
+		for k := range events {
+			must(b, v.Remove(fmt.Sprint(k)))
+		}
+	}
+	b.ReportMetric(float64(events*b.N)/total.Seconds(), "events/s")
+}
+
+// gated is a sink that waits in its first call, and says when all events have come.
+type gated struct {
+	inside, goOn, all chan struct{}
+	count             int
+}
+
+func (g *gated) Deliver(ops []weir.Operation) {
+	if g.count == 0 {
+		close(g.inside)
+		<-g.goOn
+	}
+	before := g.count
+	if g.count += len(ops); before < 16000 && g.count >= 16000 {
+		close(g.all)
+	}
+}
+func (g *gated) Lost(string) {}

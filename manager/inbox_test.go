@@ -1,0 +1,114 @@
+package manager
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weirfs/weir"
+)
+
+// recording is an instance that remembers its calls. hook runs in Completed.
+type recording struct {
+	calls []string
+	hook  func()
+}
+
+func (r *recording) Completed(ops []weir.Operation) {
+	for _, op := range ops {
+		r.calls = append(r.calls, op.Name)
+	}
+	if r.hook != nil {
+		r.hook()
+	}
+}
+func (r *recording) Lost(string)                                   { r.calls = append(r.calls, "lost") }
+func (r *recording) Changed()                                      { r.calls = append(r.calls, "changed") }
+func (r *recording) Teardown(context.Context, weir.TeardownReason) {}
+
+func ops(names ...string) (list []weir.Operation) {
+	for _, name := range names {
+		list = append(list, weir.Operation{Ops: weir.OpCreate, Name: name})
+	}
+	return list
+}
+
+func (r *recording) want(t *testing.T, want string) {
+	t.Helper()
+	if got := strings.Join(r.calls, " "); got != want {
+		t.Errorf("called %q, want %q", got, want)
+	}
+}
+
+func TestInboxKeepsWhatComesBeforeItOpens(t *testing.T) {
+	b, r := inbox{wants: weir.OpCreate, limit: 3}, new(recording)
+	b.deliver(ops("a", "b"))
+	b.change()
+	b.deliver(ops("c"))
+	b.open(r)
+	b.deliver(ops("d"))
+	r.want(t, "changed a b c d")
+}
+
+func TestInboxIsBounded(t *testing.T) {
+	b, r := inbox{wants: weir.OpCreate, limit: 3}, new(recording)
+	b.deliver(ops("a", "b"))
+	b.deliver(ops("c", "d"))
+	b.deliver(ops("e"))
+	b.open(r)
+	b.deliver(ops("f"))
+	r.want(t, "lost f")
+}
+
+func TestInboxCopiesWhatItKeeps(t *testing.T) {
+	b, r := inbox{wants: weir.OpCreate, limit: 3}, new(recording)
+	plane := ops("a")
+	b.deliver(plane)
+	plane[0].Name = "overwritten"
+	b.open(r)
+	r.want(t, "a")
+}
+
+func TestInboxIsEnteredOnce(t *testing.T) {
+	b, r := inbox{wants: weir.OpCreate, limit: 3}, new(recording)
+	b.open(r)
+	r.hook = func() {
+		r.hook = nil
+		b.deliver(ops("b")) // finds somebody inside, and leaves
+		b.lose("overflow")
+		r.want(t, "a")
+	}
+	b.deliver(ops("a"))
+	r.want(t, "a lost")
+}
+
+func TestInboxIsClosed(t *testing.T) {
+	b, r := inbox{wants: weir.OpCreate, limit: 3}, new(recording)
+	b.open(r)
+	inside, goOn := make(chan struct{}), make(chan struct{})
+	r.hook = func() { close(inside); <-goOn }
+	go b.deliver(ops("a"))
+	<-inside
+	soon, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := b.close(soon); err == nil {
+		t.Error("closed while somebody was inside")
+	}
+	close(goOn)
+	if err := b.close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	b.deliver(ops("late"))
+	b.lose("late")
+	r.want(t, "a")
+
+	never := inbox{wants: weir.OpCreate, limit: 3}
+	never.deliver(ops("a"))
+	if err := never.close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	late := new(recording)
+	never.open(late)
+	late.want(t, "")
+}
