@@ -162,9 +162,9 @@ func TestHiddenVolumeSaysSo(t *testing.T) {
 	d := voltest.New(t, "ext4")
 	v := mustAt(t, New(Options{}), d.Dir)
 	w, _ := start(t, Options{})
-	id := mustAt(t, w, d.Dir).ID()
+	watched := mustAt(t, w, d.Dir)
 	voltest.New(t, "tmpfs", voltest.At(d.Dir))
-	hidden := w.volumes[id].Info()
+	hidden := watched.Info()
 	if hidden.SightReason != errHidden.Error() || len(hidden.Mounts) != 1 {
 		t.Errorf("hidden volume: %+v", hidden)
 	}

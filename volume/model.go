@@ -161,8 +161,8 @@ func (m *model) replace(table []mount.Entry, unique, listed bool, sentinel func(
 			changes = append(changes, m.leave(in))
 			continue
 		}
-		if !slices.Equal(in.mounts, now) {
-			parted := slices.ContainsFunc(in.mounts, func(e mount.Entry) bool { return !same[e.ID] })
+		parted := slices.ContainsFunc(in.mounts, func(e mount.Entry) bool { return same[e.ID] == other })
+		if parted || !slices.Equal(in.mounts, now) {
 			changes = append(changes, change{kind: changed, id: in.id, parted: parted})
 			in.mounts = now
 		}
@@ -178,42 +178,56 @@ func (m *model) replace(table []mount.Entry, unique, listed bool, sentinel func(
 }
 
 // survives tells whether an incarnation is still there, given the mounts that its device has now.
-func (in *incarnation) survives(now []mount.Entry, same map[uint64]bool, v verdict) bool {
+func (in *incarnation) survives(now []mount.Entry, same map[uint64]likeness, v verdict) bool {
 	if len(now) == 0 || v == dead {
 		return false
 	}
-	return v == alive || slices.ContainsFunc(in.mounts, func(e mount.Entry) bool { return same[e.ID] })
+	return v == alive || slices.ContainsFunc(in.mounts, func(e mount.Entry) bool { return same[e.ID] == unmoved })
 }
 
-// sameMounts returns the ids of known mounts that are in table as what they were. A reused id counts only
-// if all that does not change by a remount is equal, and if the mount has not moved towards the end of the
-// table, where new mounts go.
-func (m *model) sameMounts(table []mount.Entry, unique bool) map[uint64]bool {
+// likeness says what a mount in a new table has to do with the known mount that had its id.
+type likeness uint8
+
+const (
+	other   likeness = iota // the id was given to another mount
+	moved                   // it may be the same one at another place, or another one
+	unmoved                 // it is the same one
+)
+
+// sameMounts compares table with the known mounts. A reused id counts as unmoved only if all that does not
+// change by a remount is equal, and if the mount has not moved towards the end of the table, where new
+// mounts go.
+func (m *model) sameMounts(table []mount.Entry, unique bool) map[uint64]likeness {
 	known := map[uint64]mount.Entry{}
 	for _, e := range m.entries() {
 		known[e.ID] = e
 	}
-	same := map[uint64]bool{}
+	same := map[uint64]likeness{}
 	last := -1
 	for _, e := range table {
 		old, ok := known[e.ID]
-		if !ok {
-			continue
-		}
-		if unique {
-			same[e.ID] = true
-			continue
-		}
-		if at := m.order[e.ID]; sameLine(old, e) && at > last {
-			same[e.ID], last = true, at
+		switch at := m.order[e.ID]; {
+		case !ok:
+		case unique:
+			same[e.ID] = unmoved
+		case at > last:
+			if same[e.ID] = compare(old, e); same[e.ID] != other {
+				last = at
+			}
 		}
 	}
 	return same
 }
 
-func sameLine(a, b mount.Entry) bool {
-	return a.ID == b.ID && a.ParentID == b.ParentID && a.Device == b.Device && a.Root == b.Root &&
-		a.Point == b.Point && a.FSType == b.FSType && a.Source == b.Source
+// compare compares two mounts with one reused id.
+func compare(a, b mount.Entry) likeness {
+	switch {
+	case a.Device != b.Device || a.Root != b.Root || a.FSType != b.FSType || a.Source != b.Source:
+		return other
+	case a.ParentID != b.ParentID || a.Point != b.Point:
+		return moved
+	}
+	return unmoved
 }
 
 func groupByDevice(table []mount.Entry) (map[mount.Device][]mount.Entry, []mount.Device) {

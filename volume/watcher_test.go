@@ -46,7 +46,7 @@ func TestQuickRemountIsAnotherVolume(t *testing.T) {
 	eachMode(t, func(t *testing.T, options Options) {
 		voltest.Each(t, func(t *testing.T, d *voltest.Volume) {
 			w, r := start(t, options)
-			for range 20 {
+			for range 8 {
 				v := mustAt(t, w, d.Dir)
 				d.Unmount()
 				d.Mount()
