@@ -73,9 +73,3 @@ func (s *State) View() View {
 
 // Stopping tells whether Shutdown has been applied.
 func (s *State) Stopping() bool { return s.stopping }
-
-// Slot returns the state of one pair, and whether it has a slot.
-func (s *State) Slot(p Pair) (SlotState, bool) {
-	l, known := s.slots[p]
-	return l.state, known
-}
