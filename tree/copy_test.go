@@ -53,7 +53,6 @@ func (c content) write(t testing.TB, path string, seed uint64) {
 		_, err := f.WriteAt(noise(seed, d[1]), d[0])
 		must(t, err)
 	}
-	must(t, f.Sync())
 }
 
 // noise is n bytes that do not compress.
@@ -116,9 +115,11 @@ func checkCopy(t *testing.T, c content, src, dst string, f *File, r CopyResult) 
 	if r.Written > data+slack || r.Read > data+slack {
 		t.Errorf("%s: %+v for %d bytes of data", c.name, r, data)
 	}
-	// What has been read of a hole stays in memory, where some file systems take it for data.
-	must(t, f.Datasync())
-	must(t, unix.Fadvise(f.FD(), 0, 0, unix.FADV_DONTNEED))
+	// What has been read of a hole stays in memory, where xfs takes it for data.
+	if strings.Contains(dst, "/xfs/") {
+		must(t, f.Datasync())
+		must(t, unix.Fadvise(f.FD(), 0, 0, unix.FADV_DONTNEED))
+	}
 	if c.prealloc != nil && strings.Contains(dst, "/btrfs/") {
 		return // where blocks are shared, btrfs reports them as data or as a hole, as it pleases
 	}
@@ -152,8 +153,8 @@ func TestCopyWithBase(t *testing.T) {
 		from := root(t, source.Dir)
 		all := contents()
 		for _, old := range all[2:9] {
-			if old.name == "hole at the start" || old.name == "hole at the end" {
-				continue
+			if strings.HasPrefix(old.name, "hole at") || old.name != "whole" && (v.FS == "ext4" || v.FS == "tmpfs") {
+				continue // without shared blocks the old version does not matter
 			}
 			for _, c := range all {
 				old.write(t, v.Dir+"/old", 2)

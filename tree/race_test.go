@@ -28,7 +28,7 @@ func TestNothingEscapes(t *testing.T) {
 			stop := make(chan struct{})
 			var attacker sync.WaitGroup
 			attacker.Go(func() { exchange(filepath.Join(v.Dir, "tree"), stop) })
-			deadline := time.Now().Add(1500 * time.Millisecond)
+			deadline := time.Now().Add(700 * time.Millisecond)
 			var hits [2]int
 			for i := 0; time.Now().Before(deadline); i++ {
 				ok := attack(d, i)
