@@ -61,30 +61,21 @@ func statx(dir int, name string, flags int) (Stat, error) {
 
 // Space is what statfs(2) tells of a file system.
 type Space struct {
-	Type       int64 // magic number
-	FreeBytes  uint64
-	FreeInodes uint64 // of a file system that counts them
-	Inodes     uint64
-	MaxName    int // bytes
+	Type      int64  // magic number
+	FreeBytes uint64 // for users other than root
 }
 
 // Magic numbers of Space.Type, statfs(2).
 const (
-	MagicExt   = unix.EXT4_SUPER_MAGIC
-	MagicXFS   = unix.XFS_SUPER_MAGIC
-	MagicBtrfs = unix.BTRFS_SUPER_MAGIC
-	MagicTmpfs = unix.TMPFS_MAGIC
-	MagicFUSE  = unix.FUSE_SUPER_MAGIC
+	MagicExt  = unix.EXT4_SUPER_MAGIC // ext2, ext3 and ext4
+	MagicFUSE = unix.FUSE_SUPER_MAGIC
 )
 
 // SpaceOf describes the file system of the descriptor n.
 func SpaceOf(n int) (Space, error) {
 	var s unix.Statfs_t
 	err := uninterrupted(func() error { return unix.Fstatfs(n, &s) })
-	return Space{
-		Type: int64(s.Type), FreeBytes: s.Bavail * uint64(s.Frsize),
-		FreeInodes: s.Ffree, Inodes: s.Files, MaxName: int(s.Namelen),
-	}, err
+	return Space{Type: int64(s.Type), FreeBytes: s.Bavail * uint64(s.Frsize)}, err
 }
 
 // Major returns the major number of a device.
