@@ -2,6 +2,7 @@ package weir
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -69,6 +70,17 @@ func (s Sight) String() string {
 
 // MarshalText implements encoding.TextMarshaler.
 func (s Sight) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (s *Sight) UnmarshalText(text []byte) error {
+	for _, sight := range []Sight{SightNothing, SightScan, SightLocal, SightFull} {
+		if sight.String() == string(text) {
+			*s = sight
+			return nil
+		}
+	}
+	return fmt.Errorf("read sight: %q is none", text)
+}
 
 // Identity is what tells, after a restart of weir, whether a volume is the one that was seen before.
 type Identity struct {

@@ -124,7 +124,6 @@ func (v *volume) unreached(err error) facts {
 func (v *volume) examineAt(dir *fd.FD) facts {
 	f := facts{label: mount.Label(dir, v.device), handles: !fuse(v.fsType) && decodes(dir)}
 	f.identity.UUID = mount.UUID(dir, v.fsType, v.device)
-	f.identity.FSID, _ = mount.FSID(dir)
 	if v.btrfs() {
 		f.btrfsID = mount.BtrfsID(dir)
 	}
@@ -137,6 +136,7 @@ func (v *volume) examineAt(dir *fd.FD) facts {
 	if h, err := handle.Of(root.Int()); err == nil {
 		f.identity.RootHandle = weir.Handle(h)
 	}
+	f.identity.FSID, _ = mount.FSID(root) // each btrfs subvolume has one of its own
 	f.identity.RootBirth = birth(root)
 	f.sight, f.sightReason = v.w.sightOf(v.fsType, f.handles, dir)
 	return f

@@ -27,5 +27,5 @@ func List(ctx context.Context, options Options) ([]weir.VolumeInfo, error) {
 		all.Go(func() { infos[i] = v.Info() })
 	}
 	all.Wait()
-	return infos, ctx.Err()
+	return addForeign(infos, w.listForeign()), ctx.Err()
 }

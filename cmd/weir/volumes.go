@@ -23,8 +23,9 @@ its changes weir can see:
   scan only   no changes are reported; they are found by scans
   nothing     neither
 
-Numbers of volumes are given anew each time. A mount point in another mount
-namespace than weir's is followed by the number of that namespace.`
+Numbers of volumes are given anew each time. ON names the volumes that a stacked
+one lies on. Mounts in other mount namespaces than weir's, such as those of
+containers, are counted; --json lists each with its namespace's inode number.`
 
 func newVolumesCommand() *cobra.Command {
 	var asJSON, all bool
@@ -81,17 +82,54 @@ func printVolumes(w io.Writer, infos []weir.VolumeInfo) error {
 	return printReasons(w, infos)
 }
 
-// printMounts puts the first mount on the volume's own line and each other on one of its own.
+// printMounts puts the first place on the volume's own line and each other on one of its own.
 func printMounts(table io.Writer, mounts []weir.Mount) {
-	for i, m := range mounts {
+	for i, place := range places(mounts) {
 		if i > 0 {
 			fmt.Fprint(table, "\t\t\t\t\t\t")
 		}
-		fmt.Fprintln(table, place(m))
+		fmt.Fprintln(table, place)
 	}
 	if len(mounts) == 0 {
 		fmt.Fprintln(table, "-")
 	}
+}
+
+// places describes mounts, a line for each place. Namespaces that show the same directory at the same place
+// are counted, since each container and many a service has a copy of every mount.
+func places(mounts []weir.Mount) []string {
+	var lines []string
+	own, others := map[string]bool{}, map[string]int{}
+	for _, m := range mounts {
+		line := place(m)
+		if !own[line] && others[line] == 0 {
+			lines = append(lines, line)
+		}
+		if m.Own {
+			own[line] = true
+		} else {
+			others[line]++
+		}
+	}
+	for i, line := range lines {
+		lines[i] += elsewhere(own[line], others[line])
+	}
+	return lines
+}
+
+// elsewhere says that a place is one of other mount namespaces than weir's.
+func elsewhere(own bool, others int) string {
+	text := fmt.Sprintf("in %d other namespaces", others)
+	switch {
+	case others == 0:
+		return ""
+	case others == 1:
+		text = "in another namespace"
+	}
+	if own {
+		text = "and " + text
+	}
+	return " [" + text + "]"
 }
 
 func place(m weir.Mount) string {
@@ -101,9 +139,6 @@ func place(m weir.Mount) string {
 	}
 	if m.Root != "/" {
 		at += " (its " + weir.QuotePath(m.Root) + ")"
-	}
-	if !m.Own {
-		at += fmt.Sprintf(" [namespace %d]", m.Namespace)
 	}
 	return at
 }

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/weirfs/weir"
+)
+
+func TestPrintVolumes(t *testing.T) {
+	infos := []weir.VolumeInfo{
+		{ID: 1, Source: "/dev/sda1", Label: "my disk", Identity: weir.Identity{FSType: "ext4"}, Sight: weir.SightFull,
+			Mounts: []weir.Mount{
+				{Own: true, Root: "/", Point: "/data"}, {Own: true, Root: "/sub", Point: "/b\x1b[2J"},
+				{Root: "/", Point: "/data"}, {Root: "/", Point: "/data"}, {Root: "/", Point: "/jail"},
+			}},
+		{ID: 2, Source: "overlay", Identity: weir.Identity{FSType: "overlay"}, Sight: weir.SightScan, ReadOnly: true,
+			SightReason: "no handles", Layer: true, Lower: []weir.VolumeID{1, 7}},
+		{ID: 3, Source: "sshfs", Identity: weir.Identity{FSType: "fuse"}, Layer: true},
+	}
+	var out bytes.Buffer
+	if err := printVolumes(&out, infos); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"VOLUME  TYPE", "my disk", "/data [and in 2 other namespaces]\n", "\"/b\\x1b[2J\" (its /sub)\n",
+		"/jail [in another namespace]\n", "1,7  scan only, read-only", "\nvolume 2, scan only: no handles\n", "?    nothing",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+}
+
+func TestVolumesHidesPseudoOnes(t *testing.T) {
+	types := func(args ...string) []string {
+		status, out, errs := weirRun(append([]string{"volumes", "--json"}, args...)...)
+		var infos []weir.VolumeInfo
+		if err := json.Unmarshal([]byte(out), &infos); err != nil || status != 0 || errs != "" {
+			t.Fatal(status, errs, err)
+		}
+		var types []string
+		for _, info := range infos {
+			types = append(types, info.Identity.FSType)
+		}
+		return types
+	}
+	if some := types(); len(some) == 0 || slices.Contains(some, "proc") {
+		t.Errorf("without --all: %q", some)
+	}
+	if all := types("--all"); !slices.Contains(all, "proc") {
+		t.Errorf("with --all: %q", all)
+	}
+}
