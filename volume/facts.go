@@ -40,14 +40,14 @@ func (v *volume) waitFacts() facts {
 		case <-time.After(patience):
 		}
 	}
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
 	select {
 	case <-v.examined:
 		return v.facts
 	default:
 	}
-	v.w.mu.Lock()
-	v.slow = true
-	v.w.mu.Unlock()
+	v.slow = true // answered sees it: examined is closed before it takes mu
 	return facts{sight: weir.SightNothing, sightReason: "the volume does not answer"}
 }
 
@@ -61,12 +61,24 @@ func (v *volume) startExamining() {
 		err := v.w.inBackground(func() {
 			v.facts = v.examine()
 			close(v.examined)
+			v.answered()
 		})
 		if err != nil {
 			v.facts = unknown(err)
 			close(v.examined)
 		}
 	})
+}
+
+// answered tells whoever was told nothing of a slow volume that there is more to know now.
+func (v *volume) answered() {
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	if v.slow && !v.gone && !v.changeQueued {
+		v.changeQueued = v.w.state == running
+		v.w.queueLocked(notice{kind: tellChanged, volume: v})
+	}
+	v.slow = false
 }
 
 func unknown(err error) facts {

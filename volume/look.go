@@ -1,130 +1,14 @@
 package volume
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/sys/mount"
 )
-
-// eyes is what a running Watcher has open to look at the kernel: nothing of it is on a volume.
-type eyes struct {
-	events    *mount.Events    // nil where mounts are polled
-	unique    bool             // whether ids are never reused
-	table     *mount.Table     // to look whether it has changed, and to read it
-	poll      *mount.Table     // to wait for changes: each open file remembers by itself what it has told
-	sentinels *mount.Sentinels // nil with events, or if no group could be had
-	pending   []mount.Event    // buffer
-}
-
-func openEyes(fallback bool, log *slog.Logger) (*eyes, error) {
-	e := &eyes{unique: !fallback && mount.Complete()}
-	var err1, err2 error
-	e.table, err1 = mount.OpenTable()
-	e.poll, err2 = mount.OpenTable()
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, errors.Join(err, e.Close())
-	}
-	if e.unique {
-		e.events = subscribe(log)
-	}
-	if e.events == nil {
-		sentinels, err := mount.NewSentinels()
-		if err != nil {
-			log.Warn("a volume that is unmounted and mounted again between two looks may be taken for the same", "error", err)
-		}
-		e.sentinels = sentinels
-	}
-	return e, nil
-}
-
-// subscribe returns a marked group of mount events, or nil where there is none to be had.
-func subscribe(log *slog.Logger) *mount.Events {
-	events, err := mount.NewEvents()
-	if err == nil {
-		if err = events.Mark("/proc/self/ns/mnt"); err == nil {
-			return events
-		}
-		_ = events.Close()
-	}
-	if !errors.Is(err, unix.EINVAL) {
-		log.Warn("no mount events; mounts are polled", "error", err)
-	}
-	return nil
-}
-
-// Close lets go of what is open.
-func (e *eyes) Close() error {
-	var errs []error
-	if e.events != nil {
-		errs = append(errs, e.events.Close())
-	}
-	if e.sentinels != nil {
-		errs = append(errs, e.sentinels.Close())
-	}
-	for _, table := range []*mount.Table{e.table, e.poll} {
-		if table != nil {
-			errs = append(errs, table.Close())
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// Remounts make no event, only a change of mountinfo, which mounts make too. So with events every mount is
-// looked at again a little after the table has changed, and not more often than costs a twentieth of a core.
-const (
-	sweepDelay = 10 * time.Millisecond
-	sweepShare = 20
-)
-
-// watch follows the kernel until ctx ends.
-func (w *Watcher) watch(ctx context.Context, waiter *mount.Waiter) error {
-	var sweepAt time.Time
-	delay := sweepDelay
-	for ctx.Err() == nil {
-		table, timeout := w.eyes.poll, time.Duration(-1)
-		if !sweepAt.IsZero() {
-			table, timeout = nil, max(0, time.Until(sweepAt))
-		}
-		changed, err := waiter.Wait(w.eyes.events, table, timeout)
-		if err != nil {
-			return err
-		}
-		if err := w.look(); err != nil {
-			w.recover(ctx, err)
-		}
-		if changed && w.eyes.events != nil {
-			sweepAt = time.Now().Add(delay)
-		}
-		if !sweepAt.IsZero() && !time.Now().Before(sweepAt) {
-			start := time.Now()
-			w.sweep()
-			sweepAt, delay = time.Time{}, max(sweepDelay, sweepShare*time.Since(start))
-		}
-	}
-	return nil
-}
-
-// recover says that something was missed, and lists again after a moment.
-func (w *Watcher) recover(ctx context.Context, err error) {
-	w.log.Error("looking at mounts failed; listing them again", "error", err)
-	select {
-	case <-ctx.Done():
-		return
-	case <-time.After(100 * time.Millisecond):
-	}
-	w.looking.Lock()
-	defer w.looking.Unlock()
-	if err := w.missedLocked(err.Error()); err != nil {
-		w.log.Error("listing mounts failed", "error", err)
-	}
-}
 
 // look brings the model up to now: whatever mount(2) or umount(2) did before the call is in it after.
 func (w *Watcher) look() error {
@@ -208,48 +92,6 @@ func (w *Watcher) readLocked(listed bool) error {
 		w.replace(entries, w.eyes.unique, listed)
 	}
 	return err
-}
-
-// readTable returns the mounts of one moment.
-func readTable(table *mount.Table, unique bool) ([]mount.Entry, error) {
-	if unique {
-		return readUnique()
-	}
-	// Where mounts come and go all the time the last try counts: the change that spoils it is told, and
-	// looked at, afterwards.
-	for tries := 8; ; tries-- {
-		if _, err := table.Changed(); err != nil {
-			return nil, err
-		}
-		entries, err := table.Read()
-		if err != nil || tries == 0 {
-			return entries, err
-		}
-		changed, err := table.Changed()
-		if err != nil || !changed {
-			return entries, err
-		}
-	}
-}
-
-// readUnique lists at one moment, then describes what is still there.
-func readUnique() ([]mount.Entry, error) {
-	ids, err := mount.List(0)
-	if err != nil {
-		return nil, err
-	}
-	entries := make([]mount.Entry, 0, len(ids))
-	for _, id := range ids {
-		e, err := mount.Stat(0, id)
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPERM) {
-			continue // gone meanwhile, or outside the root of the process
-		}
-		if err != nil {
-			return nil, err
-		}
-		entries = append(entries, e)
-	}
-	return entries, nil
 }
 
 // drainLocked takes in the events that are queued. looking is held.
@@ -378,57 +220,4 @@ func (w *Watcher) replace(entries []mount.Entry, unique, listed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.queueLocked(notices...)
-}
-
-// verdicts reads the sentinels. The result is to be called with mu held.
-func (w *Watcher) verdicts() func(weir.VolumeID) verdict {
-	if w.eyes == nil || w.eyes.sentinels == nil {
-		return unguarded
-	}
-	living, err := w.eyes.sentinels.Living()
-	if err != nil {
-		w.log.Error("sentinels cannot be read", "error", err)
-		return unguarded
-	}
-	return func(id weir.VolumeID) verdict {
-		switch v := w.volumes[id]; {
-		case !v.guarded:
-			return unwatched
-		case living[v.device]:
-			return alive
-		}
-		return dead
-	}
-}
-
-// guardLimit bounds how long a volume that does not answer holds up the others.
-const guardLimit = 50 * time.Millisecond
-
-// guard places sentinels on the volumes that have arrived. looking is held.
-func (w *Watcher) guard(notices []notice, entries []mount.Entry) {
-	if w.eyes == nil || w.eyes.sentinels == nil {
-		return
-	}
-	for _, n := range notices {
-		if n.kind != tellArrived || pseudo(n.volume.fsType) {
-			continue
-		}
-		err := w.guardOne(n.volume, entries)
-		w.mu.Lock()
-		n.volume.guarded = err == nil
-		w.mu.Unlock()
-		if err != nil {
-			w.log.Debug("no sentinel", "volume", n.volume.id, "type", n.volume.fsType, "error", err)
-		}
-	}
-}
-
-func (w *Watcher) guardOne(v *volume, entries []mount.Entry) error {
-	ctx, cancel := context.WithTimeout(context.Background(), guardLimit)
-	defer cancel()
-	root, err := w.openVolume(ctx, v, entries, unix.O_PATH)
-	if err != nil {
-		return err
-	}
-	return errors.Join(w.eyes.sentinels.Place(root), root.Close())
 }

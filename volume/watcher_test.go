@@ -1,10 +1,15 @@
 package volume
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -250,4 +255,88 @@ func TestStorm(t *testing.T) {
 		}
 		eventually(t, "all left", func() bool { return slices.Equal(r.present(), before) })
 	})
+}
+
+func TestBurstOfVolumesArrivesOnceEach(t *testing.T) {
+	eachMode(t, func(t *testing.T, options Options) {
+		w, r := start(t, options)
+		before := len(r.present())
+		var volumes []*voltest.Volume
+		for range 100 {
+			volumes = append(volumes, voltest.New(t, "tmpfs"))
+		}
+		eventually(t, "every arrival", func() bool { return len(r.present()) == before+len(volumes) })
+		for _, d := range volumes {
+			v := mustAt(t, w, d.Dir)
+			if r.count("arrived", v) != 1 || r.count("left", v) != 0 {
+				t.Errorf("%s has arrived %d times", d.Dir, r.count("arrived", v))
+			}
+		}
+		for _, d := range volumes {
+			d.Unmount()
+		}
+		eventually(t, "every leaving", func() bool { return len(r.present()) == before })
+	})
+}
+
+// TestHangingVolumeDelaysNobody stops the process behind a FUSE volume.
+func TestHangingVolumeDelaysNobody(t *testing.T) {
+	eachMode(t, func(t *testing.T, options Options) {
+		d := voltest.New(t, "ext4")
+		point := filepath.Join(t.TempDir(), "fuse")
+		voltest.Bindfs(t, d.Dir, point)
+		pid := bindfsAt(t, point)
+		if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		resume := func() { _ = unix.Kill(pid, unix.SIGCONT) }
+		defer resume()
+		w, r := start(t, options)
+		hanging := mustAt(t, w, point)
+
+		begun := time.Now()
+		info := hanging.Info()
+		if took := time.Since(begun); took > 3*time.Second || info.SightReason != "the volume does not answer" {
+			t.Errorf("after %v: %q", took, info.SightReason)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if _, err := hanging.Borrow(ctx, point); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("borrow from a volume that hangs: %v", err)
+		}
+		begun = time.Now()
+		if info := mustAt(t, w, d.Dir).Info(); info.Sight != weir.SightFull {
+			t.Errorf("another volume: %+v", info)
+		}
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("another volume takes %v", took)
+		}
+		before := r.count("changed", hanging)
+		resume()
+		eventually(t, "word of an answer", func() bool { return r.count("changed", hanging) > before })
+		if info := hanging.Info(); info.Sight != weir.SightScan {
+			t.Errorf("when it answers again: %+v", info)
+		}
+	})
+}
+
+// bindfsAt returns the process that serves point.
+func bindfsAt(t *testing.T, point string) int {
+	t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range lines {
+		text, _ := os.ReadFile(line)
+		if strings.HasPrefix(string(text), "bindfs\x00") && strings.HasSuffix(string(text), "\x00"+point+"\x00") {
+			pid, err := strconv.Atoi(strings.Split(line, "/")[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return pid
+		}
+	}
+	t.Fatal("no bindfs serves " + point)
+	return 0
 }
