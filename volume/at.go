@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/weirfs/weir"
-	"github.com/weirfs/weir/internal/sys/fd"
 	"github.com/weirfs/weir/internal/sys/mount"
 )
 
@@ -48,7 +46,7 @@ func (w *Watcher) atNow(ctx context.Context, path string) (weir.Volume, error) {
 	}
 	on, err := w.locatedOn(ctx, table, m, path)
 	switch {
-	case errors.Is(err, unix.ELOOP):
+	case errors.Is(err, syscall.ELOOP):
 		return w.atLink(ctx, path)
 	case err != nil:
 		return nil, atError(kindOf(err), path, err)
@@ -71,18 +69,13 @@ func (w *Watcher) showing(id uint64) weir.Volume {
 // locatedOn tells whether path exists on the mount that the table says. The error is ELOOP if a symbolic
 // link leads there.
 func (w *Watcher) locatedOn(ctx context.Context, table []mount.Entry, m mount.Entry, path string) (bool, error) {
-	file, err := w.enterWithin(ctx, table, path, unix.O_PATH, refuse)
+	file, err := w.enterWithin(ctx, table, path, mount.Anything, refuse)
 	if err != nil {
 		return false, err
 	}
 	defer file.Close()
 	on, err := onDevice(file, m.Device)
-	return on || m.FSType == "btrfs" && isBtrfs(file), err
-}
-
-func isBtrfs(file *fd.FD) bool {
-	var stat unix.Statfs_t
-	return unix.Fstatfs(file.Int(), &stat) == nil && stat.Type == unix.BTRFS_SUPER_MAGIC
+	return on || m.FSType == "btrfs" && mount.IsBtrfs(file), err
 }
 
 // atLink finds the volume of a path with symbolic links by the mount that the kernel's lookup ends on.

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/sys/fd"
@@ -115,7 +114,7 @@ func (v *volume) openOwn(ctx context.Context, path string) (*fd.FD, error) {
 }
 
 func (v *volume) openChecked(ctx context.Context, table []mount.Entry, path string) (*fd.FD, error) {
-	root, err := v.w.enterWithin(ctx, table, path, unix.O_RDONLY|unix.O_DIRECTORY, follow)
+	root, err := v.w.enterWithin(ctx, table, path, mount.Readable, follow)
 	if err != nil {
 		return nil, borrowError(kindOf(err), path, err)
 	}
@@ -147,7 +146,7 @@ func kindOf(err error) weir.Kind {
 	switch {
 	case errors.As(err, &known):
 		return known.Kind
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ESTALE):
+	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ESTALE):
 		return weir.KindAbsent
 	}
 	return weir.KindFailed

@@ -6,8 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/sys/fd"
@@ -21,18 +20,18 @@ const crowd = 128
 // enter opens path on a private clone of the mount that shows it by table, so that umount(2) of that mount
 // cannot fail because of it. What is opened keeps the one mount of the clone that it is on, and nothing else.
 // The table only says where to enter: that path was found on what the table says is to be checked afterwards.
-func enter(table []mount.Entry, path string, flags int, links linkRule) (*fd.FD, error) {
+func enter(table []mount.Entry, path string, mode mount.Mode, links linkRule) (*fd.FD, error) {
 	tree, base, err := cloneAround(table, path)
 	switch {
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR):
 		return nil, err
 	case err != nil:
-		return enterHere(path, flags, links)
+		return enterHere(path, mode, links)
 	}
 	defer tree.Close()
-	root, err := openBelow(tree, strings.TrimPrefix(path[len(base):], "/"), flags)
-	if errors.Is(err, unix.ELOOP) && links == follow {
-		return enterHere(path, flags, links)
+	root, err := mount.OpenBelow(tree, strings.TrimPrefix(path[len(base):], "/"), mode)
+	if errors.Is(err, syscall.ELOOP) && links == follow {
+		return enterHere(path, mode, links)
 	}
 	return root, err
 }
@@ -67,27 +66,6 @@ func isLeaf(table []mount.Entry, m mount.Entry) bool {
 	})
 }
 
-// openBelow opens a path without symbolic links below a directory, across the mounts of a clone.
-func openBelow(dir *fd.FD, path string, flags int) (*fd.FD, error) {
-	how := unix.OpenHow{
-		Flags:   uint64(flags) | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	}
-	if path == "" {
-		path = "."
-	}
-	for {
-		n, err := unix.Openat2(dir.Int(), path, &how)
-		if err == nil {
-			return fd.New(n), nil
-		}
-		// EAGAIN: something was renamed or mounted during the walk.
-		if err != unix.EINTR && err != unix.EAGAIN {
-			return nil, err
-		}
-	}
-}
-
 // linkRule says what a symbolic link in a path means.
 type linkRule bool
 
@@ -98,33 +76,16 @@ const (
 
 // enterHere opens path on a clone of the one mount that shows it, or, if links are refused, on that mount
 // itself. The lookup holds the mount for a few microseconds.
-func enterHere(path string, flags int, links linkRule) (*fd.FD, error) {
-	if links == refuse {
-		return openVisible(path, flags)
+func enterHere(path string, mode mount.Mode, links linkRule) (*fd.FD, error) {
+	if links == follow {
+		return mount.OpenClone(path, mode)
 	}
-	clone, err := mount.Clone(path)
+	top, err := mount.OpenRoot()
 	if err != nil {
 		return nil, err
 	}
-	if flags&unix.O_PATH != 0 {
-		return clone, nil
-	}
-	defer clone.Close()
-	n, err := unix.Openat(clone.Int(), ".", flags|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	return fd.New(n), nil
-}
-
-func openVisible(path string, flags int) (*fd.FD, error) {
-	n, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	top := fd.New(n)
 	defer top.Close()
-	return openBelow(top, strings.TrimPrefix(path, "/"), flags)
+	return mount.OpenBelow(top, strings.TrimPrefix(path, "/"), mode)
 }
 
 func countBelow(table []mount.Entry, path string) int {
@@ -145,11 +106,11 @@ type opened struct {
 
 // enterWithin is enter on a goroutine of its own: a volume that hangs holds that one, not the caller.
 func (w *Watcher) enterWithin(
-	ctx context.Context, table []mount.Entry, path string, flags int, links linkRule,
+	ctx context.Context, table []mount.Entry, path string, mode mount.Mode, links linkRule,
 ) (*fd.FD, error) {
 	result := make(chan opened)
 	err := w.inBackground(func() {
-		file, err := enter(table, path, flags, links)
+		file, err := enter(table, path, mode, links)
 		select {
 		case result <- opened{file, err}:
 		case <-ctx.Done():
@@ -184,12 +145,12 @@ func (w *Watcher) inBackground(fn func()) error {
 
 // openVolume opens a directory that shows v: the superblock's root if a mount shows that. The error is of
 // KindAbsent if no mount of v can be reached now.
-func (w *Watcher) openVolume(ctx context.Context, v *volume, table []mount.Entry, flags int) (*fd.FD, error) {
+func (w *Watcher) openVolume(ctx context.Context, v *volume, table []mount.Entry, mode mount.Mode) (*fd.FD, error) {
 	m, ok := bestMount(table, v.device)
 	if !ok {
 		return nil, &weir.Error{Op: "reach a volume", Kind: weir.KindAbsent, Err: errHidden}
 	}
-	root, err := w.enterWithin(ctx, table, m.Point, flags|unix.O_DIRECTORY, follow)
+	root, err := w.enterWithin(ctx, table, m.Point, mode, follow)
 	if err != nil {
 		return nil, err
 	}
@@ -220,9 +181,6 @@ func bestMount(table []mount.Entry, device mount.Device) (best mount.Entry, foun
 
 // onDevice tells whether an open file is on a superblock by st_dev. Files of btrfs have numbers of their own.
 func onDevice(file *fd.FD, device mount.Device) (bool, error) {
-	var stat unix.Stat_t
-	if err := unix.Fstat(file.Int(), &stat); err != nil {
-		return false, err
-	}
-	return mount.Device(stat.Dev) == device, nil
+	d, err := mount.DeviceOf(file)
+	return d == device, err
 }

@@ -3,8 +3,7 @@ package volume
 import (
 	"errors"
 	"log/slog"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/weirfs/weir/internal/sys/mount"
 )
@@ -49,7 +48,7 @@ func subscribe(log *slog.Logger) *mount.Events {
 		}
 		_ = events.Close()
 	}
-	if !errors.Is(err, unix.EINVAL) {
+	if !errors.Is(err, syscall.EINVAL) {
 		log.Warn("no mount events; mounts are polled", "error", err)
 	}
 	return nil
@@ -103,7 +102,7 @@ func readUnique() ([]mount.Entry, error) {
 	entries := make([]mount.Entry, 0, len(ids))
 	for _, id := range ids {
 		e, err := mount.Stat(0, id)
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPERM) {
+		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EPERM) {
 			continue // gone meanwhile, or outside the root of the process
 		}
 		if err != nil {

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/sys/fd"
@@ -86,7 +85,7 @@ func unknown(err error) facts {
 	switch {
 	case errors.Is(err, errHidden):
 		reason = errHidden.Error()
-	case errors.Is(err, unix.EPERM):
+	case errors.Is(err, syscall.EPERM):
 		reason = "looking at a volume needs CAP_SYS_ADMIN"
 	}
 	return facts{sight: weir.SightNothing, sightReason: reason}
@@ -97,11 +96,11 @@ func (v *volume) examine() facts {
 	v.w.mu.Lock()
 	table := v.w.model.entries()
 	v.w.mu.Unlock()
-	dir, err := v.w.openVolume(context.Background(), v, table, unix.O_RDONLY|unix.O_NONBLOCK)
+	dir, err := v.w.openVolume(context.Background(), v, table, mount.Readable)
 	if err != nil {
 		// A directory above the mount point may have been renamed since it was seen.
 		if table, err = v.w.fresh(); err == nil {
-			dir, err = v.w.openVolume(context.Background(), v, table, unix.O_RDONLY|unix.O_NONBLOCK)
+			dir, err = v.w.openVolume(context.Background(), v, table, mount.Readable)
 		}
 	}
 	if err != nil {
@@ -127,14 +126,14 @@ func (v *volume) unreached(err error) facts {
 	switch {
 	case v.isGone():
 		return facts{sightReason: "it left before it could be looked at"}
-	case errors.Is(err, unix.ENOTDIR):
+	case errors.Is(err, syscall.ENOTDIR):
 		return facts{sight: weir.SightScan, sightReason: "only single files of it are mounted"}
 	}
 	return unknown(err)
 }
 
 func (v *volume) examineAt(dir *fd.FD) facts {
-	f := facts{label: mount.Label(dir, v.device), handles: !fuse(v.fsType) && decodes(dir)}
+	f := facts{label: mount.Label(dir, v.device), handles: !fuse(v.fsType) && mount.OpensHandles(dir)}
 	f.identity.UUID = mount.UUID(dir, v.fsType, v.device)
 	if v.btrfs() {
 		f.btrfsID = mount.BtrfsID(dir)
@@ -149,39 +148,15 @@ func (v *volume) examineAt(dir *fd.FD) facts {
 		f.identity.RootHandle = weir.Handle(h)
 	}
 	f.identity.FSID, _ = mount.FSID(root) // each btrfs subvolume has one of its own
-	f.identity.RootBirth = birth(root)
+	f.identity.RootBirth = mount.Birth(root)
 	f.sight, f.sightReason = v.w.sightOf(v.fsType, f.handles, dir)
 	return f
-}
-
-// decodes tells whether the directory's own handle can be had and opened again.
-func decodes(dir *fd.FD) bool {
-	h, err := handle.Of(dir.Int())
-	if err != nil {
-		return false
-	}
-	n, err := handle.Open(dir.Int(), h, unix.O_PATH)
-	if err != nil {
-		return false
-	}
-	_ = unix.Close(n)
-	return true
-}
-
-// birth returns when a file was made, or the zero time where the file system does not know.
-func birth(file *fd.FD) time.Time {
-	var stat unix.Statx_t
-	err := unix.Statx(file.Int(), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &stat)
-	if err != nil || stat.Mask&unix.STATX_BTIME == 0 {
-		return time.Time{}
-	}
-	return time.Unix(stat.Btime.Sec, int64(stat.Btime.Nsec)).UTC()
 }
 
 // sightOf tries what can be seen of the changes on the volume of dir.
 func (w *Watcher) sightOf(fsType string, handles bool, dir *fd.FD) (weir.Sight, string) {
 	err := w.tryMark(dir)
-	if fsType == "btrfs" && errors.Is(err, unix.EXDEV) {
+	if fsType == "btrfs" && errors.Is(err, syscall.EXDEV) {
 		err = nil // the top-level subvolume takes the mark for all of them
 	}
 	switch {
@@ -198,15 +173,15 @@ func (w *Watcher) sightOf(fsType string, handles bool, dir *fd.FD) (weir.Sight, 
 // refusal says why a superblock takes no mark.
 func refusal(fsType string, err error) string {
 	switch {
-	case fsType == "overlay" && errors.Is(err, unix.EOPNOTSUPP):
+	case fsType == "overlay" && errors.Is(err, syscall.EOPNOTSUPP):
 		return "an overlay has file handles only if it is mounted with index=on,nfs_export=on"
-	case errors.Is(err, unix.EOPNOTSUPP):
+	case errors.Is(err, syscall.EOPNOTSUPP):
 		return "the file system has no file handles that can be opened"
-	case errors.Is(err, unix.ENODEV):
+	case errors.Is(err, syscall.ENODEV):
 		return "the file system has no identifier (its f_fsid is zero)"
-	case errors.Is(err, unix.EXDEV):
+	case errors.Is(err, syscall.EXDEV):
 		return "the mounted directory has another identifier than its superblock"
-	case errors.Is(err, unix.EPERM):
+	case errors.Is(err, syscall.EPERM):
 		return "marks on file systems need CAP_SYS_ADMIN"
 	}
 	return fmt.Sprintf("the file system takes no fanotify mark: %v", err)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/sys/mount"
 )
@@ -57,7 +55,7 @@ func (w *Watcher) guard(notices []notice, entries []mount.Entry) {
 func (w *Watcher) guardOne(v *volume, entries []mount.Entry) error {
 	ctx, cancel := context.WithTimeout(context.Background(), guardLimit)
 	defer cancel()
-	root, err := w.openVolume(ctx, v, entries, unix.O_PATH)
+	root, err := w.openVolume(ctx, v, entries, mount.Place)
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,7 @@ package volume
 import (
 	"errors"
 	"fmt"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/sys/mount"
@@ -130,7 +129,7 @@ func (w *Watcher) absorbOne(event mount.Event) error {
 	if event.Attached {
 		entry, err = mount.Stat(0, event.ID)
 	}
-	gone := errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPERM)
+	gone := errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EPERM)
 	if err != nil && !gone {
 		return err
 	}
