@@ -147,7 +147,9 @@ func (b *Batch) commit(sync bool) error {
 			return wrap("commit", err)
 		}
 	}
-	if err := b.replica.db.commit(b.batch, sync); err != nil {
+	batch := b.batch
+	b.batch = nil
+	if err := b.replica.db.commit(batch, sync); err != nil {
 		return err
 	}
 	b.replica.nodes.Add(b.added)
@@ -185,7 +187,7 @@ func (b *Batch) read(fn func() error) error {
 		return err
 	}
 	defer leave()
-	return fn()
+	return b.replica.db.explain(fn())
 }
 
 func (b *Batch) setRecord(n *Node) error {

@@ -8,7 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// counting is how the engine adds up the numbers of nodes: each batch writes the difference that it makes
+// counting is how the engine adds up: each batch writes the difference that it makes to the number of nodes
 // beside its records, in the same atomic commit, so that the sum cannot disagree with them after a crash.
 func counting() *pebble.Merger {
 	return &pebble.Merger{

@@ -2,11 +2,12 @@ package index
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Snapshot writes a copy of the index, as it is now, into dir, which must not exist. The copy shares its
+// Snapshot writes a copy of the index, as it is now, into dir, which must not hold one. The copy shares its
 // files with the index by hard links where dir is on the same file system.
 func (db *DB) Snapshot(dir string) error {
 	leave, err := db.enter()
@@ -14,13 +15,22 @@ func (db *DB) Snapshot(dir string) error {
 		return err
 	}
 	defer leave()
+	const op = "snapshot the index"
 	if db.memory {
-		return wrap("snapshot the index", errors.New("it is in memory"))
+		return wrap(op, errors.New("it is in memory"))
 	}
-	if err := db.engine.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
-		return wrap("snapshot the index", err)
+	if _, err := db.disk.Stat(db.disk.PathJoin(dir, engineName)); err == nil {
+		return refused(op, dir, errors.New("it holds an index"), "name a directory that does not exist")
 	}
-	return writeFormat(db.fs, dir)
+	return wrap(op, db.guard.run(func() error {
+		if err := makeDirs(db.disk, dir); err != nil {
+			return err
+		}
+		if err := db.engine.Checkpoint(db.disk.PathJoin(dir, unfinished), pebble.WithFlushedWAL()); err != nil {
+			return err
+		}
+		return finish(db.disk, dir)
+	}))
 }
 
 // DropReplica removes everything of a replica, durably. No batch of it may be open.
@@ -31,7 +41,6 @@ func (db *DB) DropReplica(id uint32) error {
 	}
 	defer leave()
 	batch := db.engine.NewBatch()
-	defer func() { _ = batch.Close() }()
 	prefix := space(id).prefix()
 	err = errors.Join(batch.DeleteRange(prefix, after(prefix), nil), batch.Delete(countKey(id), nil))
 	if err != nil {
@@ -63,7 +72,6 @@ func (db *DB) SetMeta(key string, value []byte) error {
 	}
 	defer leave()
 	batch := db.engine.NewBatch()
-	defer func() { _ = batch.Close() }()
 	if value == nil {
 		err = batch.Delete(globalKey(key), nil)
 	} else {
@@ -97,11 +105,35 @@ func (db *DB) Sync() error {
 		return err
 	}
 	defer leave()
-	return wrap("sync the index", db.engine.LogData(nil, pebble.Sync))
+	return wrap("sync the index", db.guard.run(func() error { return db.engine.LogData(nil, pebble.Sync) }))
 }
 
-func (db *DB) enter() (leave func(), err error) { return db.gate.enter() }
+// enter keeps the engine open until leave is called. It fails if the index is closed or has failed.
+func (db *DB) enter() (leave func(), err error) {
+	if err := db.guard.reason(); err != nil {
+		return nil, fmt.Errorf("use the index: %w", err)
+	}
+	return db.gate.enter()
+}
 
+// explain adds to the error of a read that the engine has ended meanwhile, if that is so.
+func (db *DB) explain(err error) error {
+	if reason := db.guard.reason(); err != nil && reason != nil && !errors.Is(err, reason) {
+		return fmt.Errorf("%w: %w", reason, err)
+	}
+	return err
+}
+
+// commit applies the batch and ends it. A batch that the engine was parked with is left to it.
 func (db *DB) commit(batch *pebble.Batch, sync bool) error {
-	return wrap("commit", db.engine.Apply(batch, &pebble.WriteOptions{Sync: sync}))
+	err := db.guard.run(func() error {
+		if err := db.chain.apply(db.engine, batch); err != nil || !sync {
+			return err
+		}
+		return db.engine.LogData(nil, pebble.Sync)
+	})
+	if db.guard.reason() == nil {
+		_ = batch.Close() // only says that it was closed before
+	}
+	return wrap("commit", err)
 }

@@ -13,6 +13,10 @@ import (
 // sets its directory aside and rebuilds it by comparing the replica with its source.
 var ErrDamaged = errors.New("the index is damaged")
 
+// ErrFailed says that the disk of the index has failed a write. Everything that was durable still is. The
+// caller closes the index and opens it again, after a while.
+var ErrFailed = errors.New("the disk of the index has failed")
+
 // ErrClosed is returned by everything after Close.
 var ErrClosed = errors.New("the index is closed")
 
@@ -26,6 +30,8 @@ func wrap(op string, err error) error {
 	}
 	return fmt.Errorf("%s: %w", op, err)
 }
+
+func failedSync(err error) error { return fmt.Errorf("%w: sync: %w", ErrFailed, err) }
 
 func refused(op, path string, err error, hint string) error {
 	return &weir.Error{Op: op, Kind: weir.KindRefused, Path: path, Err: err, Hint: hint}

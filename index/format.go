@@ -32,47 +32,102 @@ func parseFormat(line string) (uint64, error) {
 	return version, nil
 }
 
-// checkFormat reports whether dir holds an index. The file is written last when an index is made, so that
-// without it nothing was ever committed.
-func checkFormat(disk vfs.FS, dir string) (exists bool, err error) {
+// engineName is the directory of the engine below that of the index. It is made under another name and
+// renamed when it is complete, so that what has this name was once whole: if it is not, it is damaged.
+const (
+	engineName = "engine"
+	unfinished = "engine.new"
+)
+
+// prepare makes sure that dir holds a complete index of this version.
+func prepare(disk vfs.FS, dir string, g *guard) error {
 	const op = "open the index"
-	path := disk.PathJoin(dir, formatName)
-	file, err := disk.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	path := disk.PathJoin(dir, engineName)
+	_, err := disk.Stat(path)
+	switch {
+	case err == nil:
+		return checkFormat(disk, dir)
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: %w", op, err)
 	}
+	if err := makeDirs(disk, dir); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	build := disk.PathJoin(dir, unfinished)
+	if err := disk.RemoveAll(build); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	engine, err := openEngine(disk, build, false, g)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", op, err)
+		return err
 	}
-	line, err := io.ReadAll(io.LimitReader(file, 100))
-	if cerr := file.Close(); err == nil {
-		err = cerr
+	if err := engine.Close(); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
 	}
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", op, err)
-	}
-	version, err := parseFormat(string(line))
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", op, err)
-	}
-	if version != formatVersion {
-		return false, refused(op, dir, fmt.Errorf("it has format %d, this weir reads format %d", version, formatVersion),
-			"use the weir that wrote it, or move the directory away: the index is then rebuilt by comparison")
-	}
-	return true, nil
+	return wrap(op, finish(disk, dir))
 }
 
-// writeFormat makes the version durable. The barrier is the sync of the directory after the rename.
-func writeFormat(disk vfs.FS, dir string) error {
-	path := disk.PathJoin(dir, formatName)
-	err := writeSynced(disk, path+".new", formatLine(formatVersion))
-	if err == nil {
-		err = disk.Rename(path+".new", path)
+// finish gives a complete engine its name. The barriers are the syncs of the directories: of the engine's
+// before the rename, of the index's behind it.
+func finish(disk vfs.FS, dir string) error {
+	build := disk.PathJoin(dir, unfinished)
+	if err := writeSynced(disk, disk.PathJoin(build, formatName), formatLine(formatVersion)); err != nil {
+		return err
 	}
-	if err == nil {
-		err = syncDir(disk, dir)
+	if err := syncDir(disk, build); err != nil {
+		return err
 	}
-	return wrap("write the index's format", err)
+	if err := disk.Rename(build, disk.PathJoin(dir, engineName)); err != nil {
+		return err
+	}
+	return syncDir(disk, dir)
+}
+
+// makeDirs makes a directory and those above it, durably.
+func makeDirs(disk vfs.FS, dir string) error {
+	if _, err := disk.Stat(dir); err == nil {
+		return nil
+	}
+	above := disk.PathDir(dir)
+	if above != dir {
+		if err := makeDirs(disk, above); err != nil {
+			return err
+		}
+	}
+	if err := disk.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(disk, above)
+}
+
+// checkFormat refuses versions that this weir does not read.
+func checkFormat(disk vfs.FS, dir string) error {
+	const op = "open the index"
+	line, err := readShort(disk, disk.PathJoin(dir, engineName, formatName))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %s is missing", ErrDamaged, formatName)
+	}
+	var version uint64
+	if err == nil {
+		version, err = parseFormat(line)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	if version != formatVersion {
+		return refused(op, dir, fmt.Errorf("it has format %d, this weir reads format %d", version, formatVersion),
+			"use the weir that wrote it, or move the directory away: the index is then rebuilt by comparison")
+	}
+	return nil
+}
+
+func readShort(disk vfs.FS, path string) (string, error) {
+	file, err := disk.Open(path)
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(io.LimitReader(file, 100))
+	return string(text), errors.Join(err, file.Close())
 }
 
 func writeSynced(disk vfs.FS, path, text string) error {

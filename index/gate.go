@@ -6,9 +6,9 @@ import "sync"
 // closed.
 type gate struct {
 	mu     sync.Mutex
-	empty  sync.Cond
 	inside int
 	closed bool
+	empty  chan struct{} // closed when nobody is inside any more; made by close
 }
 
 // enter returns how to leave.
@@ -27,19 +27,26 @@ func (g *gate) leave() {
 	defer g.mu.Unlock()
 	g.inside--
 	if g.inside == 0 && g.closed {
-		g.empty.Broadcast()
+		close(g.empty)
 	}
 }
 
-// close lets nobody in and waits until everybody has left. It reports whether this call closed it.
-func (g *gate) close() bool {
+// close lets nobody in and waits until everybody has left, or until giveUp is closed. It reports whether
+// this call closed it.
+func (g *gate) close(giveUp <-chan struct{}) bool {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	first := !g.closed
-	g.closed = true
-	g.empty.L = &g.mu
-	for g.inside > 0 {
-		g.empty.Wait()
+	if first {
+		g.closed = true
+		g.empty = make(chan struct{})
+		if g.inside == 0 {
+			close(g.empty)
+		}
+	}
+	g.mu.Unlock()
+	select {
+	case <-g.empty:
+	case <-giveUp:
 	}
 	return first
 }

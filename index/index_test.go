@@ -33,6 +33,8 @@ func mustCommit(t testing.TB, b *Batch) {
 	}
 }
 
+func entry(parent, name string) Name { return Name{Parent: weir.Handle(parent), Name: name} }
+
 func file(key string, names ...Name) Node {
 	attr := replica.Attr{Mode: replica.TypeFile | 0o644, Nlink: uint32(len(names)), Size: 5, Ino: 7, Mtime: replica.Time{Sec: -1, Nsec: 9}}
 	return Node{Key: weir.Handle(key), Source: attr, Target: attr, Gen: 3, Names: names}
@@ -54,8 +56,8 @@ func children(t testing.TB, r *Replica, parent, after string) string {
 func TestPutMovesNames(t *testing.T) {
 	r := openMemory(t).Replica(1)
 	b := r.NewBatch()
-	b.Put(file("A", Name{Parent: "d", Name: "a"}))
-	b.Put(file("B", Name{Parent: "d", Name: "b"}, Name{Parent: "dd", Name: "b"}))
+	b.Put(file("A", entry("d", "a")))
+	b.Put(file("B", entry("d", "b"), entry("dd", "b")))
 	mustCommit(t, b)
 	if got := children(t, r, "d", ""); got != "a=A b=B " {
 		t.Fatal(got)
@@ -63,14 +65,14 @@ func TestPutMovesNames(t *testing.T) {
 
 	// A takes B's name, then B takes the one that A had: a swap.
 	b = r.NewBatch()
-	b.Put(file("A", Name{Parent: "d", Name: "b"}))
-	if n, _, _ := b.Get("B"); !cmp.Equal(n.Names, []Name{{Parent: "dd", Name: "b"}}) {
+	b.Put(file("A", entry("d", "b")))
+	if n, _, _ := b.Get("B"); !cmp.Equal(n.Names, []Name{entry("dd", "b")}) {
 		t.Fatalf("B still has %v", n.Names)
 	}
 	if got := children(t, r, "d", ""); got != "a=A b=B " {
 		t.Fatalf("the replica shows what is not committed: %s", got)
 	}
-	b.Put(file("B", Name{Parent: "d", Name: "a"}))
+	b.Put(file("B", entry("d", "a")))
 	mustCommit(t, b)
 	if got := children(t, r, "d", ""); got != "a=B b=A " {
 		t.Fatal(got)
@@ -100,7 +102,7 @@ func TestReopen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := file("A", Name{Parent: "", Name: ""}, Name{Parent: "d", Name: "b\n\xff"})
+	want := file("A", entry("", ""), entry("d", "b\n\xff"))
 	want.Xattrs, want.Flags, want.Text = 77, 0xffff, "x"
 	b := db.Replica(9).NewBatch()
 	b.Put(want)

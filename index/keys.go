@@ -9,8 +9,9 @@ import (
 
 // First bytes of keys; see the package comment for the layout.
 const (
-	keyGlobal  = 'g'
 	keyCount   = 'c'
+	keyChain   = 'd'
+	keyGlobal  = 'g'
 	keyReplica = 'r'
 
 	keyEntry = 'e'

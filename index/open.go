@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -28,74 +27,55 @@ type Options struct {
 type DB struct {
 	dir    string
 	memory bool
-	fs     vfs.FS
-	log    *slog.Logger
+	disk   vfs.FS
 	engine *pebble.DB
+	guard  *guard
 	gate   gate
+	chain  chain
 
 	mu       sync.Mutex
 	replicas map[uint32]*Replica
 }
 
-// Open opens the index in dir, which is created if it does not exist. The caller must have made sure that
-// nobody else has it open: the engine's own lock is replaced by nothing, since a process that is stuck in
-// the kernel would keep it until the machine is restarted.
+// Open opens the index in dir, which is made if it does not exist. The caller must have made sure that
+// nobody else has it open.
 //
-// The error is ErrDamaged if the files do not hold an index that can be read, and a weir.Error of
-// KindRefused if a newer version of weir has written them.
+// The error is ErrDamaged if the files do not hold an index that can be read, ErrFailed if the disk fails
+// or is full, and a weir.Error of KindRefused if a newer version of weir has written them.
 func Open(dir string, o Options) (*DB, error) {
-	db := &DB{dir: dir, memory: o.Memory, log: o.Logger, replicas: map[uint32]*Replica{}}
-	if db.log == nil {
-		db.log = slog.New(slog.DiscardHandler)
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
-	db.fs = o.fs()
-	exists, err := checkFormat(db.fs, dir)
+	g := newGuard(log)
+	db := &DB{dir: dir, memory: o.Memory, disk: guardedDisk{o.disk(), g}, guard: g, replicas: map[uint32]*Replica{}}
+	err := g.run(func() error { return prepare(db.disk, dir, g) })
+	if err == nil {
+		db.engine, err = openEngine(db.disk, db.disk.PathJoin(dir, engineName), true, g)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if db.engine, err = openEngine(dir, exists, db.engineOptions()); err != nil {
-		return nil, err
-	}
-	if !exists {
-		err = writeFormat(db.fs, dir)
-	}
-	if err == nil {
+	if err = db.chain.load(db.engine); err == nil {
 		err = db.loadCounts()
 	}
-	if err != nil {
-		_ = db.engine.Close() // the first failure is the one to tell
+	if err = db.explain(err); err != nil {
+		_ = db.Close() // the first failure is the one to tell
 		return nil, err
 	}
+	g.setHasty(false)
 	return db, nil
 }
 
-func (o Options) fs() vfs.FS {
+func (o Options) disk() vfs.FS {
 	switch {
 	case o.FS != nil:
-		return unlocked{o.FS}
+		return o.FS
 	case o.Memory:
-		return unlocked{vfs.NewMem()}
+		return vfs.NewMem()
 	default:
-		return unlocked{vfs.Default}
+		return vfs.Default
 	}
-}
-
-// engineOptions make the engine small: what it needs does not grow with the number of nodes, but for about
-// a byte and a half of Bloom filter per key, which is read through the cache.
-func (db *DB) engineOptions() *pebble.Options {
-	o := &pebble.Options{
-		FS:                 db.fs,
-		CacheSize:          8 << 20,
-		MemTableSize:       4 << 20,
-		MaxOpenFiles:       256,
-		FormatMajorVersion: pebble.FormatValueSeparation,
-		Merger:             counting(),
-		Logger:             engineLog{db.log},
-	}
-	for i := range o.Levels {
-		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-	}
-	return o
 }
 
 // loadCounts reads the number of nodes of every replica.
@@ -113,12 +93,23 @@ func (db *DB) loadCounts() error {
 }
 
 // Close makes everything durable and closes the index. Calls that are under way, callbacks included, are
-// waited for; batches that are still open fail. It may be called twice.
+// waited for; batches that are still open fail. If the disk has failed, or is full, Close does not wait and
+// says so. It may be called twice.
 func (db *DB) Close() error {
-	if !db.gate.close() {
+	db.guard.setHasty(true)
+	if !db.gate.close(db.guard.failed) {
 		return nil
 	}
-	return wrap("close the index", db.engine.Close())
+	return wrap("close the index", db.guard.run(db.engine.Close))
+}
+
+// Health returns nil, or why the index does not work: ErrDamaged and ErrFailed are for good, any other
+// error says that a write waits for the disk, as when it is full, and goes on by itself.
+func (db *DB) Health() error {
+	if err := db.guard.reason(); err != nil {
+		return err
+	}
+	return db.guard.stall()
 }
 
 // Replica returns the replica of that number, which is empty if nothing was ever written to it. What the

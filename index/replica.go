@@ -101,5 +101,5 @@ func (r *Replica) view(fn func(view) error) error {
 		return err
 	}
 	defer leave()
-	return fn(view{r.db.engine, space(r.id)})
+	return r.db.explain(fn(view{r.db.engine, space(r.id)}))
 }
