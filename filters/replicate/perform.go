@@ -62,6 +62,7 @@ func (b *batch) make(step replica.Step, f *find) error {
 	case f.object.IsDir():
 		b.grown = append(b.grown, step.Key)
 		b.touch(step.Key)
+		node.Source.Ctime = replica.Time{} // Its metadata is set when the last step in it is done.
 	case f.object.IsFile():
 		node.Source, node.Flags, node.Xattrs = f.copied.version.Attr, f.copied.flags, digest(f.copied.xattrs)
 		refused = f.copied.refused
