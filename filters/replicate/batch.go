@@ -16,9 +16,10 @@ import (
 
 // walkMode says how names were met.
 type walkMode struct {
-	scan  bool // on a walk: changes may have gone unreported
-	full  bool // content is compared even where the metadata agrees
-	audit bool // the replica is looked at too
+	scan     bool // on a walk: changes may have gone unreported
+	full     bool // content is compared even where the metadata agrees
+	audit    bool // the replica is looked at too
+	descends bool // the walk goes into the directories that it finds
 }
 
 // find is one name that is looked at.
@@ -66,29 +67,28 @@ type batch struct {
 	ix   *index.Batch // from show on
 
 	finds   []*find
-	next    int             // finds before it are staged
-	opened  []*tree.Dir     // of the source, closed at the end
-	unknown map[string]bool // names of the directory being walked that the target has and the index does not
+	next    int         // finds before it are staged
+	opened  []*tree.Dir // of the source, closed at the end
+	open    *tree.Dir   // the one of them that is left open
 	touched map[weir.Handle]bool
 	shown   []replica.Name
 	grown   []weir.Handle // directories that are new on the replica and have to be walked
 	parked  bool
 	pinned  bool           // a mount point was: the volume on it can go on
 	strays  []replica.Name // on the target, known to nobody
+	lists   []weir.Handle  // directories to compare when the batch is finished
+	trees   []weir.Handle  // likewise, with all below them
 }
 
 func (u *unit) newBatch(s *session, mode walkMode) *batch {
 	return &batch{u: u, s: s, mode: mode, touched: make(map[weir.Handle]bool)}
 }
 
-// add queues a name of a source directory, which the caller keeps open until finish.
-func (b *batch) add(dir *tree.Dir, at replica.Name, ops weir.Ops) {
-	b.finds = append(b.finds, &find{at: at, ops: ops, dir: dir, mode: b.mode, exists: b.unknown[at.Name]})
-}
-
-// addAbsent queues a name that is known to be gone because its directory is.
-func (b *batch) addAbsent(at replica.Name) {
-	b.finds = append(b.finds, &find{at: at, absent: true, mode: b.mode})
+// add queues a name of a source directory, which stays open until finish.
+func (b *batch) add(dir *tree.Dir, at replica.Name, ops weir.Ops) *find {
+	f := &find{at: at, ops: ops, dir: dir, mode: b.mode}
+	b.finds = append(b.finds, f)
+	return f
 }
 
 // touch makes finish set the metadata of a directory.
@@ -97,16 +97,24 @@ func (b *batch) touch(dir weir.Handle) { b.touched[dir] = true }
 // own makes finish close a source directory.
 func (b *batch) own(d *tree.Dir) { b.opened = append(b.opened, d) }
 
+// keepOpen makes finish leave one of its directories open, since the next batch goes on with it.
+func (b *batch) keepOpen(d *tree.Dir) { b.open = d }
+
+// closeDirs closes what the batch has open. It is for batches that are not finished.
+func (b *batch) closeDirs() {
+	for _, d := range b.opened {
+		if d != b.open {
+			d.Close()
+		}
+	}
+}
+
 const stagers = 3
 
 // finish stages, syncs, shows and records what was added. After an error what was shown is recorded all
 // the same; the caller makes the rest dirty again.
 func (b *batch) finish() error {
-	defer func() {
-		for _, d := range b.opened {
-			d.Close()
-		}
-	}()
+	defer b.closeDirs()
 	b.stage()
 	err := b.s.err()
 	if err == nil && (len(b.finds) > 0 || len(b.touched) > 0 || len(b.strays) > 0) {
@@ -114,7 +122,9 @@ func (b *batch) finish() error {
 	}
 	b.discard()
 	for _, key := range b.grown {
-		b.u.add(replica.Item{Dir: key, Tree: true})
+		if !b.mode.descends {
+			b.u.add(replica.Item{Dir: key, Tree: true})
+		}
 	}
 	return err
 }

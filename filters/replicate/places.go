@@ -413,6 +413,9 @@ func (r *Replicator) sample(p *place, root *tree.Dir) (holds bool, result policy
 		if err != nil {
 			return false, 0, err
 		}
+		if len(nodes) < sampleSize && result == policy.SampleUntested {
+			continue // So few files may well all have been deleted.
+		}
 		for _, n := range nodes {
 			if n.Key == p.root || len(n.Names) == 0 {
 				continue
@@ -426,7 +429,7 @@ func (r *Replicator) sample(p *place, root *tree.Dir) (holds bool, result policy
 		}
 	}
 	if holds && result == policy.SampleUntested {
-		result = policy.SampleResolved // The replica holds nothing but directories on the way to others.
+		result = policy.SampleResolved // Too little is held to tell.
 	}
 	return holds, result, nil
 }

@@ -15,7 +15,7 @@ import (
 
 // counters are totals of the whole mirror since its start.
 type counters struct {
-	files, read, written, seen, removed atomic.Int64
+	files, dirs, read, written, seen, removed atomic.Int64
 }
 
 // unitStatus is guarded by unit.mu, except for what says otherwise.
@@ -25,7 +25,6 @@ type unitStatus struct {
 	retryAt    time.Time
 	scanning   bool
 	scanReason string
-	walkedDirs int64
 	scans      int
 	lastScan   time.Time
 	fullSince  time.Time

@@ -30,6 +30,7 @@ type unit struct {
 	reapAt    time.Time             // when parked nodes are asked again whether they live
 	anyParked bool
 	seenEpoch uint64 // of the target
+	nested    bool   // a walk carries out what is dirty; walks that this calls for do not do so in turn
 	noMapSign bool   // stores through a mapping move no time stamp on the source volume
 
 	barrier barrier
@@ -253,7 +254,13 @@ func (u *unit) follow(s *session, items []replica.Item, staged []*find) (err err
 		}
 		rest = rest[n:]
 	}
-	return b.finish()
+	if err := b.finish(); err != nil {
+		return err
+	}
+	if err := u.walk(s, b.lists, walkMode{}, false); err != nil {
+		return err
+	}
+	return u.walk(s, b.trees, walkMode{audit: true}, true)
 }
 
 // outage records that nothing can be done now, and when to try again.
@@ -262,7 +269,7 @@ func (u *unit) outage(err error) {
 	delay := retries.Delay(u.failures)
 	u.mu.Lock()
 	u.status.outage = err
-	u.status.outages = u.failures
+	u.status.outages++
 	u.status.retryAt = time.Now().Add(delay)
 	u.mu.Unlock()
 	if u.failures == 1 {
@@ -366,8 +373,10 @@ func (u *unit) followDir(s *session, b *batch, items []replica.Item) error {
 	for _, i := range items {
 		switch {
 		case i.Whole:
-			if err := u.walkItem(s, i); err != nil {
-				return err
+			if i.Tree {
+				b.trees = append(b.trees, key)
+			} else {
+				b.lists = append(b.lists, key)
 			}
 		case i.Name == "":
 			b.touch(key)
@@ -383,14 +392,4 @@ func (u *unit) followDir(s *session, b *batch, items []replica.Item) error {
 		}
 	}
 	return nil
-}
-
-// walkItem walks a directory that an item asks for, with all below it or alone.
-func (u *unit) walkItem(s *session, i replica.Item) error {
-	mode := walkMode{scan: true, audit: i.Tree}
-	if i.Tree {
-		return u.walkTree(s, i.Dir, mode)
-	}
-	_, err := u.walkDir(s, i.Dir, mode)
-	return err
 }

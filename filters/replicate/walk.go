@@ -42,7 +42,7 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 		u.mu.Unlock()
 		u.r.changed()
 	}()
-	if err := u.walkTree(s, s.root, walkMode{scan: true, full: scan.full, audit: scan.audit}); err != nil {
+	if err := u.walk(s, []weir.Handle{s.root}, walkMode{full: scan.full, audit: scan.audit}, true); err != nil {
 		return err
 	}
 	return u.walked(s, from)
@@ -89,26 +89,31 @@ func (u *unit) walked(s *session, from uint64) error {
 	return nil
 }
 
-// walkTree walks a directory and all below it.
-func (u *unit) walkTree(s *session, top weir.Handle, mode walkMode) error {
-	stack := []weir.Handle{top}
-	for len(stack) > 0 {
-		key := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		subs, err := u.walkDir(s, key, mode)
-		if err != nil {
-			return err
-		}
-		for i := len(subs) - 1; i >= 0; i-- {
-			stack = append(stack, subs[i])
-		}
-		if top == s.root {
-			if err := u.liveBetween(s); err != nil {
+// walk compares directories, and with deep all below them. Names of several directories make one batch.
+// Between batches it carries out what events have reported meanwhile.
+func (u *unit) walk(s *session, dirs []weir.Handle, mode walkMode, deep bool) error {
+	mode.scan, mode.descends = true, deep
+	w := &walker{u: u, s: s, mode: mode, stack: dirs}
+	w.b = u.newBatch(s, mode)
+	for {
+		for len(w.stack) > 0 && len(w.b.finds) < walkChunk && len(w.b.opened) < maxOpenDirs {
+			key := w.stack[len(w.stack)-1]
+			w.stack = w.stack[:len(w.stack)-1]
+			if err := w.dir(key); err != nil {
+				w.b.closeDirs()
 				return err
 			}
 		}
+		if err := w.flush(); err != nil {
+			return err
+		}
+		if len(w.stack) == 0 {
+			return nil
+		}
+		if err := u.liveBetween(s); err != nil {
+			return err
+		}
 	}
-	return nil
 }
 
 // liveBetween carries out what events have reported, if they have.
@@ -116,62 +121,90 @@ func (u *unit) liveBetween(s *session) error {
 	u.mu.Lock()
 	waiting := u.dirty.Len() > 0 || len(u.staged) > 0
 	u.mu.Unlock()
-	if !waiting {
+	if !waiting || u.nested {
 		return s.err()
 	}
+	u.nested = true
+	defer func() { u.nested = false }()
 	return u.live(s)
 }
 
-// dirWalk compares one directory.
-type dirWalk struct {
-	u       *unit
-	s       *session
-	key     weir.Handle
-	mode    walkMode
-	src     *tree.Dir
-	seen    map[string]struct{} // nil once it would be too large
-	unknown map[string]bool
-	b       *batch
-	subs    []weir.Handle
+// walker compares directories one after the other.
+type walker struct {
+	u     *unit
+	s     *session
+	mode  walkMode
+	stack []weir.Handle // directories to come
+	b     *batch
 }
 
-// walkDir compares a directory and returns its subdirectories. Trouble with the directory itself is noted
-// and leaves the others alone.
-func (u *unit) walkDir(s *session, key weir.Handle, mode walkMode) ([]weir.Handle, error) {
-	src, err := s.sourceDir(u.ix, key)
+// dir adds the names of one directory. Trouble with the directory itself is noted and leaves the others
+// alone.
+func (w *walker) dir(key weir.Handle) error {
+	src, err := w.s.sourceDir(w.u.ix, key)
 	if err != nil {
 		if unlessVanished(err) == nil {
-			return nil, nil
+			return nil
 		}
-		return nil, u.dirProblem(s, key, err)
+		return w.u.dirProblem(w.s, key, err)
 	}
-	defer src.Close()
-	w := &dirWalk{u: u, s: s, key: key, mode: mode, src: src, seen: make(map[string]struct{})}
-	if mode.audit {
-		if w.unknown, err = u.audit(s, key); err != nil {
-			return nil, u.dirProblem(s, key, err)
+	d := &dirWalk{w: w, key: key, src: src, seen: make(map[string]struct{})}
+	w.b.own(src)
+	defer func() { w.b.keepOpen(nil) }()
+	w.b.keepOpen(src)
+	if w.mode.audit {
+		if d.unknown, err = w.u.audit(w.s, key); err != nil {
+			return w.u.dirProblem(w.s, key, err)
 		}
 	}
-	w.b = w.batch()
-	w.b.touch(key)
-	listed := src.List(func(name string, _ uint32) error { return w.name(name) })
-	if s.err() != nil {
-		w.b.discard()
-		return nil, errGone
+	listed := src.List(func(name string, _ uint32) error { return d.name(name) })
+	if w.s.err() != nil {
+		return errGone
+	}
+	if d.failed != nil {
+		return d.failed
 	}
 	if listed == nil {
-		listed = w.absences()
+		listed = d.absences()
 	}
-	if err := w.flush(); err != nil {
-		return nil, err
+	w.b.touch(key)
+	if d.failed != nil {
+		return d.failed
 	}
 	if listed != nil {
-		return nil, u.dirProblem(s, key, listed)
+		return w.u.dirProblem(w.s, key, listed)
 	}
-	u.mu.Lock()
-	u.status.walkedDirs++
-	u.mu.Unlock()
-	return w.subs, nil
+	w.u.r.counters.dirs.Add(1)
+	return nil
+}
+
+// flush shows what was collected, and begins anew.
+func (w *walker) flush() error {
+	b := w.b
+	w.b = w.u.newBatch(w.s, w.mode)
+	if b.open != nil { // The directory that is being listed goes on in the next batch.
+		w.b.own(b.open)
+		w.b.keepOpen(b.open)
+	}
+	if err := b.finish(); err != nil {
+		return err
+	}
+	w.u.r.counters.seen.Add(int64(len(b.finds)))
+	if !w.mode.descends {
+		return nil
+	}
+	for i := len(b.finds) - 1; i >= 0; i-- {
+		f := b.finds[i]
+		if f.skip || f.absent || f.covered || f.problem != nil || !f.object.IsDir() {
+			continue
+		}
+		if node, ok, err := w.u.ix.Get(f.key); err != nil {
+			return err
+		} else if ok && node.Flags&replica.Pinned == 0 {
+			w.stack = append(w.stack, f.key)
+		}
+	}
+	return nil
 }
 
 // dirProblem notes that a directory cannot be compared; what the replica has of it stays.
@@ -184,66 +217,52 @@ func (u *unit) dirProblem(s *session, key weir.Handle, err error) error {
 	return nil
 }
 
-func (w *dirWalk) batch() *batch {
-	b := w.u.newBatch(w.s, w.mode)
-	b.unknown = w.unknown
-	return b
+// dirWalk compares one directory.
+type dirWalk struct {
+	w       *walker
+	key     weir.Handle
+	src     *tree.Dir
+	seen    map[string]struct{} // nil once it would be too large
+	unknown map[string]bool     // names that the target has and the index does not
+	failed  error               // of a batch in between
 }
 
 // name takes one name of the listing.
-func (w *dirWalk) name(name string) error {
-	if w.seen != nil {
-		if w.seen[name] = struct{}{}; len(w.seen) > maxSeen {
-			w.seen = nil
+func (d *dirWalk) name(name string) error {
+	if d.seen != nil {
+		if d.seen[name] = struct{}{}; len(d.seen) > maxSeen {
+			d.seen = nil
 		}
 	}
-	w.b.add(w.src, replica.Name{Parent: w.key, Name: name}, 0)
-	if len(w.b.finds) < walkChunk {
-		return w.s.err()
-	}
-	return w.flush()
+	return d.add(name)
 }
 
-// flush shows what was collected, and begins anew.
-func (w *dirWalk) flush() error {
-	b := w.b
-	w.b = w.batch()
-	if err := b.finish(); err != nil {
-		return err
+func (d *dirWalk) add(name string) error {
+	d.w.b.add(d.src, replica.Name{Parent: d.key, Name: name}, 0).exists = d.unknown[name]
+	if len(d.w.b.finds) < walkChunk {
+		return d.w.s.err()
 	}
-	w.u.r.counters.seen.Add(int64(len(b.finds)))
-	for _, f := range b.finds {
-		if f.skip || f.absent || f.covered || f.problem != nil || !f.object.IsDir() {
-			continue
-		}
-		if node, ok, err := w.u.ix.Get(f.key); err != nil {
-			return err
-		} else if ok && node.Flags&replica.Pinned == 0 {
-			w.subs = append(w.subs, f.key)
-		}
+	if d.failed = d.w.flush(); d.failed == nil {
+		d.failed = d.w.u.liveBetween(d.w.s)
 	}
-	return nil
+	return d.failed
 }
 
 // absences looks up each name that the replica has and the listing did not show: a listing of a busy
 // directory misses names that exist, so the lookup is the proof. Then what nobody knows is set aside.
-func (w *dirWalk) absences() error {
-	err := w.u.ix.Children(w.key, "", func(name string, _ weir.Handle) (bool, error) {
-		if _, ok := w.seen[name]; ok && w.seen != nil {
+func (d *dirWalk) absences() error {
+	err := d.w.u.ix.Children(d.key, "", func(name string, _ weir.Handle) (bool, error) {
+		if _, ok := d.seen[name]; ok {
 			return true, nil
 		}
-		w.b.add(w.src, replica.Name{Parent: w.key, Name: name}, 0)
-		if len(w.b.finds) < walkChunk {
-			return true, nil
-		}
-		return true, w.flush()
+		return true, d.add(name)
 	})
 	if err != nil {
 		return err
 	}
-	for name := range w.unknown {
-		if _, err := w.src.Lookup(name); errors.Is(err, fs.ErrNotExist) {
-			w.b.strays = append(w.b.strays, replica.Name{Parent: w.key, Name: name})
+	for name := range d.unknown {
+		if _, err := d.src.Lookup(name); errors.Is(err, fs.ErrNotExist) {
+			d.w.b.strays = append(d.w.b.strays, replica.Name{Parent: d.key, Name: name})
 		}
 	}
 	return nil
