@@ -24,17 +24,17 @@ type guard struct {
 	pause  time.Duration // between two tries
 
 	mu      sync.Mutex
-	err     error                 // why it has ended
-	hasty   bool                  // a full disk is a failure: while opening and closing
-	waiting int                   // writes that wait for the disk
-	stalled error                 // what the last of them was told
-	files   map[vfs.File]struct{} // that the engine has open
+	err     error                     // why it has ended
+	hasty   bool                      // a full disk is a failure: while opening and closing
+	waiting int                       // writes that wait for the disk
+	stalled error                     // what the last of them was told
+	files   map[*guardedFile]struct{} // that the engine has open
 }
 
 func newGuard(log *slog.Logger) *guard {
 	return &guard{
 		log: log, failed: make(chan struct{}), pause: 200 * time.Millisecond, hasty: true,
-		files: map[vfs.File]struct{}{},
+		files: map[*guardedFile]struct{}{},
 	}
 }
 
@@ -52,7 +52,7 @@ func (g *guard) fail(err error) {
 	g.mu.Unlock()
 	g.log.Error("index has failed", "err", err)
 	for file := range files {
-		_ = file.Close() // what was not durable yet is lost in any case
+		_ = file.shut() // what was not durable yet is lost in any case
 	}
 }
 
@@ -175,10 +175,11 @@ func (g *guard) run(fn func() error) error {
 }
 
 // track keeps a file that the engine has opened, to be closed if the engine ends.
-func (g *guard) track(file vfs.File, err error) (vfs.File, error) {
+func (g *guard) track(below vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	file := &guardedFile{File: below, guard: g, fd: below.Fd()}
 	g.mu.Lock()
 	ended := g.err != nil
 	if !ended {
@@ -186,15 +187,13 @@ func (g *guard) track(file vfs.File, err error) (vfs.File, error) {
 	}
 	g.mu.Unlock()
 	if ended {
-		_ = file.Close()
+		_ = file.shut()
 	}
-	return guardedFile{file, g}, nil
+	return file, nil
 }
 
-func (g *guard) untrack(file vfs.File) (open bool) {
+func (g *guard) untrack(file *guardedFile) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, open = g.files[file]
 	delete(g.files, file)
-	return open
 }

@@ -55,12 +55,19 @@ func (r *Replica) Nodes(after weir.Handle, fn func(Node) (more bool, err error))
 	return r.view(func(v view) error { return v.nodes(after, fn) })
 }
 
-// Sample returns up to n nodes that are spread over the range of keys, in order of their keys. It costs n
-// seeks, whatever the number of nodes.
+// Sample returns up to n nodes that are spread over the range of keys, in order of their keys: all if there
+// are no more, and possibly fewer than n where keys are close together. It costs at most n seeks, whatever
+// the number of nodes.
 func (r *Replica) Sample(n int) (nodes []Node, err error) {
 	err = r.view(func(v view) error {
-		nodes, err = v.sample(n)
-		return err
+		if int64(n) < r.nodes.Load() {
+			nodes, err = v.sample(n)
+			return err
+		}
+		return v.nodes("", func(n Node) (bool, error) {
+			nodes = append(nodes, n)
+			return true, nil
+		})
 	})
 	return nodes, err
 }
