@@ -54,7 +54,7 @@ func Decide(old *Node, now Attr, look Look) Work {
 		return Compare
 	case look.Ops&(weir.OpModify|weir.OpClose) != 0 && !proved(old, look):
 		return Compare
-	case old.Flags&Partial != 0 && !look.Scan:
+	case old.Flags&Partial != 0: // It is tried again, and told again after a restart.
 		return Metadata
 	}
 	return Nothing

@@ -86,7 +86,7 @@ func (b *batch) auditName(dir *tree.Dir, at replica.Name, key weir.Handle) error
 	}
 	t := node.Target
 	switch {
-	case o.Ino != t.Ino || o.Type() != t.Type():
+	case !b.u.target.sameInode(o, t):
 		if err := b.expect(dir, at, node); err != nil && !errors.Is(err, errDrift) {
 			return err
 		}

@@ -171,7 +171,7 @@ func (s *session) copyTo(u *unit, c *copied, src, base *tree.File, sync bool) (e
 	if err != nil {
 		return err
 	}
-	if len(refused) > 0 {
+	if refused = u.target.surprises(refused, c.version.Attr); len(refused) > 0 {
 		c.flags |= replica.Partial
 		c.refused = refused
 	}

@@ -48,7 +48,9 @@ func (b *batch) look(f *find) {
 		return
 	}
 	f.decide(b.u, node, known)
-	b.read(f)
+	if f.problem = b.storable(f); f.problem == nil {
+		b.read(f)
+	}
 }
 
 // outside reports names that are no part of the tree: what a file system check left at the root of a

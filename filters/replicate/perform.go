@@ -39,6 +39,9 @@ func (b *batch) make(step replica.Step, f *find) error {
 	if err != nil {
 		return err
 	}
+	if err := b.free(dir, step); err != nil {
+		return err
+	}
 	node := replica.Node{Key: step.Key, Source: f.object.Attr, Names: []replica.Name{step.To}, Text: f.text}
 	var refused tree.Unstored
 	switch {
@@ -131,14 +134,14 @@ func (b *batch) place(from *tree.Dir, old string, to *tree.Dir, at replica.Name)
 		}
 		return tree.Rename(from, old, to, at.Name, 0)
 	}
-	err = tree.Rename(from, old, to, at.Name, noReplace)
+	err = renameFree(from, old, to, at.Name)
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if err := b.setAside(to, at); err != nil {
 		return err
 	}
-	return tree.Rename(from, old, to, at.Name, noReplace)
+	return renameFree(from, old, to, at.Name)
 }
 
 // took makes the index forget who had a name that now belongs to another node.
@@ -154,6 +157,9 @@ func (b *batch) took(at replica.Name, by weir.Handle) error {
 func (b *batch) move(step replica.Step) error {
 	node, known, err := b.ix.Get(step.Key)
 	if err != nil || !known {
+		return err
+	}
+	if err := b.withoutLinks(&step); err != nil {
 		return err
 	}
 	parks := step.To.Parent == replica.Parking
@@ -173,8 +179,13 @@ func (b *batch) move(step replica.Step) error {
 	if err := b.expect(from, step.From, node); err != nil {
 		return err
 	}
+	if err := b.free(to, step); err != nil {
+		return err
+	}
 	if step.Verb == replica.Link {
 		err = b.link(from, step.From, to, step.To)
+	} else if b.u.sameButCase(step) {
+		err = b.recase(from, step)
 	} else {
 		err = b.place(from, step.From.Name, to, step.To)
 	}

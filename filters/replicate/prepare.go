@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/weirfs/weir"
@@ -185,8 +186,14 @@ func (h *hold) writable(path string) error {
 	return h.hidden.Unlink(probe)
 }
 
-// tryLimits finds out what the target can store.
+// tryLimits finds out what the target can store, unless that is known. A target that has no room for a
+// trial is tried when it is borrowed the next time.
 func (t *target) tryLimits(h *hold) error {
+	t.limitsMu.Lock()
+	defer t.limitsMu.Unlock()
+	if _, ok := t.tried(); ok {
+		return nil
+	}
 	if err := h.hidden.Mkdir(limitsDir); err != nil && !errors.Is(err, fs.ErrExist) {
 		if full(err) {
 			return nil
@@ -208,6 +215,10 @@ func (t *target) tryLimits(h *hold) error {
 	t.mu.Lock()
 	t.limits = limits
 	t.mu.Unlock()
+	if missing := limits.Missing(); err == nil && len(missing) > 0 {
+		t.log.Warn("the target cannot store everything; such files are listed one by one, except for owners, modes and times",
+			"target", weir.QuotePath(t.path), "missing", strings.Join(missing, ", "))
+	}
 	return nil
 }
 

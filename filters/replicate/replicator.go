@@ -88,7 +88,7 @@ func New(o Options) (*Replicator, error) {
 	}
 	for n, path := range o.Targets {
 		r.targets = append(r.targets, &target{
-			n: n, path: path, db: o.Index, discovery: o.Discovery, adopt: o.Adopt, source: o.Source, epoch: 1,
+			n: n, path: path, db: o.Index, discovery: o.Discovery, adopt: o.Adopt, source: o.Source, epoch: 1, log: o.Logger,
 		})
 	}
 	return r, nil

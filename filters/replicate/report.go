@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/tree"
 )
 
 // Phase is what a unit does now.
@@ -50,6 +51,15 @@ type Status struct {
 	More     int64        `json:"problems_not_listed,omitempty"`
 	Aside    []string     `json:"set_aside,omitempty"`
 	Notes    []Note       `json:"not_followed,omitempty"`
+
+	Targets []TargetStatus `json:"targets"`
+}
+
+// TargetStatus is what was found out about a target.
+type TargetStatus struct {
+	Path    string   `json:"target"`
+	Tried   bool     `json:"tried"`             // whether it was there, so that it could be tried what it stores
+	Missing []string `json:"missing,omitempty"` // what it cannot store, in words
 }
 
 // Note is a mount below the source that is not followed, and why.
@@ -71,6 +81,14 @@ func (r *Replicator) Status() Status {
 	s := Status{
 		Copied: r.counters.files.Load(), Read: r.counters.read.Load(), Written: r.counters.written.Load(),
 		Looked: r.counters.seen.Load(), Removed: r.counters.removed.Load(), Notes: notes,
+	}
+	for _, t := range r.targets {
+		st := TargetStatus{Path: t.path}
+		var limits tree.Limits
+		if limits, st.Tried = t.tried(); st.Tried {
+			st.Missing = limits.Missing()
+		}
+		s.Targets = append(s.Targets, st)
 	}
 	for _, u := range units {
 		s.Units = append(s.Units, u.report())

@@ -152,6 +152,7 @@ func (b *batch) bringUp(f *find) error {
 
 // noteRefused lists what the target did not store.
 func (b *batch) noteRefused(f *find, node *replica.Node, refused tree.Unstored) {
+	refused = b.u.target.surprises(refused, node.Source)
 	if len(refused) > 0 {
 		node.Flags |= replica.Partial
 	}
@@ -229,7 +230,7 @@ func (b *batch) replaceContent(f *find, node replica.Node) error {
 // there is set aside, the index forgets the name, and the error is errDrift.
 func (b *batch) expect(dir *tree.Dir, at replica.Name, node replica.Node) error {
 	o, err := dir.Lookup(at.Name)
-	if err == nil && o.Ino == node.Target.Ino && o.Type() == node.Target.Type() {
+	if err == nil && b.u.target.sameInode(o, node.Target) {
 		return nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

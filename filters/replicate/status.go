@@ -72,7 +72,7 @@ func (u *unit) problem(path string, f *find, err error) {
 			u.status.fullSince = time.Now()
 		}
 	}
-	if !errors.Is(err, errBrake) && !errors.Is(err, errPinned) {
+	if !errors.Is(err, errBrake) && !errors.Is(err, errPinned) && !isUnstorable(err) {
 		u.later.add(time.Now().Add(wait), replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops | weir.OpModify})
 	}
 	first := u.noteLocked(path, plain(err), false)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"strconv"
 	"sync"
 	"syscall"
@@ -38,19 +39,23 @@ type target struct {
 	discovery weir.Discovery
 	adopt     bool
 	source    string
+	log       *slog.Logger
 
 	// barrierMu serialises barriers: the marker's generation is written, the target synced, and only
 	// then the index told.
 	barrierMu sync.Mutex
 
+	// limitsMu is held while it is tried out what the target stores.
+	limitsMu sync.Mutex
+
 	mu         sync.Mutex
 	record     *targetRecord // nil until the target has been marked
 	generation uint64        // the last that is known to be durable on the target
 	writing    uint64        // the one that is being written, or generation
-	limits     tree.Limits
-	epoch      uint64 // counts the times at which the target may have become another than the index says
-	suspect    uint64 // the last epoch that began with a target older than the index: content is compared in full
-	away       bool   // it was not there when it was last wanted
+	limits     tree.Limits   // zero until it was tried out
+	epoch      uint64        // counts the times at which the target may have become another than the index says
+	suspect    uint64        // the last epoch that began with a target older than the index: content is compared in full
+	away       bool          // it was not there when it was last wanted
 }
 
 // targetRecord is what the index remembers of a target.
@@ -125,6 +130,10 @@ func (t *target) borrow(ctx context.Context, place uint32) (*hold, error) {
 	if err := t.prove(h, record); err != nil {
 		h.close()
 		t.lost(err)
+		return nil, err
+	}
+	if err := t.tryLimits(h); err != nil {
+		h.close()
 		return nil, err
 	}
 	own := strconv.FormatUint(uint64(place), 10)

@@ -263,6 +263,10 @@ func (u *unit) follow(s *session, items []replica.Item, staged []*find) (err err
 	return u.walk(s, b.trees, walkMode{audit: true}, true)
 }
 
+// toldFailures is how many failures in a row are worth a word: at the start a unit may be earlier than the
+// news of its volume.
+const toldFailures = 2
+
 // outage records that nothing can be done now, and when to try again.
 func (u *unit) outage(err error) {
 	u.failures++
@@ -272,7 +276,7 @@ func (u *unit) outage(err error) {
 	u.status.outages++
 	u.status.retryAt = time.Now().Add(delay)
 	u.mu.Unlock()
-	if u.failures == 1 {
+	if u.failures == toldFailures {
 		u.r.log.Warn("replica waits", "place", u.place.label(), "target", weir.QuotePath(u.target.path), "reason", err.Error())
 	}
 	u.r.changed()
@@ -283,7 +287,7 @@ func (u *unit) recovered() {
 	was := u.status.outage
 	u.status.outage, u.status.outages, u.status.retryAt = nil, 0, time.Time{}
 	u.mu.Unlock()
-	if u.failures > 0 && was != nil {
+	if u.failures >= toldFailures && was != nil {
 		u.r.log.Info("replica goes on", "place", u.place.label(), "target", weir.QuotePath(u.target.path))
 		u.r.changed()
 	}
