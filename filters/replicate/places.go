@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"sort"
 	"strings"
 
@@ -124,13 +123,14 @@ func (r *Replicator) reconcile() {
 	notes := make(map[string]string)
 	present := make(map[*place]bool)
 	covered := make(map[*place]map[weir.Handle]bool)
+	pins := make(map[*place]bool)
 	root := r.rootPlace()
 	present[root] = true
 	r.settle(ctx, root, r.options.Source, mounts)
 	sort.SliceStable(mounts, func(i, j int) bool { return len(mounts[i].Point) < len(mounts[j].Point) })
 	for _, m := range mounts {
 		rel := strings.TrimPrefix(strings.TrimPrefix(m.Point, r.options.Source), "/")
-		if err := r.reconcileMount(ctx, m, rel, present, covered); err != nil {
+		if err := r.reconcileMount(ctx, m, rel, present, covered, pins); err != nil {
 			notes[rel] = err.Error()
 		}
 	}
@@ -155,6 +155,11 @@ func (r *Replicator) reconcile() {
 		p.covered = covered[p]
 		p.mu.Unlock()
 	}
+	for _, u := range r.units {
+		if pins[u.place] {
+			u.poke()
+		}
+	}
 	r.changed()
 }
 
@@ -165,7 +170,7 @@ func (r *Replicator) rootPlace() *place {
 }
 
 // reconcileMount settles the place of one mount below the source. The error says why it is not followed.
-func (r *Replicator) reconcileMount(ctx context.Context, m weir.Mount, rel string, present map[*place]bool, covered map[*place]map[weir.Handle]bool) error {
+func (r *Replicator) reconcileMount(ctx context.Context, m weir.Mount, rel string, present map[*place]bool, covered map[*place]map[weir.Handle]bool, pins map[*place]bool) error {
 	volume, err := r.options.Discovery.At(m.Point)
 	if err != nil {
 		return fmt.Errorf("hidden by another mount: %w", err)
@@ -174,7 +179,7 @@ func (r *Replicator) reconcileMount(ctx context.Context, m weir.Mount, rel strin
 		return nil // Another mount lies over it.
 	}
 	parent := r.placeAbove(rel, present)
-	key, isDir, err := r.mountKey(ctx, parent, rel)
+	at, key, isDir, err := r.mountKey(ctx, parent, rel)
 	if err != nil {
 		return fmt.Errorf("its mount point cannot be reached: %w", err)
 	}
@@ -200,6 +205,10 @@ func (r *Replicator) reconcileMount(ctx context.Context, m weir.Mount, rel strin
 		}
 	}
 	r.settle(ctx, p, m.Point, nil)
+	for _, u := range r.unitsOf(parent) {
+		u.add(replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpCreate}) // It has to pin the mount point.
+	}
+	pins[parent] = true
 	return nil
 }
 
@@ -275,21 +284,21 @@ func (r *Replicator) placeFor(parent *place, key weir.Handle, rel string) (*plac
 	return p, r.addPlace(p)
 }
 
-// mountKey returns the key of the directory that a mount below a place covers, by walking to it on a clone
-// of the parent's mount, in which it is not covered.
-func (r *Replicator) mountKey(ctx context.Context, parent *place, rel string) (weir.Handle, bool, error) {
+// mountKey returns name and key of the directory that a mount below a place covers, by walking to it on a
+// clone of the parent's mount, in which it is not covered.
+func (r *Replicator) mountKey(ctx context.Context, parent *place, rel string) (at replica.Name, key weir.Handle, isDir bool, err error) {
 	prefix, volume, key := parent.at()
 	if volume == nil {
-		return "", false, errors.New("the volume around it is not followed now")
+		return at, "", false, errors.New("the volume around it is not followed now")
 	}
 	lease, err := volume.Borrow(ctx, r.sourcePath(prefix))
 	if err != nil {
-		return "", false, err
+		return at, "", false, err
 	}
 	defer lease.Close()
 	dir, err := tree.Open(lease.FD())
 	if err != nil {
-		return "", false, err
+		return at, "", false, err
 	}
 	defer func() { dir.Close() }()
 	k := parent.keys()
@@ -297,20 +306,21 @@ func (r *Replicator) mountKey(ctx context.Context, parent *place, rel string) (w
 	for i, name := range names {
 		o, err := dir.Lookup(name)
 		if err != nil {
-			return "", false, err
+			return at, "", false, err
 		}
-		key = k.of(replica.Name{Parent: key, Name: name}, o)
+		at = replica.Name{Parent: key, Name: name}
+		key, isDir = k.of(at, o), o.IsDir()
 		if i == len(names)-1 {
-			return key, o.IsDir(), nil
+			break
 		}
 		next, err := dir.OpenDir(name)
 		if err != nil {
-			return "", false, err
+			return at, "", false, err
 		}
 		dir.Close()
 		dir = next
 	}
-	return key, false, fs.ErrInvalid
+	return at, key, isDir, nil
 }
 
 // settle decides what to do with a place, given what stands there now.
