@@ -31,6 +31,16 @@ func Of(n int) (string, error) { return get(n, "", unix.AT_EMPTY_PATH) }
 // OfName returns the handle of the object with one name below dir, and does not follow it.
 func OfName(dir int, name string) (string, error) { return get(dir, name, 0) }
 
+// OfPath returns the handle of what a path leads to, following symbolic links. Nothing is opened: the file
+// system is pinned for the length of the system call.
+func OfPath(path string) (string, error) {
+	p, err := unix.BytePtrFromString(path)
+	if err != nil {
+		return "", err
+	}
+	return ask(unix.AT_FDCWD, unsafe.Pointer(p), unix.AT_SYMLINK_FOLLOW)
+}
+
 // maxName is NAME_MAX and the byte that ends a string.
 const maxName = 256
 
@@ -40,11 +50,16 @@ func get(dir int, name string, flags uintptr) (string, error) {
 		return "", unix.ENAMETOOLONG
 	}
 	copy(path[:], name)
+	return ask(dir, unsafe.Pointer(&path), flags)
+}
+
+// ask calls name_to_handle_at(2) with a path that ends in a zero byte.
+func ask(dir int, path unsafe.Pointer, flags uintptr) (string, error) {
 	h := raw{size: maxSize}
 	var mount int32
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_NAME_TO_HANDLE_AT, uintptr(dir),
-			uintptr(unsafe.Pointer(&path)), uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&mount)), flags, 0)
+			uintptr(path), uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&mount)), flags, 0)
 		switch errno {
 		case 0:
 			return h.encode()
