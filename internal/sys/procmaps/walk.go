@@ -15,7 +15,7 @@ import (
 
 // Mapping is a part of a process's memory that shows a file, shared and writable.
 type Mapping struct {
-	Task       string // directory of the task below /proc: "PID", or "PID/task/TID" where the first thread has ended
+	Task       string // its number: the process's, or that of a thread where the first thread has ended
 	Start, End uint64 // addresses
 	Device     mount.Device
 }
@@ -66,7 +66,8 @@ func (l *lister) process(pid string) error {
 		return nil // It has ended.
 	}
 	for _, task := range tasks {
-		if empty, err = l.task(pid + "/task/" + task.Name()); err != nil || !empty {
+		// A thread has a directory of its own below /proc, with map_files, that no listing shows.
+		if empty, err = l.task(task.Name()); err != nil || !empty {
 			return err
 		}
 	}
