@@ -71,7 +71,7 @@ func TestPowerCut(t *testing.T) {
 
 // TestPowerCutWhileOpening cuts the power after every sync of the first Open: the next one succeeds.
 func TestPowerCutWhileOpening(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(10) {
 		disk := vfs.NewCrashableMem()
 		snapshots := make(chan *vfs.MemFS, 1000)
 		db, err := Open("state/index", Options{FS: cutting{disk, seed, snapshots}})

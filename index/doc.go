@@ -32,6 +32,13 @@
 // that leaves them alone, Link and Unlink cost the same for 65 as for 100,000 names. Only the Put that
 // lists them all, the Delete and the listing itself cost as much as there are names.
 //
+// # What it needs
+//
+// Memory does not grow with the number of nodes: a test process that writes, opens and reads an index has a
+// resident set of 66 MB with 1,000,000 nodes and 69 MB with 4,000,000 (BenchmarkMillion, Go 1.26, of which
+// 12 MiB are cache and memtables, and as much again is left to the collector). On the disk a node of one
+// name takes about 108 bytes.
+//
 // # Durability
 //
 // A Batch is atomic: after a crash all of it is there or nothing. Commit(false) may be lost by a power cut,

@@ -16,7 +16,7 @@ import (
 func engineOptions(disk vfs.FS, g *guard) *pebble.Options {
 	o := &pebble.Options{
 		FS:                 disk,
-		CacheSize:          8 << 20,
+		CacheSize:          12 << 20, // of which the memtables take up to 8
 		MemTableSize:       4 << 20,
 		MaxOpenFiles:       256,
 		FormatMajorVersion: pebble.FormatValueSeparation, // a newer one needs a newer formatVersion
@@ -32,6 +32,7 @@ func engineOptions(disk vfs.FS, g *guard) *pebble.Options {
 	o.Experimental.FileCacheShards = 2
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.TargetFileSizes[i] = 4 << 20
 	}
 	return o
 }
