@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -39,6 +40,7 @@ type Watcher struct {
 	marks   *probe.Marks // to try marks; nil until first used while Run runs
 
 	notify     chan struct{} // holds one token when queue may be non-empty
+	listing    atomic.Bool   // a walk through the processes is under way
 	background sync.WaitGroup
 }
 
