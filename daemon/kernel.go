@@ -3,18 +3,18 @@ package daemon
 import (
 	"fmt"
 
-	"golang.org/x/sys/unix"
+	"github.com/weirfs/weir/internal/sys/probe"
 )
 
 // coarseTimes reports whether the kernel keeps time stamps by the tick. Since Linux 6.13 ext4, xfs, btrfs
 // and tmpfs give each change that somebody could tell apart a time of its own.
 func coarseTimes() bool {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
+	release, err := probe.Release()
+	if err != nil {
 		return true
 	}
 	var major, minor int
-	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor); err != nil {
+	if _, err := fmt.Sscanf(release, "%d.%d", &major, &minor); err != nil {
 		return true
 	}
 	return major < 6 || major == 6 && minor < 13

@@ -7,12 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/index"
+	"github.com/weirfs/weir/internal/sys/process"
 	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/plane/fanotify"
@@ -36,6 +37,8 @@ type Options struct {
 	ScanInterval time.Duration
 
 	State    string // directory; "" for the default
+	Idle     bool   // an engine does all its I/O at idle priority
+	Locked   bool   // the caller has locked State, and keeps it so until the mirror is closed
 	Fallback bool   // find mounts by mountinfo alone, as on kernels before 6.15
 	Logger   *slog.Logger
 }
@@ -49,45 +52,25 @@ type Mirror struct {
 	replicator *replicate.Replicator
 	manager    *manager.Manager
 	lock       *lock
+	stuck      *process.Identity // a former engine that hangs in the kernel
+	hangs      bool              // a goroutine did not end
+
+	final atomic.Pointer[replicate.Status] // set when Run takes the mirror down
 }
 
-// StopTimeout is how long a mirror may take to end.
-const StopTimeout = 5 * time.Second
-
-// Open checks everything that can be refused, locks the state directory and prepares the targets. Nothing
-// runs until Run.
+// Open checks everything that can be refused, locks the state directory unless the caller has, and prepares the
+// targets. Nothing runs until Run. A target that does not answer does not keep it.
 func Open(ctx context.Context, o Options) (*Mirror, error) {
-	if err := checkRights(); err != nil {
-		return nil, err
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	source, exists, err := resolveSource(o.Source)
+	o, watcher, err := check(o)
 	if err != nil {
 		return nil, err
 	}
-	o.Source = source
-	targets := make([]string, len(o.Targets))
-	for i, t := range o.Targets {
-		if targets[i], err = resolveTarget(t); err != nil {
-			return nil, err
-		}
-	}
-	o.Targets = targets
-	if o.State == "" {
-		o.State = StateDir(source, targets)
-	}
-	m := &Mirror{options: o, watcher: volume.New(volume.Options{Logger: o.Logger, Fallback: o.Fallback})}
-	if _, err := os.Stat(filepath.Join(o.State, indexDir)); !exists && err != nil {
-		return nil, refuse("use source", o.Source, "it does not exist", "create it, or mount what it is on")
-	}
-	if err := checkApart(m.watcher, o.Source, o.Targets); err != nil {
-		return nil, err
-	}
+	m := &Mirror{options: o, watcher: watcher}
 	if err := m.open(ctx); err != nil {
-		m.Close()
-		return nil, err
+		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
@@ -96,7 +79,12 @@ const indexDir = "index"
 
 func (m *Mirror) open(ctx context.Context) (err error) {
 	o := m.options
-	if m.lock, err = takeLock(o.State); err != nil {
+	if !o.Locked {
+		if m.lock, err = takeLock(o.State); err != nil {
+			return err
+		}
+	}
+	if err := m.succeed(); err != nil {
 		return err
 	}
 	if m.index, err = openIndex(filepath.Join(o.State, indexDir), o.Logger); err != nil {
@@ -119,9 +107,21 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 	}
 	m.manager, err = manager.New(manager.Options{
 		Discovery: m.watcher, Planes: []weir.Plane{fanotify.New(fanotify.Options{Logger: o.Logger})},
-		Filters: []*weir.Filter{m.replicator.Filter()}, Ledger: m.ledger, Logger: o.Logger, StopTimeout: StopTimeout,
+		Filters: []*weir.Filter{m.replicator.Filter()}, Ledger: m.ledger, Logger: o.Logger, StopTimeout: teardownTime,
 	})
 	return err
+}
+
+// succeed makes sure that no former engine works on the index, and signs in.
+func (m *Mirror) succeed() (err error) {
+	if m.stuck, err = former(m.options.State); err != nil {
+		return err
+	}
+	if m.stuck != nil {
+		m.options.Logger.Warn("a former process of this mirror hangs in the kernel, where it writes to a target; weir goes on without it",
+			"pid", m.stuck.PID)
+	}
+	return signIn(m.options.State)
 }
 
 // openIndex opens the index. One that is damaged is put aside: targets carry a marker, and the index is
@@ -137,67 +137,6 @@ func openIndex(dir string, logger *slog.Logger) (*index.DB, error) {
 		return nil, fmt.Errorf("put the damaged index aside: %w", err)
 	}
 	return index.Open(dir, index.Options{Logger: logger})
-}
-
-// Run mirrors until ctx ends. With once it returns as soon as everything that could be done is done and
-// durable. The error of a mirror that was interrupted before a target had passed the barrier is of
-// KindBehind; that of one that could not replicate everything is of KindDiffers.
-func (m *Mirror) Run(ctx context.Context, once bool) error {
-	run, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	var wg sync.WaitGroup
-	var managed, replicated error
-	work, endWork := context.WithCancel(run)
-	defer endWork()
-	wg.Go(func() { replicated = m.replicator.Run(work); stop() })
-	wg.Go(func() { managed = m.manager.Run(run); endWork() })
-	err := m.wait(ctx, run, once)
-	stop()
-	wg.Wait()
-	return errors.Join(err, managed, replicated)
-}
-
-// wait returns when the mirror is done, or has been asked to end and has passed its barriers.
-func (m *Mirror) wait(ctx, run context.Context, once bool) error {
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-run.Done():
-			return nil
-		case <-ctx.Done():
-			return m.drain(run)
-		case <-ticker.C:
-		}
-		if !once {
-			continue
-		}
-		if settled, failed := m.replicator.Settled(); settled {
-			return m.verdict(failed)
-		}
-	}
-}
-
-// drain waits until what has been seen is durable, for as long as a stop may take.
-func (m *Mirror) drain(run context.Context) error {
-	deadline := time.After(StopTimeout - time.Second)
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		behind := m.replicator.Behind()
-		if len(behind) == 0 {
-			return nil
-		}
-		select {
-		case <-ticker.C:
-		case <-run.Done():
-			return nil
-		case <-deadline:
-			return &weir.Error{Op: "stop", Kind: weir.KindBehind,
-				Err:  fmt.Errorf("not everything is durable on %s", list(behind)),
-				Hint: "the next start goes on from what is"}
-		}
-	}
 }
 
 func list(paths []string) string {
@@ -230,8 +169,14 @@ func (m *Mirror) verdict(failed []replicate.UnitStatus) error {
 	return nil
 }
 
-// Status tells how the mirror stands. It is safe for concurrent use.
-func (m *Mirror) Status() replicate.Status { return m.replicator.Status() }
+// Status tells how the mirror stands, or, once Run takes it down, how it stood before that. It is safe for
+// concurrent use.
+func (m *Mirror) Status() replicate.Status {
+	if s := m.final.Load(); s != nil {
+		return *s
+	}
+	return m.replicator.Status()
+}
 
 // Changed returns a channel that gets a token after the status has changed.
 func (m *Mirror) Changed() <-chan struct{} { return m.replicator.Changed() }
@@ -239,20 +184,22 @@ func (m *Mirror) Changed() <-chan struct{} { return m.replicator.Changed() }
 // State returns the state directory.
 func (m *Mirror) State() string { return m.options.State }
 
-// Close gives everything back. It may be called twice.
+// Close gives everything back. It may be called twice. Where something hangs in the kernel, what that may still
+// use is left as it is, and Close does not wait for it; the caller then ends the process.
 func (m *Mirror) Close() error {
 	var err error
-	if m.ledger != nil {
-		err = errors.Join(err, m.ledger.Close())
-		m.ledger = nil
-	}
-	if m.index != nil {
-		err = errors.Join(err, m.index.Close())
+	if db := m.index; db != nil {
 		m.index = nil
+		closed := begin(db.Close)
+		if m.hangs && !closed.endsWithin(grace) {
+			m.options.Logger.Warn("the index is left open: a goroutine that hangs is using it")
+		} else {
+			err = closed.wait()
+		}
 	}
-	if m.lock != nil {
-		m.lock.release()
-		m.lock = nil
+	if l := m.ledger; l != nil && !m.hangs {
+		m.ledger = nil
+		err = errors.Join(err, l.Close())
 	}
-	return err
+	return errors.Join(err, m.lock.release())
 }

@@ -11,9 +11,8 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/weirfs/weir"
+	syslock "github.com/weirfs/weir/internal/sys/lock"
 )
 
 // StateRoot is where state directories are unless the user says otherwise.
@@ -52,9 +51,9 @@ func takeLock(dir string) (*lock, error) {
 	if err != nil {
 		return nil, refused(err, "")
 	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := syslock.Try(file); err != nil {
 		defer file.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
+		if errors.Is(err, syslock.ErrHeld) {
 			return nil, refused(fmt.Errorf("it is in use by process %s", holder(file)), "end that process, or name another directory with --state")
 		}
 		return nil, refused(err, "")
@@ -84,4 +83,12 @@ func (l *lock) write(pid int) error {
 	return err
 }
 
-func (l *lock) release() { l.file.Close() }
+// release ends the claim. It may be called twice, and on nil.
+func (l *lock) release() error {
+	if l == nil || l.file == nil {
+		return nil
+	}
+	file := l.file
+	l.file = nil
+	return file.Close()
+}

@@ -32,7 +32,8 @@ type Manager struct {
 	held      map[topology.Joint]weir.Attachment
 	runs      map[topology.Work]*run
 	retries   map[topology.Work]*time.Timer
-	changed   chan struct{} // closed and replaced when the epoch moves
+	told      map[topology.Work]string // failures that were logged, until the work succeeds
+	changed   chan struct{}            // closed and replaced when the epoch moves
 	started   bool
 }
 
@@ -61,6 +62,7 @@ func New(options Options) (*Manager, error) {
 		held:      map[topology.Joint]weir.Attachment{},
 		runs:      map[topology.Work]*run{},
 		retries:   map[topology.Work]*time.Timer{},
+		told:      map[topology.Work]string{},
 		changed:   make(chan struct{}),
 	}
 	m.work, m.endWork = context.WithCancel(context.Background())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -119,14 +120,30 @@ func (m *Manager) finish(work topology.Work, err error, settle func()) {
 	}
 	delete(m.runs, work)
 	settle()
-	if outcome == topology.Failed {
-		m.options.Logger.Warn("work failed", "work", m.describeLocked(work), "error", err)
-	}
+	m.tellLocked(work, outcome, err)
 	after := m.applyLocked(topology.Finished{Work: work, Outcome: outcome, Why: why})
 	m.mu.Unlock()
 	for _, act := range after {
 		act()
 	}
+}
+
+// tellLocked logs a failure when it is new, and not each time that the same is tried again. That a volume is not there
+// is none: its mounts are hidden by others, or it is leaving.
+func (m *Manager) tellLocked(work topology.Work, outcome topology.Outcome, err error) {
+	if outcome != topology.Failed {
+		delete(m.told, work)
+		return
+	}
+	if m.told[work] == err.Error() {
+		return
+	}
+	m.told[work] = err.Error()
+	level := slog.LevelWarn
+	if weir.KindOf(err) == weir.KindAbsent || m.state.Stopping() {
+		level = slog.LevelDebug
+	}
+	m.options.Logger.Log(context.Background(), level, "work failed", "work", m.describeLocked(work), "error", err)
 }
 
 func outcomeOf(kind topology.WorkKind, err error) (topology.Outcome, string) {
@@ -243,12 +260,17 @@ func (m *Manager) scheduleLocked(r topology.Retry) {
 	m.retries[r.Work] = time.AfterFunc(delay, func() { m.apply(topology.RetryDue{Work: r.Work}) })
 }
 
-// dropRetriesLocked forgets the timers of a volume that is gone.
+// dropRetriesLocked forgets the timers and the failures of a volume that is gone.
 func (m *Manager) dropRetriesLocked(volume weir.VolumeID) {
 	for work, timer := range m.retries {
 		if work.Volume == volume {
 			timer.Stop()
 			delete(m.retries, work)
+		}
+	}
+	for work := range m.told {
+		if work.Volume == volume {
+			delete(m.told, work)
 		}
 	}
 }

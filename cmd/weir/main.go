@@ -11,10 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/daemon"
 )
 
 func main() {
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	status := run(os.Args[1:], os.Stdout, os.Stderr)
+	daemon.AsEngine().Exit(status)
 }
 
 // run carries out one command line and returns the exit status. An error is printed here, once, and
@@ -40,6 +42,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if !begun { // cobra itself did not take the command line
 		err = usageError(command, err)
 	}
+	var ended *statusError
+	if errors.As(err, &ended) {
+		if ended.error != nil {
+			fmt.Fprintf(stderr, "weir: %v\n", ended.error)
+		}
+		return ended.status
+	}
 	var told *toldError
 	if !errors.As(err, &told) {
 		fmt.Fprintf(stderr, "weir: %v\n", err)
@@ -62,6 +71,19 @@ func usageError(command *cobra.Command, err error) error {
 type toldError struct{ error }
 
 func (e *toldError) Unwrap() error { return e.error }
+
+// statusError is the exit status of another process that has done the work, and has told of its own errors.
+type statusError struct {
+	status int
+	error  // what that process could not tell, or nil
+}
+
+func (e *statusError) Error() string {
+	if e.error == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.error.Error()
+}
 
 // told returns err so that only the exit status of its kind remains to be given.
 func told(err error) error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/daemon"
@@ -91,6 +89,7 @@ func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options
 	o = daemon.Options{
 		Source: source, Targets: targets, OneVolume: f.oneVolume, Adopt: f.adopt, NoDevices: f.noDevices,
 		NoPrivileges: f.noPrivileges, ScanInterval: f.scanInterval, State: f.state, Fallback: f.fallback,
+		Idle: f.lowPrio,
 	}
 	if o.Rules, err = policy.ParseRules(f.exclude); err != nil {
 		return o, err
@@ -150,12 +149,13 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 	if o.Logger, err = f.logger(); err != nil {
 		return err
 	}
-	if f.lowPrio {
-		if err := lowerPriority(); err != nil {
-			return err
-		}
+	engine := daemon.AsEngine()
+	if engine == nil {
+		return f.supervise(o)
 	}
-	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
+	o.State, o.Locked = engine.State, true
+	signal.Ignore(syscall.SIGINT) // A terminal interrupts both processes; the supervisor decides what it means.
+	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGTERM)
 	defer stop()
 	m, err := daemon.Open(ctx, o)
 	if err != nil {
@@ -168,11 +168,17 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 	return errors.Join(err, m.Close())
 }
 
-// lowerPriority gives the whole process the idle class of ioprio_set(2).
-func lowerPriority() error {
-	const whoProcess, idleClass = 1, 3 << 13
-	if _, _, errno := unix.Syscall(unix.SYS_IOPRIO_SET, whoProcess, 0, idleClass); errno != 0 {
-		return fmt.Errorf("set idle I/O priority: %w", errno)
+// supervise claims the state directory and has another process do the work, because one that writes to a target may
+// come to hang in the kernel, and neither the lock nor whoever waits for weir shall hang with it.
+func (f *mirrorFlags) supervise(o daemon.Options) error {
+	claim, err := daemon.NewClaim(o)
+	if err != nil {
+		return err
 	}
-	return nil
+	defer claim.Close()
+	status, err := claim.Supervise(o.Logger)
+	if status == 0 && err == nil {
+		return nil
+	}
+	return &statusError{status, err}
 }

@@ -102,8 +102,12 @@ func (i *instance) Lost(reason string) {
 // Changed looks at the mounts again.
 func (i *instance) Changed() { i.r.reconcile() }
 
-// Teardown ends the instance: its places are without a volume from now on.
-func (i *instance) Teardown(_ context.Context, _ weir.TeardownReason) {
+// Teardown ends the instance: its places are without a volume from now on. A shutdown says nothing about volumes,
+// and Run has ended by then.
+func (i *instance) Teardown(_ context.Context, reason weir.TeardownReason) {
+	if reason == weir.TeardownShutdown {
+		return
+	}
 	i.r.mu.Lock()
 	delete(i.r.attached, i.volume.ID())
 	i.r.mu.Unlock()

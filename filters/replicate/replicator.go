@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -59,6 +60,7 @@ type Replicator struct {
 	counters  counters
 	signal    chan struct{} // holds a token when the status may have changed
 
+	listed      atomic.Bool // every volume that was there at the start has had its chance
 	background  sync.WaitGroup
 	reconcileMu sync.Mutex // serialises reconcile, which does I/O
 
@@ -95,12 +97,11 @@ func New(o Options) (*Replicator, error) {
 }
 
 // Prepare makes sure that every target may be used, and marks those that are new. An error of KindRefused
-// says why one may not; nothing has been changed on it then.
+// says why one may not; nothing has been changed on it then. A target that the index knows and that does not answer
+// is waited for by its units.
 func (r *Replicator) Prepare(ctx context.Context) error {
-	for _, t := range r.targets {
-		if err := t.prepare(ctx, false); err != nil {
-			return err
-		}
+	if err := r.prepareAll(ctx); err != nil {
+		return err
 	}
 	return r.loadPlaces()
 }

@@ -129,6 +129,8 @@ func (u *unit) report() UnitStatus {
 	switch outage := u.status.outage; {
 	case holding != "":
 		st.Phase, st.Reason = PhaseHeld, holding
+	case volume == nil && !u.r.listed.Load():
+		st.Phase, st.Reason = PhaseWaiting, "the volumes of this machine are being listed"
 	case volume == nil:
 		st.Phase = PhaseSourceAbsent
 	case outage != nil && weir.KindOf(outage) == weir.KindAbsent:

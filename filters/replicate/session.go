@@ -93,6 +93,9 @@ func (s *session) openSource(volume weir.Volume) error {
 }
 
 func (s *session) openTarget() (err error) {
+	if s.u.target.isUnready() {
+		return absent(s.u.target.path, "it does not answer", "see whether its file system is frozen")
+	}
 	if s.dst, err = s.u.target.borrow(s.ctx, s.u.place.id); err != nil {
 		return err
 	}

@@ -56,6 +56,7 @@ type target struct {
 	epoch      uint64        // counts the times at which the target may have become another than the index says
 	suspect    uint64        // the last epoch that began with a target older than the index: content is compared in full
 	away       bool          // it was not there when it was last wanted
+	unready    bool          // it is being prepared, and may hang
 }
 
 // targetRecord is what the index remembers of a target.

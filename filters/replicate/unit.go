@@ -124,11 +124,16 @@ const idle = time.Hour
 
 // untilNext returns how long nothing has to be done; 0 if there is work.
 func (u *unit) untilNext(now time.Time) time.Duration {
+	early := u.early()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.later.due(now, u.dirty.Add)
 	if wait := u.status.retryAt.Sub(now); wait > 0 {
 		return wait
+	}
+	if early {
+		u.busy = false
+		return idle
 	}
 	if u.dirty.All() {
 		u.scan.wanted = true

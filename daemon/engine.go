@@ -1,0 +1,53 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/weirfs/weir/internal/sys/process"
+)
+
+// engineEnv tells a process that it is the engine of a supervisor: the supervisor's process id, a colon, and the
+// state directory that it has locked.
+const engineEnv = "WEIR_ENGINE"
+
+// reportFD is where an engine tells its exit status.
+const reportFD = 3
+
+// Engine is this process as the engine of a supervisor.
+type Engine struct {
+	State string // the directory that the supervisor has locked
+}
+
+// AsEngine returns nil if this process is none: nobody has started it as one, or somebody else than its parent.
+func AsEngine() *Engine {
+	parent, state, found := strings.Cut(os.Getenv(engineEnv), ":")
+	if !found || parent != fmt.Sprint(os.Getppid()) {
+		return nil
+	}
+	return &Engine{State: state}
+}
+
+// letGoPatience bounds how long an engine that ends waits for its own descriptors.
+const letGoPatience = 100 * time.Millisecond
+
+// Exit ends the process. An engine tells its supervisor first, which then need not wait for it: a thread that
+// hangs in the kernel keeps a process, and all that it has open, although it has ended. So an engine also lets go
+// of everything, above all of its queues of events. Nil is a process that is no engine.
+func (e *Engine) Exit(status int) {
+	if e != nil {
+		_, _ = os.NewFile(reportFD, "report").Write([]byte{byte(status)}) // Without a supervisor nobody asks.
+		let := make(chan struct{})
+		go func() {
+			_ = process.LetGo()
+			close(let)
+		}()
+		select {
+		case <-let:
+		case <-time.After(letGoPatience):
+		}
+	}
+	os.Exit(status)
+}

@@ -1,0 +1,167 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/internal/sys/process"
+	"github.com/weirfs/weir/manager"
+)
+
+// StopTimeout is how long a mirror may take to end after it was asked to. Most of it is for what has been seen to
+// become durable; what is left is for goroutines to end, which takes milliseconds unless one hangs in the kernel.
+const (
+	StopTimeout = 5 * time.Second
+	drainTime   = 3700 * time.Millisecond
+	grace       = 300 * time.Millisecond
+)
+
+// teardownTime is how long the manager may take to let go of volumes, of which some may not answer.
+const teardownTime = 2 * time.Second
+
+// task is a goroutine that may never end, because a file system holds it fast.
+type task struct {
+	done chan struct{}
+	err  error // valid once done is closed
+}
+
+func begin(run func() error) *task {
+	t := &task{done: make(chan struct{})}
+	go func() {
+		defer close(t.done)
+		t.err = run()
+	}()
+	return t
+}
+
+func (t *task) wait() error {
+	<-t.done
+	return t.err
+}
+
+func (t *task) endsWithin(patience time.Duration) bool {
+	select {
+	case <-t.done:
+		return true
+	case <-time.After(patience):
+		return false
+	}
+}
+
+// Run mirrors until ctx ends. With once it returns as soon as everything that could be done is done and
+// durable. The error of a mirror that was interrupted before a target had passed the barrier is of
+// KindBehind; that of one that could not replicate everything is of KindDiffers.
+//
+// It returns within StopTimeout of the end of ctx, also if a volume hangs: its goroutines are then left behind.
+func (m *Mirror) Run(ctx context.Context, once bool) error {
+	apart := context.WithoutCancel(ctx)
+	working, endWork := context.WithCancel(apart)
+	managing, endManaging := context.WithCancel(apart)
+	defer endManaging()
+	defer endWork()
+	work := begin(func() error { return m.replicator.Run(working) })
+	manage := begin(func() error { return m.manager.Run(managing) })
+	listed := begin(func() error { return m.listed(working) })
+	var watch *task
+	if m.stuck != nil {
+		watch = begin(func() error { return m.watchStuck(working) })
+	}
+
+	err := m.wait(ctx, work, manage, once)
+	status := m.replicator.Status()
+	m.final.Store(&status) // What is taken down from here on is no news of the mirror.
+	endWork()
+	for _, t := range []*task{work, listed, watch} {
+		m.end(t, grace, "a replica")
+	}
+	endManaging()
+	m.end(manage, teardownTime, "a volume")
+	return err
+}
+
+// end waits for a goroutine that was told to end. All that is to be told of the mirror itself was told before, so
+// that its error is no more than a note.
+func (m *Mirror) end(t *task, patience time.Duration, what string) {
+	switch {
+	case t == nil:
+	case !t.endsWithin(patience):
+		m.hangs = true
+		m.options.Logger.Warn(what + " hangs in the kernel and is left behind")
+	case t.err != nil && !errors.Is(t.err, context.Canceled):
+		m.options.Logger.Warn("not everything ended as it should", "error", t.err)
+	}
+}
+
+// listed tells the replicator once every volume that was there at the start has had its chance.
+func (m *Mirror) listed(ctx context.Context) error {
+	if err := m.manager.Wait(ctx, manager.Snapshot.Settled); err != nil {
+		return err
+	}
+	m.replicator.Listed()
+	return nil
+}
+
+// watchStuck waits for the end of a former engine. The one system call that it was in has then been carried out,
+// perhaps on a name that was replicated since.
+func (m *Mirror) watchStuck(ctx context.Context) error {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for m.stuck.State() != process.Gone {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+	m.options.Logger.Info("the former process has ended", "pid", m.stuck.PID)
+	m.replicator.Audit("a former process of this mirror has only now ended")
+	return nil
+}
+
+// wait returns when the mirror is done, or has been asked to end and has passed its barriers.
+func (m *Mirror) wait(ctx context.Context, work, manage *task, once bool) error {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-work.done:
+			return fmt.Errorf("the replicator has ended: %w", work.err)
+		case <-manage.done:
+			return fmt.Errorf("the manager has ended: %w", manage.err)
+		case <-ctx.Done():
+			return m.drain(manage)
+		case <-ticker.C:
+		}
+		if !once {
+			continue
+		}
+		if settled, failed := m.replicator.Settled(); settled {
+			return m.verdict(failed)
+		}
+	}
+}
+
+// drain waits until what has been seen is durable, for as long as that may take.
+func (m *Mirror) drain(manage *task) error {
+	deadline := time.After(drainTime)
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		behind := m.replicator.Behind()
+		if len(behind) == 0 {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+			continue
+		case <-manage.done:
+		case <-deadline:
+		}
+		return &weir.Error{Op: "stop", Kind: weir.KindBehind,
+			Err:  fmt.Errorf("not everything is durable on %s", list(behind)),
+			Hint: "the next start goes on from what is"}
+	}
+}

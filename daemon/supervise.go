@@ -1,0 +1,202 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/internal/sys/process"
+)
+
+// reapPatience is how long a supervisor waits for an engine that has told how it ends, or was killed.
+const reapPatience = 300 * time.Millisecond
+
+// twice is how far apart two interrupts are at least that somebody has sent on purpose: programs such as timeout(1)
+// signal a process and then its whole group.
+const twice = 200 * time.Millisecond
+
+// supervisor is a process that holds the lock of a state directory while another one, the engine, does the work.
+type supervisor struct {
+	claim   *Claim
+	log     *slog.Logger
+	process *os.Process
+
+	reaped   chan error // gets one value when the engine has ended and its output was passed on
+	reported chan int   // gets its exit status just before that, or is closed without
+	signals  chan os.Signal
+
+	asked time.Time // when the first signal came
+	limit <-chan time.Time
+}
+
+// Supervise starts the calling program again, with the same arguments, as the engine of the mirror, and returns
+// its exit status. It passes a signal to stop on, and returns within StopTimeout of it, whatever the engine does:
+// of a thread that hangs in the kernel only the engine dies late. A second interrupt ends the engine at once. The
+// engine does not outlive the calling process.
+//
+// The error tells what the engine could not tell itself. The status is right in any case.
+func (c *Claim) Supervise(log *slog.Logger) (status int, err error) {
+	s := &supervisor{
+		claim: c, log: log, reaped: make(chan error, 1), reported: make(chan int, 1), signals: make(chan os.Signal, 4),
+	}
+	signal.Notify(s.signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(s.signals)
+	if err := s.start(); err != nil {
+		return weir.KindFailed.ExitStatus(), fmt.Errorf("start the engine: %w", err)
+	}
+	return s.wait()
+}
+
+func (s *supervisor) start() error {
+	report, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	engine := exec.Command("/proc/self/exe", os.Args[1:]...)
+	engine.Args[0] = os.Args[0]
+	engine.Env = append(os.Environ(), fmt.Sprintf("%s=%d:%s", engineEnv, os.Getpid(), s.claim.State()))
+	engine.Stdout, engine.Stderr = passOn(os.Stdout, os.Stderr)
+	engine.ExtraFiles = []*os.File{write} // becomes reportFD
+	engine.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
+	go func() {
+		// The parent-death signal is bound to the thread that starts the child, so this one stays.
+		runtime.LockOSThread()
+		if err := s.idle(); err != nil {
+			started <- err
+			return
+		}
+		err := engine.Start()
+		started <- err
+		if err == nil {
+			s.reaped <- engine.Wait()
+			select {}
+		}
+	}()
+	err = <-started
+	write.Close()
+	if err != nil {
+		report.Close()
+		return err
+	}
+	s.process = engine.Process
+	go s.read(report)
+	return nil
+}
+
+// idle lowers the calling thread's I/O priority if that was asked for; the engine inherits it in every thread.
+func (s *supervisor) idle() error {
+	if !s.claim.options.Idle {
+		return nil
+	}
+	return process.Idle()
+}
+
+// passOn returns what an engine writes to. Who reads a pipe waits until every writer has closed it, and an engine
+// that hangs in the kernel never does: so pipes are the supervisor's alone.
+func passOn(stdout, stderr *os.File) (out, err io.Writer) {
+	type copied struct{ io.Writer }
+	out, err = stdout, stderr
+	outInfo, outErr := stdout.Stat()
+	errInfo, errErr := stderr.Stat()
+	if outErr == nil && isPipe(outInfo) {
+		out = &copied{stdout}
+	}
+	if errErr == nil && isPipe(errInfo) {
+		err = &copied{stderr}
+		if outErr == nil && os.SameFile(outInfo, errInfo) {
+			err = out // One writer, so that lines keep their order.
+		}
+	}
+	return out, err
+}
+
+func isPipe(info os.FileInfo) bool { return info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0 }
+
+// read waits for the engine's report.
+func (s *supervisor) read(report *os.File) {
+	defer report.Close()
+	var status [1]byte
+	if n, _ := report.Read(status[:]); n == 1 {
+		s.reported <- int(status[0])
+	}
+	close(s.reported)
+}
+
+func (s *supervisor) wait() (status int, err error) {
+	for {
+		select {
+		case status, ok := <-s.reported:
+			if !ok {
+				s.reported = nil // It dies without a word.
+				continue
+			}
+			return status, s.reap()
+		case err := <-s.reaped:
+			return s.ended(err)
+		case sig := <-s.signals:
+			if err := s.stop(sig); err != nil {
+				return s.kill(err)
+			}
+		case <-s.limit:
+			return s.kill(fmt.Errorf("it is not known whether all is durable on %s: no answer within %v",
+				list(s.claim.options.Targets), StopTimeout))
+		}
+	}
+}
+
+// stop asks the engine to end. The error says that it shall end at once.
+func (s *supervisor) stop(sig os.Signal) error {
+	switch {
+	case s.asked.IsZero():
+		s.asked = time.Now()
+		s.limit = time.After(StopTimeout)
+	case sig == syscall.SIGINT && time.Since(s.asked) > twice:
+		return fmt.Errorf("it is not known whether all is durable on %s: interrupted twice", list(s.claim.options.Targets))
+	}
+	if err := s.process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		s.log.Error("the engine does not take a signal", "error", err)
+	}
+	return nil
+}
+
+// ended is the status of an engine that has ended, perhaps without a report.
+func (s *supervisor) ended(err error) (int, error) {
+	if s.reported != nil {
+		if status, ok := <-s.reported; ok {
+			return status, nil
+		}
+	}
+	return weir.KindFailed.ExitStatus(), fmt.Errorf("the engine has died: %w", err)
+}
+
+// reap waits a moment for an engine that has told how it ends.
+func (s *supervisor) reap() error {
+	select {
+	case <-s.reaped:
+		return nil
+	case <-time.After(reapPatience):
+		s.log.Warn("a target hangs in the kernel; the process that wrote to it ends when it goes on", "pid", s.process.Pid)
+		return nil
+	}
+}
+
+// kill ends an engine that does not end, or must end at once.
+func (s *supervisor) kill(why error) (int, error) {
+	_ = s.process.Kill() // It may have ended just now.
+	select {
+	case <-s.reaped:
+	case <-time.After(reapPatience):
+		s.log.Warn("the engine hangs in the kernel, and ends when that goes on", "pid", s.process.Pid)
+	}
+	return weir.KindBehind.ExitStatus(), &weir.Error{Op: "stop", Kind: weir.KindBehind, Err: why,
+		Hint: "the next start goes on from what is durable"}
+}
