@@ -106,15 +106,10 @@ func (s *session) oldVersion(u *unit, f *find) *tree.File {
 // written if somebody might store into them through a mapping, so that a later store moves its times.
 func (s *session) readOnce(u *unit, src, base *tree.File, f *find, sync bool) (*copied, error) {
 	c := &copied{}
-	writer, err := src.HasWriter()
-	if err == nil && !writer {
-		c.flags |= replica.Quiet
-	} else if err := src.Datasync(); err != nil {
-		return nil, fmt.Errorf("write the source's dirty pages: %w", err)
-	}
-	if c.version, err = src.Stat(); err != nil {
+	if err := c.begin(src); err != nil {
 		return nil, err
 	}
+	var err error
 	if c.xattrs, err = src.Xattrs(); err != nil {
 		return nil, err
 	}
@@ -140,6 +135,32 @@ func (s *session) readOnce(u *unit, src, base *tree.File, f *find, sync bool) (*
 		c.flags = c.flags&^replica.Quiet | replica.Inexact
 	}
 	return c, nil
+}
+
+// begin takes the stat that the version will be known by, and finds out what it proves. If somebody may store
+// through a mapping it comes after the file's dirty pages have been written, and is proof against later stores
+// only if no store came between: pages that are dirty then take more of them without a sign.
+func (c *copied) begin(src *tree.File) error {
+	writer, err := src.HasWriter()
+	if err == nil && !writer {
+		c.flags |= replica.Quiet
+		c.version, err = src.Stat()
+		return err
+	}
+	before, err := src.Stat()
+	if err != nil {
+		return err
+	}
+	if err := src.Datasync(); err != nil {
+		return fmt.Errorf("write the source's dirty pages: %w", err)
+	}
+	if c.version, err = src.Stat(); err != nil {
+		return err
+	}
+	if before.Mtime != c.version.Mtime || before.Ctime != c.version.Ctime || isRestless(c.version.Ctime) {
+		c.flags |= replica.Racy
+	}
+	return nil
 }
 
 func sameContent(ctx context.Context, src, base *tree.File, size int64) (bool, error) {

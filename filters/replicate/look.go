@@ -47,7 +47,7 @@ func (b *batch) look(f *find) {
 		f.problem = err
 		return
 	}
-	f.decide(b.u, node, known)
+	f.decide(s, node, known)
 	if f.problem = b.storable(f); f.problem == nil {
 		b.read(f)
 	}
@@ -80,13 +80,14 @@ func (b *batch) excluded(f *find) bool {
 	return true
 }
 
-func (f *find) decide(u *unit, node replica.Node, known bool) {
+func (f *find) decide(s *session, node replica.Node, known bool) {
+	u := s.u
 	var old *replica.Node
 	if known {
 		old = &node
 	}
 	f.work = replica.Decide(old, f.object.Attr, replica.Look{
-		Ops: f.ops, Scan: f.mode.scan, Doubtful: known && node.Gen > u.barrier.settled.Load(), MapsLeaveNoSign: u.noMapSign,
+		Ops: f.ops, Scan: f.mode.scan, Doubtful: known && node.Gen > u.barrier.settled.Load(), MapsLeaveNoSign: s.noMapSign,
 	})
 	u.mu.Lock()
 	if u.rewrite[f.at] {

@@ -44,6 +44,9 @@ type Options struct {
 
 	// CoarseTimes says that the kernel keeps time stamps by the tick: before Linux 6.13.
 	CoarseTimes bool
+
+	// Unreported lists mapped files; nil: stores through mappings are seen when the mapping ends.
+	Unreported Unreported
 }
 
 // Altitude is that of the replication group's middle.
@@ -126,6 +129,7 @@ func (r *Replicator) Run(ctx context.Context) error {
 	}
 	r.mu.Unlock()
 	r.reconcile()
+	r.background.Go(func() { r.followMapped(ctx) })
 	ticker := time.NewTicker(r.options.ScanInterval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {

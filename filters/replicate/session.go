@@ -33,6 +33,8 @@ type session struct {
 	covered  map[weir.Handle]bool // not changed once it is here
 	merge    bool
 
+	noMapSign bool // stores through a mapping move no time stamp on the source volume
+
 	refs atomic.Int32
 	dirs map[weir.Handle]*tree.Dir // of the target, by key
 }
@@ -76,6 +78,7 @@ func (s *session) openSource(volume weir.Volume) error {
 		return err
 	}
 	s.srcLease = lease
+	s.noMapSign = leavesNoSign(volume)
 	if s.src, err = tree.Open(lease.FD()); err != nil {
 		return err
 	}

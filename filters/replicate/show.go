@@ -174,6 +174,7 @@ func (b *batch) record(node replica.Node) error {
 		return err
 	}
 	node.Target, node.Gen = o.Attr, b.u.gen
+	b.u.noteWritten(&node)
 	b.ix.Put(node)
 	b.shown = append(b.shown, at)
 	return b.ix.Err()

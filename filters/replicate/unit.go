@@ -31,7 +31,6 @@ type unit struct {
 	anyParked bool
 	seenEpoch uint64 // of the target
 	nested    bool   // a walk carries out what is dirty; walks that this calls for do not do so in turn
-	noMapSign bool   // stores through a mapping move no time stamp on the source volume
 
 	barrier barrier
 	bulk    *bulk
@@ -41,9 +40,10 @@ type unit struct {
 	scan       scanRequest
 	later      laterHeap
 	settle     map[weir.Handle]settling
-	staged     []*find               // copies of large files that are ready to be shown
-	rewrite    map[replica.Name]bool // content that a failed sync may have lost
-	oldRoot    weir.Handle           // key that the root had before another volume took the place
+	written    map[weir.Handle]struct{} // files that somebody could write when they were copied
+	staged     []*find                  // copies of large files that are ready to be shown
+	rewrite    map[replica.Name]bool    // content that a failed sync may have lost
+	oldRoot    weir.Handle              // key that the root had before another volume took the place
 	busy       bool
 	dirtySince time.Time // when the set became dirty
 	brake      *policy.Brake

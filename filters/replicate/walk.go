@@ -42,7 +42,9 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 		u.mu.Unlock()
 		u.r.changed()
 	}()
-	if err := u.walk(s, []weir.Handle{s.root}, walkMode{full: scan.full, audit: scan.audit}, true); err != nil {
+	// Where no store through a mapping leaves a sign, what happened unseen shows in the content alone.
+	full := scan.full || s.noMapSign
+	if err := u.walk(s, []weir.Handle{s.root}, walkMode{full: full, audit: scan.audit}, true); err != nil {
 		return err
 	}
 	return u.walked(s, from)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -86,4 +87,16 @@ func clearLoop(path string) error {
 		return fmt.Errorf("free %s: %w", path, err)
 	}
 	return nil
+}
+
+// Loop attaches a loop device to a file until the test has ended, and returns the device's path.
+func Loop(t testing.TB, image string) string {
+	t.Helper()
+	RequireRoot(t)
+	device, err := attachLoop(image, false)
+	if err != nil {
+		t.Fatal("voltest:", err)
+	}
+	t.Cleanup(func() { _ = device.Close() })
+	return device.Name()
 }
