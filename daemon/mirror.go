@@ -156,7 +156,7 @@ func (m *Mirror) verdict(failed []replicate.UnitStatus) error {
 		return &weir.Error{Op: "mirror", Kind: weir.KindDiffers, Path: u.Place,
 			Err: fmt.Errorf("not replicated to %s: %s %s", weir.QuotePath(u.Target), u.Phase, u.Reason)}
 	}
-	s := m.replicator.Status()
+	s := m.Status()
 	if n := int64(len(s.Problems)) + s.More; n > 0 {
 		return &weir.Error{Op: "mirror", Kind: weir.KindDiffers, Err: fmt.Errorf("%d paths could not be replicated as they are", n)}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/sys/process"
 	"github.com/weirfs/weir/manager"
 )
@@ -71,8 +72,10 @@ func (m *Mirror) Run(ctx context.Context, once bool) error {
 	}
 
 	err := m.wait(ctx, work, manage, once)
-	status := m.replicator.Status()
-	m.final.Store(&status) // What is taken down from here on is no news of the mirror.
+	if m.final.Load() == nil { // What is taken down from here on is no news of the mirror.
+		status := m.replicator.Status()
+		m.final.Store(&status)
+	}
 	endWork()
 	for _, t := range []*task{work, listed, watch} {
 		m.end(t, grace, "a replica")
@@ -138,10 +141,23 @@ func (m *Mirror) wait(ctx context.Context, work, manage *task, once bool) error 
 		if !once {
 			continue
 		}
-		if settled, failed := m.replicator.Settled(); settled {
+		if settled, failed := m.replicator.Settled(); settled && m.rests() {
 			return m.verdict(failed)
 		}
 	}
+}
+
+// rests keeps the status as the last one if no replica is being worked on in it: on a busy volume something may have
+// come since that was asked for.
+func (m *Mirror) rests() bool {
+	status := m.replicator.Status()
+	for _, u := range status.Units {
+		if u.Phase == replicate.PhaseCopying || u.Phase == replicate.PhaseComparing {
+			return false
+		}
+	}
+	m.final.Store(&status)
+	return true
 }
 
 // drain waits until what has been seen is durable, for as long as that may take.
@@ -151,7 +167,7 @@ func (m *Mirror) drain(manage *task) error {
 	defer ticker.Stop()
 	for {
 		behind := m.replicator.Behind()
-		if len(behind) == 0 {
+		if len(behind) == 0 && m.rests() {
 			return nil
 		}
 		select {
@@ -159,6 +175,9 @@ func (m *Mirror) drain(manage *task) error {
 			continue
 		case <-manage.done:
 		case <-deadline:
+		}
+		if len(behind) == 0 {
+			return nil
 		}
 		return &weir.Error{Op: "stop", Kind: weir.KindBehind,
 			Err:  fmt.Errorf("not everything is durable on %s", list(behind)),

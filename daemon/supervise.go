@@ -184,7 +184,7 @@ func (s *supervisor) reap() error {
 	case <-s.reaped:
 		return nil
 	case <-time.After(reapPatience):
-		s.log.Warn("a target hangs in the kernel; the process that wrote to it ends when it goes on", "pid", s.process.Pid)
+		s.log.Warn("the engine is done and does not end: something hangs in the kernel, which its process waits for", "pid", s.process.Pid)
 		return nil
 	}
 }

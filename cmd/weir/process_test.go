@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirfs/weir/internal/voltest"
+)
+
+// asWeirEnv makes the test binary be weir itself. The engine that a mirror starts inherits it.
+const asWeirEnv = "WEIR_TEST_IS_WEIR"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asWeirEnv) != "" {
+		main()
+	}
+	os.Exit(voltest.Unshared(m))
+}
+
+// weirProcess is a running weir. Its output goes through pipes, so that wait also shows that nobody keeps them.
+type weirProcess struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	done chan struct{}
+
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+// Write takes the output.
+func (p *weirProcess) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.Write(b)
+}
+
+func (p *weirProcess) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+func startWeir(t *testing.T, args ...string) *weirProcess {
+	t.Helper()
+	p := &weirProcess{t: t, cmd: exec.Command("/proc/self/exe", args...), done: make(chan struct{})}
+	// The race detector sleeps for a second before its process ends, unless it is told not to.
+	p.cmd.Env = append(os.Environ(), asWeirEnv+"=1", "GORACE=atexit_sleep_ms=0")
+	p.cmd.Stdout, p.cmd.Stderr = p, p
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	})
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.done)
+	}()
+	return p
+}
+
+func (p *weirProcess) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// ends waits for the end, and for that of its output, and fails unless it has that exit status.
+func (p *weirProcess) ends(status int, within time.Duration) {
+	p.t.Helper()
+	begun := time.Now()
+	select {
+	case <-p.done:
+	case <-time.After(within + 20*time.Second):
+		p.t.Fatalf("weir does not end\n%s", p.output())
+	}
+	if took := time.Since(begun); took > within {
+		p.t.Errorf("weir took %v to end, want %v at most\n%s", took, within, p.output())
+	}
+	if got := p.cmd.ProcessState.ExitCode(); got != status {
+		p.t.Errorf("exit status %d, want %d\n%s", got, status, p.output())
+	}
+}
+
+// says waits until the output contains text, n times.
+func (p *weirProcess) says(text string, n int) {
+	p.t.Helper()
+	eventually(p.t, 10*time.Second, func() error {
+		if out := p.output(); strings.Count(out, text) < n {
+			return fmt.Errorf("weir does not say %q %d times:\n%s", text, n, out)
+		}
+		return nil
+	})
+}
+
+// eventually waits until try returns nil.
+func eventually(t *testing.T, patience time.Duration, try func() error) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// stage is a source with two targets, each on a volume of its own, that can be mirrored.
+type stage struct {
+	t                           *testing.T
+	source, frozen, good, state string
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	voltest.RequireRoot(t)
+	s := &stage{t: t, source: t.TempDir(), state: filepath.Join(t.TempDir(), "state")}
+	s.frozen = filepath.Join(voltest.New(t, "ext4").Dir, "replica")
+	s.good = filepath.Join(voltest.New(t, "ext4").Dir, "replica")
+	return s
+}
+
+func (s *stage) args(flags ...string) []string {
+	return append(append([]string{"mirror", "--state", s.state}, flags...), s.source, s.frozen, s.good)
+}
+
+// mirror starts a mirror and waits until every replica is in sync.
+func (s *stage) mirror() *weirProcess {
+	s.t.Helper()
+	p := startWeir(s.t, s.args()...)
+	p.says(`msg="in sync"`, 2)
+	return p
+}
+
+func (s *stage) write(name string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.source, name), []byte(name), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// arrives waits until the target has the file.
+func (s *stage) arrives(name, target string) {
+	s.t.Helper()
+	eventually(s.t, 10*time.Second, func() error {
+		text, err := os.ReadFile(filepath.Join(target, name))
+		if err == nil && string(text) != name {
+			err = fmt.Errorf("%s on %s holds %q", name, target, text)
+		}
+		return err
+	})
+}
+
+// engine returns the process id of the engine.
+func (s *stage) engine() int {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.state, "engine.json"))
+	var id struct{ PID int }
+	if err == nil {
+		err = json.Unmarshal(text, &id)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return id.PID
+}
+
+const (
+	fiFreeze = 0xc0045877 // FIFREEZE and FITHAW of ioctl_fs(2): _IOWR('X', 119, int) and 120
+	fiThaw   = 0xc0045878
+)
+
+// freeze freezes the file system of dir and returns how to thaw it, which is done at the end of the test too.
+func freeze(t *testing.T, dir string) (thaw func()) {
+	t.Helper()
+	root, err := os.Open(dir)
+	if err == nil {
+		err = unix.IoctlSetInt(int(root.Fd()), fiFreeze, 0)
+	}
+	if err != nil {
+		t.Fatal("freeze:", err)
+	}
+	thaw = sync.OnceFunc(func() {
+		if err := unix.IoctlSetInt(int(root.Fd()), fiThaw, 0); err != nil {
+			t.Error("thaw:", err)
+		}
+		root.Close()
+	})
+	t.Cleanup(thaw)
+	return thaw
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestIdleMirrorEndsAtOnce(t *testing.T) {
+	s := newStage(t)
+	for _, whole := range []bool{false, true} { // as a terminal does, the signal goes to both processes
+		p := s.mirror()
+		pid := p.cmd.Process.Pid
+		if whole {
+			pid = -pid
+		}
+		if err := unix.Kill(pid, unix.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		p.ends(0, time.Second)
+		if out := p.output(); strings.Contains(out, "absent") || strings.Contains(out, "WARN") {
+			t.Errorf("a clean end is told as something else:\n%s", out)
+		}
+	}
+}
+
+// TestFrozenTargetIsLeftBehind stops weir while a target's file system is frozen, so that a thread that writes
+// there cannot end, and starts it again.
+func TestFrozenTargetIsLeftBehind(t *testing.T) {
+	s := newStage(t)
+	s.write("first")
+	p := s.mirror()
+	thaw := freeze(t, s.frozen)
+	s.write("second")
+	s.arrives("second", s.good)
+	p.signal(syscall.SIGTERM)
+	p.ends(3, 6*time.Second)
+	told, _, _ := strings.Cut(p.output()[strings.LastIndex(p.output(), "weir: stop:"):], "\n")
+	if !strings.Contains(told, s.frozen) || strings.Contains(told, s.good) {
+		t.Errorf("the last words do not name the frozen target alone: %s", told)
+	}
+	former := s.engine()
+	if err := unix.Kill(former, 0); err != nil {
+		t.Errorf("the engine does not hang, so nothing was tested: %v", err)
+	}
+
+	again := startWeir(t, s.args()...)
+	again.says("a target does not answer", 1)
+	s.write("third")
+	s.arrives("third", s.good)
+	if out := again.output(); !strings.Contains(out, fmt.Sprint("pid=", former)) {
+		t.Errorf("it does not tell of the process that hangs:\n%s", out)
+	}
+
+	thaw()
+	s.arrives("second", s.frozen)
+	s.arrives("third", s.frozen)
+	again.says("the former process has ended", 1)
+	again.signal(syscall.SIGTERM)
+	again.ends(0, 2*time.Second)
+	if status, out, _ := weirRun("verify", "--content", s.source, s.frozen); status != 0 {
+		t.Errorf("the replica differs: %s", out)
+	}
+}
+
+// TestFrozenTargetDoesNotKeepAStart stops weir again while it has not got beyond opening a target.
+func TestFrozenTargetDoesNotKeepAStart(t *testing.T) {
+	s := newStage(t)
+	p := s.mirror()
+	p.signal(syscall.SIGTERM)
+	p.ends(0, time.Second)
+	freeze(t, s.frozen)
+	p = startWeir(t, s.args()...)
+	p.says(`msg="in sync"`, 1)
+	p.signal(syscall.SIGTERM)
+	p.ends(3, 6*time.Second)
+}
+
+func TestSecondInterruptEndsAtOnce(t *testing.T) {
+	s := newStage(t)
+	p := s.mirror()
+	freeze(t, s.frozen)
+	s.write("file")
+	s.arrives("file", s.good)
+	p.signal(syscall.SIGINT)
+	time.Sleep(300 * time.Millisecond)
+	p.signal(syscall.SIGINT)
+	p.ends(3, time.Second)
+}
+
+func TestEngineEndsWithItsSupervisor(t *testing.T) {
+	s := newStage(t)
+	p := s.mirror()
+	engine := s.engine()
+	if engine == p.cmd.Process.Pid {
+		t.Fatal("the engine holds the lock itself")
+	}
+	p.signal(syscall.SIGKILL)
+	<-p.done
+	eventually(t, 2*time.Second, func() error {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", engine))
+		if err == nil && !strings.Contains(string(text), ") Z ") {
+			return fmt.Errorf("the engine lives on: %s", text)
+		}
+		return nil
+	})
+	s.mirror()
+}
+
+func TestSupervisorTellsOfADeadEngine(t *testing.T) {
+	s := newStage(t)
+	p := s.mirror()
+	if err := unix.Kill(s.engine(), unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	p.ends(3, time.Second)
+	if out := p.output(); !strings.Contains(out, "the engine has died: signal: killed") {
+		t.Errorf("says\n%s", out)
+	}
+}
+
+func TestStateInUseIsRefused(t *testing.T) {
+	s := newStage(t)
+	p := s.mirror()
+	second := startWeir(t, s.args()...)
+	second.ends(2, 2*time.Second)
+	if out := second.output(); !strings.Contains(out, fmt.Sprint("in use by process ", p.cmd.Process.Pid)) {
+		t.Errorf("the process is not named: %s", out)
+	}
+	s.write("file")
+	s.arrives("file", s.good)
+}
+
+// TestOneRunDoesNotGiveUpEarly has many volumes to meet, of which the source's may be the last.
+func TestOneRunDoesNotGiveUpEarly(t *testing.T) {
+	s := newStage(t)
+	for n := range 5 {
+		s.write(fmt.Sprint("file", n))
+		p := startWeir(t, s.args("--once", "--json")...)
+		p.ends(0, 10*time.Second)
+		if out := p.output(); strings.Contains(out, "absent") || strings.Count(out[strings.Index(out, `"event":"end"`):], `"phase":"in sync"`) != 2 {
+			t.Errorf("the end is told wrongly:\n%s", out)
+		}
+	}
+}
