@@ -97,7 +97,7 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 		Source: o.Source, Targets: o.Targets, Rules: o.Rules, Brake: o.Brake, Replaced: o.Replaced,
 		OneVolume: o.OneVolume, Adopt: o.Adopt, NoDevices: o.NoDevices, NoPrivileges: o.NoPrivileges,
 		Bandwidth: o.Bandwidth, ScanInterval: o.ScanInterval, Index: m.index, Discovery: m.watcher,
-		Mounts: m.watcher, Logger: o.Logger, CoarseTimes: coarseTimes(), Unreported: m.watcher,
+		Mounts: m.watcher, Gaps: m.ledger, Logger: o.Logger, CoarseTimes: coarseTimes(), Unreported: m.watcher,
 	})
 	if err != nil {
 		return err

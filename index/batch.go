@@ -81,6 +81,20 @@ func (b *Batch) Put(n Node) {
 	})
 }
 
+// PutNew is Put for a node that is not stored, with names that nobody has: it reads nothing. The caller
+// vouches for both; a node has few names then.
+func (b *Batch) PutNew(n Node) {
+	b.do("put a new node", func() error {
+		for _, name := range n.Names {
+			if err := b.batch.Set(b.view.keys.entry(name), []byte(n.Key), nil); err != nil {
+				return err
+			}
+		}
+		b.added++
+		return b.setRecord(&n)
+	})
+}
+
 // Delete removes a node, its names and their entries. It does nothing if there is no such node.
 func (b *Batch) Delete(key weir.Handle) {
 	b.do("delete a node", func() error {

@@ -76,8 +76,14 @@ func (r Rules) Excluded(path string, dir bool) bool {
 // ExcludedEntry is Excluded for a path whose directory is known not to be excluded, as it is while a tree
 // is walked from the top.
 func (r Rules) ExcludedEntry(path string, dir bool) bool {
+	_, excluded := r.ExcludedBy(path, dir)
+	return excluded
+}
+
+// ExcludedBy is ExcludedEntry that also tells which pattern excludes the path.
+func (r Rules) ExcludedBy(path string, dir bool) (pattern string, excluded bool) {
 	if r.Empty() {
-		return false
+		return "", false
 	}
 	var parts []string
 	if r.needsPath {
@@ -86,10 +92,10 @@ func (r Rules) ExcludedEntry(path string, dir bool) bool {
 	name := path[strings.LastIndexByte(path, '/')+1:]
 	for _, rule := range slices.Backward(r.rules) {
 		if rule.matches(parts, name, dir) {
-			return !rule.include
+			return rule.pattern, !rule.include
 		}
 	}
-	return false
+	return "", false
 }
 
 // Patterns returns the patterns as they were given.

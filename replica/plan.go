@@ -45,6 +45,7 @@ type Step struct {
 	From Name
 	To   Name
 	Old  weir.Handle // Rekey: the key that the node had
+	Over weir.Handle // the node that has the name To when the step begins, and loses it; empty if none has
 }
 
 // Sighting is what the source showed at one name.
@@ -71,6 +72,7 @@ func Appear(v View, s Sighting) ([]Step, error) {
 		return nil, err
 	}
 	var steps []Step
+	over := weir.Handle("")
 	if taken {
 		displaced, _, err := v.Get(current)
 		if err != nil {
@@ -82,9 +84,12 @@ func Appear(v View, s Sighting) ([]Step, error) {
 		if steps, err = displace(v, displaced, s.At, s.Attr.IsDir()); err != nil {
 			return nil, err
 		}
+		if len(steps) == 0 || steps[0].Verb == Link {
+			over = current
+		}
 	}
 	if !known {
-		return append(steps, Step{Verb: Make, Key: s.Key, To: s.At}), nil
+		return append(steps, Step{Verb: Make, Key: s.Key, To: s.At, Over: over}), nil
 	}
 	from, err := at(v, node, steps)
 	if err != nil {
@@ -101,7 +106,7 @@ func Appear(v View, s Sighting) ([]Step, error) {
 	if !s.Attr.IsDir() && s.Attr.Nlink > 1 && from.Parent != Parking {
 		verb = Link
 	}
-	return append(steps, Step{Verb: verb, Key: s.Key, From: from, To: s.At}), nil
+	return append(steps, Step{Verb: verb, Key: s.Key, From: from, To: s.At, Over: over}), nil
 }
 
 // at returns a name that the node has after the steps; the parked one if there is one, since a parked

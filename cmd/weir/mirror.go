@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -103,6 +104,9 @@ func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options
 	if f.scanInterval < 100*time.Millisecond {
 		return o, refusedFlag("scan-interval", f.scanInterval.String(), "it is below 100ms")
 	}
+	if !slices.Contains([]string{"auto", "always", "never"}, f.progress) {
+		return o, refusedFlag("progress", f.progress, "not one of auto, always, never")
+	}
 	o.Bandwidth, err = parseRate(f.bwlimit)
 	return o, err
 }
@@ -148,6 +152,9 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 	}
 	if o.Logger, err = f.logger(); err != nil {
 		return err
+	}
+	if f.dryRun {
+		return f.dry(c, o)
 	}
 	engine := daemon.AsEngine()
 	if engine == nil {

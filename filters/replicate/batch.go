@@ -34,6 +34,8 @@ type find struct {
 	key          weir.Handle
 	object       tree.Object
 	covered      bool // a volume is mounted on it
+	owned        bool // and has a place of its own
+	isNew        bool // the replica did not have the inode when it was looked at
 	work         replica.Work
 	xattrs       tree.Xattrs
 	text         string
@@ -109,13 +111,24 @@ func (b *batch) closeDirs() {
 	}
 }
 
+// abandon gives back what the batch has made and opened, without showing anything.
+func (b *batch) abandon() {
+	b.discard()
+	b.closeDirs()
+}
+
 const stagers = 3
 
 // finish stages, syncs, shows and records what was added. After an error what was shown is recorded all
 // the same; the caller makes the rest dirty again.
 func (b *batch) finish() error {
-	defer b.closeDirs()
 	b.stage()
+	return b.conclude()
+}
+
+// conclude is finish for a batch that has been staged.
+func (b *batch) conclude() error {
+	defer b.closeDirs()
 	err := b.s.err()
 	if err == nil && (len(b.finds) > 0 || len(b.touched) > 0 || len(b.strays) > 0) {
 		err = b.commit()
@@ -180,7 +193,10 @@ func (b *batch) commit() error {
 	if err == nil {
 		err = b.finishDirs()
 	}
-	b.ix.Meta(metaGen, fmt.Append(nil, gen))
+	b.ix.Meta(metaGen, formatGen(gen))
+	if brakeErr := u.saveBrake(b.ix); brakeErr != nil {
+		return brakeErr
+	}
 	if recordErr := b.ix.Commit(false); recordErr != nil {
 		return fmt.Errorf("record in the index: %w", recordErr)
 	}
@@ -263,6 +279,9 @@ func (b *batch) failed(f *find, err error) (stop bool) {
 	if errors.Is(err, errGone) || b.s.err() != nil || broken(err) {
 		return true
 	}
+	if errors.Is(err, errUnknownDir) {
+		return false // The directory could not be made; when it is, all of it is walked.
+	}
 	b.u.problem(b.s.path(b.ix, f.at), f, err)
 	return false
 }
@@ -284,7 +303,9 @@ func (b *batch) intents() []replica.Name {
 	var list []replica.Name
 	for _, f := range b.finds {
 		if !f.skip && f.problem == nil && !f.absent && !f.large {
-			if key, ok, _ := b.u.ix.Child(f.at.Parent, f.at.Name); f.copied != nil || !ok || key != f.key {
+			if f.isNew || f.copied != nil {
+				list = append(list, f.at)
+			} else if key, ok, _ := b.u.ix.Child(f.at.Parent, f.at.Name); !ok || key != f.key {
 				list = append(list, f.at)
 			}
 		}

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
@@ -243,14 +242,6 @@ func (b *batch) compareExisting(f *find) error {
 		f.takes = err == nil && text == f.text
 	}
 	return nil
-}
-
-// openTargetDirShared is openTargetDir with a descriptor of its own also for the root.
-func (s *session) openTargetDirShared(ix nodes, key weir.Handle) (*tree.Dir, error) {
-	if key == s.root {
-		return tree.Open(s.dstRoot.FD())
-	}
-	return s.openTargetDir(ix, key)
 }
 
 func (u *unit) metaOptions() tree.MetaOptions {

@@ -88,7 +88,7 @@ func sameDir(a, b replica.Attr) bool {
 // pin marks the directory on which a followed volume is mounted: its content belongs to the replica of that
 // volume from now on. What the replica has in it from before the mount is set aside.
 func (b *batch) pin(f *find) error {
-	if !f.covered || !b.s.covered[f.key] {
+	if !f.owned {
 		return nil
 	}
 	node, known, err := b.ix.Get(f.key)

@@ -16,10 +16,13 @@ type instance struct {
 }
 
 // setup takes a volume that shows a part of the source, and declines any other.
-func (r *Replicator) setup(_ context.Context, volume weir.Volume, _ weir.SetupReason) (weir.Instance, error) {
+func (r *Replicator) setup(_ context.Context, volume weir.Volume, reason weir.SetupReason) (weir.Instance, error) {
 	r.kick() // A target may be on it.
 	if !r.concerns(volume) {
 		return nil, fmt.Errorf("%w: the volume shows no part of %s", weir.ErrDecline, weir.QuotePath(r.options.Source))
+	}
+	if reason == weir.SetupNewlyMounted {
+		r.gapOpened(volume, "mounted by another program: what happened before its mark was not seen")
 	}
 	r.mu.Lock()
 	r.attached[volume.ID()] = volume
@@ -91,6 +94,7 @@ func markEntry(p *place, k keys, units []*unit, dir weir.Handle, name string, op
 
 // Lost has every place of the volume walked.
 func (i *instance) Lost(reason string) {
+	i.r.gapOpened(i.volume, reason)
 	for _, p := range i.r.placesOn(i.volume) {
 		p.foreign.clear()
 		for _, u := range i.r.unitsOf(p) {
@@ -166,6 +170,7 @@ func (r *Replicator) showsTarget(v weir.Volume, m weir.Mount, t *target) bool {
 
 // scanned is called when a unit's walk of its whole place has ended.
 func (r *Replicator) scanned(u *unit) {
+	r.gapsClosed(u)
 	r.log.Info("place was compared", "place", u.place.label(), "target", weir.QuotePath(u.target.path))
 	r.changed()
 }

@@ -32,7 +32,7 @@ func (b *batch) look(f *find) {
 		return
 	}
 	f.object, f.key = o, s.keys.of(f.at, o)
-	f.covered = s.covered[f.key]
+	f.covered, f.owned = b.u.place.covers(f.key)
 	if b.excluded(f) {
 		f.skip = true
 		return
@@ -47,6 +47,7 @@ func (b *batch) look(f *find) {
 		f.problem = err
 		return
 	}
+	f.isNew = !known
 	f.decide(s, node, known)
 	if f.problem = b.storable(f); f.problem == nil {
 		b.read(f)

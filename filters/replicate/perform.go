@@ -54,9 +54,9 @@ func (b *batch) make(step replica.Step, f *find) error {
 	case f.object.IsDir():
 		err = b.makeDir(dir, step.To)
 	case f.object.IsFile():
-		err = b.place(b.s.dst.tmp, f.copied.temp, dir, step.To)
+		err = b.place(b.s.dst.tmp, f.copied.temp, dir, step.To, step.Over)
 	default:
-		refused, err = b.makeSpecial(dir, step.To, f)
+		refused, err = b.makeSpecial(dir, step, f)
 	}
 	if err != nil {
 		return err
@@ -75,12 +75,21 @@ func (b *batch) make(step replica.Step, f *find) error {
 		node.Xattrs = digest(f.xattrs)
 	}
 	b.noteRefused(f, &node, refused)
-	if err := b.took(step.To, step.Key); err != nil {
+	if !f.mode.scan {
+		b.u.grew()
+	}
+	if err := b.took(step); err != nil {
 		return err
 	}
-	b.ix.Put(node)
 	b.touch(step.To.Parent)
-	return b.record(node)
+	o, err := dir.Lookup(step.To.Name)
+	if err != nil {
+		return err
+	}
+	node.Target, node.Gen = o.Attr, b.u.gen
+	b.ix.PutNew(node)
+	b.shown = append(b.shown, step.To)
+	return b.ix.Err()
 }
 
 func (b *batch) makeDir(dir *tree.Dir, at replica.Name) error {
@@ -98,7 +107,7 @@ func (b *batch) makeDir(dir *tree.Dir, at replica.Name) error {
 }
 
 // makeSpecial creates a symlink, FIFO, socket or device with its metadata, and only then shows it.
-func (b *batch) makeSpecial(dir *tree.Dir, at replica.Name, f *find) (refused tree.Unstored, err error) {
+func (b *batch) makeSpecial(dir *tree.Dir, step replica.Step, f *find) (refused tree.Unstored, err error) {
 	tmp, name := b.s.dst.tmp, b.u.tempName()
 	if f.object.Type() == replica.TypeLink {
 		err = tmp.Symlink(f.text, name)
@@ -109,7 +118,7 @@ func (b *batch) makeSpecial(dir *tree.Dir, at replica.Name, f *find) (refused tr
 		return nil, err
 	}
 	if refused, err = tmp.SetMeta(name, f.object.Attr, f.xattrs, b.u.metaOptions()); err == nil {
-		err = b.place(tmp, name, dir, at)
+		err = b.place(tmp, name, dir, step.To, step.Over)
 	}
 	if err != nil {
 		_ = tmp.Unlink(name) // What is left is removed at the next start.
@@ -117,15 +126,10 @@ func (b *batch) makeSpecial(dir *tree.Dir, at replica.Name, f *find) (refused tr
 	return refused, err
 }
 
-// place gives an object its name. What the index knows there may be overwritten, anything else is set
-// aside first.
-func (b *batch) place(from *tree.Dir, old string, to *tree.Dir, at replica.Name) error {
-	occupant, taken, err := b.ix.Child(at.Parent, at.Name)
-	if err != nil {
-		return err
-	}
-	if taken {
-		node, _, err := b.ix.Get(occupant)
+// place gives an object its name. The node over may be overwritten, anything else is set aside first.
+func (b *batch) place(from *tree.Dir, old string, to *tree.Dir, at replica.Name, over weir.Handle) error {
+	if over != "" {
+		node, _, err := b.ix.Get(over)
 		if err != nil {
 			return err
 		}
@@ -134,7 +138,7 @@ func (b *batch) place(from *tree.Dir, old string, to *tree.Dir, at replica.Name)
 		}
 		return tree.Rename(from, old, to, at.Name, 0)
 	}
-	err = renameFree(from, old, to, at.Name)
+	err := renameFree(from, old, to, at.Name)
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -144,13 +148,12 @@ func (b *batch) place(from *tree.Dir, old string, to *tree.Dir, at replica.Name)
 	return renameFree(from, old, to, at.Name)
 }
 
-// took makes the index forget who had a name that now belongs to another node.
-func (b *batch) took(at replica.Name, by weir.Handle) error {
-	occupant, taken, err := b.ix.Child(at.Parent, at.Name)
-	if err != nil || !taken || occupant == by {
-		return err
+// took makes the index forget who had the name that a step has given to another node.
+func (b *batch) took(step replica.Step) error {
+	if step.Over == "" {
+		return nil
 	}
-	return b.forgetName(occupant, at)
+	return b.forgetName(step.Over, step.To)
 }
 
 // move renames or links an object on the target.
@@ -183,16 +186,16 @@ func (b *batch) move(step replica.Step) error {
 		return err
 	}
 	if step.Verb == replica.Link {
-		err = b.link(from, step.From, to, step.To)
+		err = b.link(from, step, to)
 	} else if b.u.sameButCase(step) {
 		err = b.recase(from, step)
 	} else {
-		err = b.place(from, step.From.Name, to, step.To)
+		err = b.place(from, step.From.Name, to, step.To, step.Over)
 	}
 	if err != nil {
 		return err
 	}
-	if err := b.took(step.To, step.Key); err != nil {
+	if err := b.took(step); err != nil {
 		return err
 	}
 	b.ix.Link(step.Key, step.To)
@@ -213,12 +216,9 @@ func (b *batch) move(step replica.Step) error {
 }
 
 // link makes a further name, over what may stand there.
-func (b *batch) link(from *tree.Dir, old replica.Name, to *tree.Dir, at replica.Name) error {
-	_, taken, err := b.ix.Child(at.Parent, at.Name)
-	if err != nil {
-		return err
-	}
-	if !taken {
+func (b *batch) link(from *tree.Dir, step replica.Step, to *tree.Dir) error {
+	old, at := step.From, step.To
+	if step.Over == "" {
 		err := tree.Link(from, old.Name, to, at.Name)
 		if !errors.Is(err, fs.ErrExist) {
 			return err
@@ -228,7 +228,7 @@ func (b *batch) link(from *tree.Dir, old replica.Name, to *tree.Dir, at replica.
 	if err := tree.Link(from, old.Name, b.s.dst.tmp, temp); err != nil {
 		return err
 	}
-	if err := b.place(b.s.dst.tmp, temp, to, at); err != nil {
+	if err := b.place(b.s.dst.tmp, temp, to, at, step.Over); err != nil {
 		_ = b.s.dst.tmp.Unlink(temp)
 		return err
 	}

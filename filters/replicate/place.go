@@ -45,6 +45,15 @@ func (p *place) at() (rel string, volume weir.Volume, root weir.Handle) {
 	return p.rel, p.volume, p.root
 }
 
+// covers reports whether a volume is mounted on the directory of that key, and whether that volume has a
+// place of its own, which the directory's content on the replica then belongs to.
+func (p *place) covers(key weir.Handle) (covered, owned bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	owned, covered = p.covered[key]
+	return covered, owned
+}
+
 // keys makes keys of what a place shows. It is a value: a session takes one at its start.
 type keys struct{ epoch string }
 

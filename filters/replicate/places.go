@@ -123,7 +123,7 @@ func (r *Replicator) reconcile() {
 	notes := make(map[string]string)
 	present := make(map[*place]bool)
 	covered := make(map[*place]map[weir.Handle]bool)
-	pins := make(map[*place]bool)
+	pins := make(map[*place][]replica.Item) // mount points that the place around them has to pin
 	root := r.rootPlace()
 	present[root] = true
 	r.settle(ctx, root, r.options.Source, mounts)
@@ -156,9 +156,10 @@ func (r *Replicator) reconcile() {
 		p.mu.Unlock()
 	}
 	for _, u := range r.units {
-		if pins[u.place] {
-			u.poke()
+		for _, item := range pins[u.place] {
+			u.add(item)
 		}
+		u.poke()
 	}
 	r.changed()
 }
@@ -170,7 +171,7 @@ func (r *Replicator) rootPlace() *place {
 }
 
 // reconcileMount settles the place of one mount below the source. The error says why it is not followed.
-func (r *Replicator) reconcileMount(ctx context.Context, m weir.Mount, rel string, present map[*place]bool, covered map[*place]map[weir.Handle]bool, pins map[*place]bool) error {
+func (r *Replicator) reconcileMount(ctx context.Context, m weir.Mount, rel string, present map[*place]bool, covered map[*place]map[weir.Handle]bool, pins map[*place][]replica.Item) error {
 	volume, err := r.options.Discovery.At(m.Point)
 	if err != nil {
 		return fmt.Errorf("hidden by another mount: %w", err)
@@ -205,10 +206,7 @@ func (r *Replicator) reconcileMount(ctx context.Context, m weir.Mount, rel strin
 		}
 	}
 	r.settle(ctx, p, m.Point, nil)
-	for _, u := range r.unitsOf(parent) {
-		u.add(replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpCreate}) // It has to pin the mount point.
-	}
-	pins[parent] = true
+	pins[parent] = append(pins[parent], replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpCreate})
 	return nil
 }
 

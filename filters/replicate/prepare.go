@@ -33,7 +33,7 @@ func (t *target) prepare(ctx context.Context, dry bool) error {
 	}
 	if _, err := os.Lstat(t.path); errors.Is(err, fs.ErrNotExist) {
 		if dry {
-			return nil
+			return t.mayMake()
 		}
 		if err := os.Mkdir(t.path, 0o700); err != nil {
 			return refuse(t.path, "it does not exist and cannot be created: "+errnoText(err), "create it, or mount what it is on")
@@ -44,11 +44,15 @@ func (t *target) prepare(ctx context.Context, dry bool) error {
 
 // prepareKnown takes a known target over again if that was asked for; else it only tries out its limits.
 func (t *target) prepareKnown(ctx context.Context, dry bool) error {
-	h, err := t.borrow(ctx, 0)
+	look := func(ctx context.Context) (*hold, error) { return t.borrow(ctx, 0) }
+	if dry {
+		look = t.find
+	}
+	h, err := look(ctx)
 	if err == nil {
 		defer h.close()
 		if dry {
-			return nil
+			return h.mayWrite(t.path)
 		}
 		if err := h.writable(t.path); err != nil {
 			return err
@@ -77,8 +81,11 @@ func (t *target) mark(ctx context.Context, dry bool) error {
 	}
 	defer h.close()
 	ours, err := t.mayUse(h)
-	if err != nil || dry {
+	if err != nil {
 		return err
+	}
+	if dry {
+		return h.mayWrite(t.path)
 	}
 	if err := h.root.Mkdir(HiddenDir); err != nil && !errors.Is(err, fs.ErrExist) {
 		if full(err) {
@@ -186,6 +193,23 @@ func (h *hold) writable(path string) error {
 	return h.hidden.Unlink(probe)
 }
 
+// mayMake and mayWrite ask for what prepare does, without doing it.
+func (t *target) mayMake() error {
+	if err := syscall.Access(filepath.Dir(t.path), writeAccess); err != nil {
+		return refuse(t.path, "it does not exist and cannot be created: "+errnoText(err), "create it, or mount what it is on")
+	}
+	return nil
+}
+
+const writeAccess = 2 // W_OK of access(2), which knows read-only mounts and immutable directories
+
+func (h *hold) mayWrite(path string) error {
+	if err := syscall.Access(fmt.Sprintf("/proc/self/fd/%d", h.root.FD()), writeAccess); err != nil {
+		return refuse(path, "it cannot be written: "+errnoText(err), "mount it read-write, or check its permissions")
+	}
+	return nil
+}
+
 // tryLimits finds out what the target can store, unless that is known. A target that has no room for a
 // trial is tried when it is borrowed the next time.
 func (t *target) tryLimits(h *hold) error {
@@ -215,11 +239,35 @@ func (t *target) tryLimits(h *hold) error {
 	t.mu.Lock()
 	t.limits = limits
 	t.mu.Unlock()
+	if err := t.saveLimits(limits); err != nil {
+		return err
+	}
 	if missing := limits.Missing(); err == nil && len(missing) > 0 {
 		t.log.Warn("the target cannot store everything; such files are listed one by one, except for owners, modes and times",
 			"target", weir.QuotePath(t.path), "missing", strings.Join(missing, ", "))
 	}
 	return nil
+}
+
+// saveLimits writes down what was found out, for dry runs, which must not try.
+func (t *target) saveLimits(l tree.Limits) error {
+	text, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	return t.db.SetMeta(t.limitsKey(), text)
+}
+
+// loadLimits reads what was found out at an earlier start. What cannot be read counts as not known.
+func (t *target) loadLimits() {
+	text, err := t.db.Meta(t.limitsKey())
+	var l tree.Limits
+	if err != nil || text == nil || json.Unmarshal(text, &l) != nil {
+		return
+	}
+	t.mu.Lock()
+	t.limits = l
+	t.mu.Unlock()
 }
 
 // errnoText is the kernel's word for an error, without the call and the internal path.

@@ -40,6 +40,7 @@ type Options struct {
 	Index     *index.DB
 	Discovery weir.Discovery
 	Mounts    Mounts
+	Gaps      Gaps // nil records nothing
 	Logger    *slog.Logger
 
 	// CoarseTimes says that the kernel keeps time stamps by the tick: before Linux 6.13.
@@ -49,7 +50,9 @@ type Options struct {
 	Unreported Unreported
 }
 
-// Altitude is that of the replication group's middle.
+const filterName = "replicate"
+
+// altitude lies in the range of the Replication group.
 var altitude = weir.MustAltitude("309999")
 
 // Replicator is the filter that keeps replicas of one source on any number of targets. It is safe for
@@ -61,6 +64,7 @@ type Replicator struct {
 	fineTimes bool
 	limiter   *rate.Limiter
 	counters  counters
+	dry       bool          // units are not started
 	signal    chan struct{} // holds a token when the status may have changed
 
 	listed      atomic.Bool // every volume that was there at the start has had its chance
@@ -112,7 +116,7 @@ func (r *Replicator) Prepare(ctx context.Context) error {
 // Filter returns what the manager needs to know.
 func (r *Replicator) Filter() *weir.Filter {
 	return &weir.Filter{
-		Name: "replicate", Altitude: altitude,
+		Name: filterName, Altitude: altitude,
 		Wants: weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib,
 		Setup: r.setup,
 	}
@@ -144,7 +148,7 @@ func (r *Replicator) Run(ctx context.Context) error {
 }
 
 func (r *Replicator) startLocked(u *unit) {
-	if r.ctx == nil {
+	if r.ctx == nil || r.dry {
 		return
 	}
 	ctx := r.ctx
@@ -209,7 +213,7 @@ func unitID(t *target, p *place) uint32 { return uint32(t.n)<<16 | p.id }
 func (r *Replicator) newUnit(t *target, p *place) (*unit, error) {
 	u := &unit{
 		r: r, place: p, target: t, ix: r.options.Index.Replica(unitID(t, p)), wake: make(chan struct{}, 1),
-		settle: make(map[weir.Handle]settling), brake: policy.NewBrake(r.options.Brake),
+		settle: make(map[weir.Handle]settling),
 	}
 	u.barrier.u = u
 	if err := u.load(); err != nil {

@@ -29,8 +29,7 @@ type session struct {
 	srcLease weir.Lease
 	src      *tree.Dir
 	dst      *hold
-	dstRoot  *tree.Dir            // where the place's root is on the target
-	covered  map[weir.Handle]bool // not changed once it is here
+	dstRoot  *tree.Dir // where the place's root is on the target
 	merge    bool
 
 	noMapSign bool // stores through a mapping move no time stamp on the source volume
@@ -90,7 +89,7 @@ func (s *session) openSource(volume weir.Volume) error {
 		return &weir.Error{Op: "open source", Kind: weir.KindAbsent, Path: path, Err: errors.New("another directory stands in its place")}
 	}
 	s.u.place.mu.Lock()
-	s.covered, s.merge = s.u.place.covered, s.u.place.merge
+	s.merge = s.u.place.merge
 	s.u.place.mu.Unlock()
 	return nil
 }
@@ -226,6 +225,14 @@ func (s *session) openTargetDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
 		if parent := s.dirs[n.Names[0].Parent]; parent != nil {
 			return parent.OpenDir(n.Names[0].Name)
 		}
+	}
+	return s.openTargetDirShared(ix, key)
+}
+
+// openTargetDirShared opens a directory of the target without those that are kept open, for workers.
+func (s *session) openTargetDirShared(ix nodes, key weir.Handle) (*tree.Dir, error) {
+	if key == s.root {
+		return tree.Open(s.dstRoot.FD())
 	}
 	path, parked, ok, err := names(ix, s.root, key)
 	if err != nil {

@@ -128,6 +128,9 @@ func (b *batch) bringUp(f *find) error {
 	} else if f.object.IsFile() && f.work >= replica.Compare {
 		return nil // A large file: its content comes later, and its metadata with it.
 	}
+	if f.copied != nil && f.isNew && node.Source == attr {
+		return b.pin(f) // Another name of the same file has brought this version.
+	}
 	if f.copied != nil && f.copied.temp != "" {
 		if err := b.replaceContent(f, node); err != nil {
 			return err
@@ -155,6 +158,8 @@ func (b *batch) noteRefused(f *find, node *replica.Node, refused tree.Unstored) 
 	refused = b.u.target.surprises(refused, node.Source)
 	if len(refused) > 0 {
 		node.Flags |= replica.Partial
+	} else if !b.u.troubled() {
+		return
 	}
 	b.u.stored(b.s.path(b.ix, f.at), refused)
 }

@@ -27,6 +27,7 @@ type unitStatus struct {
 	scanReason string
 	scans      int
 	lastScan   time.Time
+	scanBegan  time.Time // when the last walk that has ended began
 	fullSince  time.Time
 	problems   map[string]Problem
 	more       int64 // problems that are not listed one by one
@@ -126,6 +127,13 @@ func (u *unit) stored(path string, refused tree.Unstored) {
 	}
 }
 
+// troubled reports whether any problem is listed.
+func (u *unit) troubled() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.status.problems) > 0
+}
+
 // skipped notes a file that the options leave out.
 func (u *unit) skipped(path string, why error) {
 	u.r.log.Debug("left out", "path", weir.QuotePath(path), "reason", why)
@@ -188,27 +196,4 @@ func (u *unit) shownFile(f *find) {
 	}
 	u.status.fullSince = time.Time{}
 	u.mu.Unlock()
-}
-
-// mayRemove asks the brake whether n names may go.
-func (u *unit) mayRemove(n int) bool {
-	total, err := u.ix.Count()
-	if err != nil {
-		return false
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	ok := u.brake.Ask(time.Now(), n, total)
-	if ok {
-		u.r.counters.removed.Add(int64(n))
-	}
-	return ok
-}
-
-// reclaimed tells the brake that what had vanished was found again.
-func (u *unit) reclaimed(n int) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.brake.Undo(n)
-	u.r.counters.removed.Add(int64(-n))
 }

@@ -69,6 +69,7 @@ type targetRecord struct {
 }
 
 func (t *target) recordKey() string     { return fmt.Sprintf("target/%d/record", t.n) }
+func (t *target) limitsKey() string     { return fmt.Sprintf("target/%d/limits", t.n) }
 func (t *target) generationKey() string { return fmt.Sprintf("target/%d/generation", t.n) }
 
 // load reads what the index remembers of the target.
@@ -123,13 +124,8 @@ func (t *target) borrow(ctx context.Context, place uint32) (*hold, error) {
 	if record == nil {
 		return nil, absent(t.path, "not prepared yet", "")
 	}
-	h, err := t.openRoot(ctx)
+	h, err := t.open(ctx, record)
 	if err != nil {
-		t.lost(err)
-		return nil, err
-	}
-	if err := t.prove(h, record); err != nil {
-		h.close()
 		t.lost(err)
 		return nil, err
 	}
@@ -148,6 +144,30 @@ func (t *target) borrow(ctx context.Context, place uint32) (*hold, error) {
 		}
 	}
 	return h, nil
+}
+
+// open opens the target and proves that it is the one of the record.
+func (t *target) open(ctx context.Context, record *targetRecord) (*hold, error) {
+	h, err := t.openRoot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.prove(h, record); err != nil {
+		h.close()
+		return nil, err
+	}
+	return h, nil
+}
+
+// find is borrow without any trace on the target: what is missing in the hidden directory is not made.
+func (t *target) find(ctx context.Context) (*hold, error) {
+	t.mu.Lock()
+	record := t.record
+	t.mu.Unlock()
+	if record == nil {
+		return nil, absent(t.path, "not prepared yet", "")
+	}
+	return t.open(ctx, record)
 }
 
 // openHidden opens a directory below the hidden one, and makes it where it is missing.

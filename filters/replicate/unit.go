@@ -29,6 +29,7 @@ type unit struct {
 	failures  int                   // in a row, of opening or of the whole target
 	reapAt    time.Time             // when parked nodes are asked again whether they live
 	anyParked bool
+	cleaned   bool   // what an earlier process left in the hidden directory was removed
 	seenEpoch uint64 // of the target
 	nested    bool   // a walk carries out what is dirty; walks that this calls for do not do so in turn
 
@@ -47,6 +48,8 @@ type unit struct {
 	busy       bool
 	dirtySince time.Time // when the set became dirty
 	brake      *policy.Brake
+	brakeMoved bool // since it was recorded
+	refused    int  // how often the brake has said no
 	status     unitStatus
 }
 
@@ -178,6 +181,9 @@ func (u *unit) round(ctx context.Context) {
 
 // work carries out everything that is due.
 func (u *unit) work(s *session) error {
+	if err := u.cleanTemps(s); err != nil {
+		return err
+	}
 	if err := u.freshTarget(); err != nil {
 		return err
 	}
@@ -315,6 +321,9 @@ func (u *unit) load() error {
 	}
 	u.barrier.settled.Store(settled)
 	u.barrier.shown = settled
+	if err := u.loadBrake(); err != nil {
+		return err
+	}
 	u.intended = make(map[replica.Name]bool)
 	return u.ix.MetaRange(metaIntent, func(_ string, value []byte) (bool, error) {
 		for _, name := range decodeNames(value) {

@@ -27,7 +27,10 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	u.status.scanning, u.status.scanReason = true, scan.reason
 	u.mu.Unlock()
 	u.r.changed()
-	from := u.gen
+	from, began := u.gen, time.Now()
+	u.mu.Lock()
+	refused := u.refused
+	u.mu.Unlock()
 	if err := u.takeRoot(s); err != nil {
 		return err
 	}
@@ -47,7 +50,8 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	if err := u.walk(s, []weir.Handle{s.root}, walkMode{full: full, audit: scan.audit}, true); err != nil {
 		return err
 	}
-	return u.walked(s, from)
+	u.released(refused)
+	return u.walked(s, from, began)
 }
 
 // takeRoot hands the entries of the former volume's root over to that of the volume that took its place.
@@ -75,34 +79,46 @@ func (u *unit) takeRoot(s *session) error {
 }
 
 // walked ends a walk of the whole place: what is still parked has left the place for good.
-func (u *unit) walked(s *session, from uint64) error {
+func (u *unit) walked(s *session, from uint64, began time.Time) error {
 	if err := u.live(s); err != nil {
 		return err
 	}
 	if err := u.reap(s, from); err != nil {
 		return err
 	}
+	if err := u.cleanParking(s); err != nil {
+		return err
+	}
 	u.intended = nil
 	u.mu.Lock()
 	u.status.scans++
-	u.status.lastScan = time.Now()
+	u.status.lastScan, u.status.scanBegan = time.Now(), began
 	u.mu.Unlock()
 	u.r.scanned(u)
 	return nil
 }
 
-// walk compares directories, and with deep all below them. Names of several directories make one batch.
-// Between batches it carries out what events have reported meanwhile.
+// walk compares directories, and with deep all below them. Names of several directories make one batch, and
+// while one batch is made durable and shown, the next is looked at and copied. Between batches it carries out
+// what events have reported meanwhile.
 func (u *unit) walk(s *session, dirs []weir.Handle, mode walkMode, deep bool) error {
 	mode.scan, mode.descends = true, deep
-	w := &walker{u: u, s: s, mode: mode, stack: dirs}
+	w := &walker{u: u, s: s, mode: mode}
+	for _, key := range dirs {
+		w.stack = append(w.stack, visit{key: key})
+	}
 	w.b = u.newBatch(s, mode)
+	err := w.run()
+	w.b.abandon()
+	return errors.Join(err, w.settle())
+}
+
+func (w *walker) run() error {
 	for {
 		for len(w.stack) > 0 && len(w.b.finds) < walkChunk && len(w.b.opened) < maxOpenDirs {
-			key := w.stack[len(w.stack)-1]
+			next := w.stack[len(w.stack)-1]
 			w.stack = w.stack[:len(w.stack)-1]
-			if err := w.dir(key); err != nil {
-				w.b.closeDirs()
+			if err := w.dir(next); err != nil {
 				return err
 			}
 		}
@@ -112,18 +128,43 @@ func (u *unit) walk(s *session, dirs []weir.Handle, mode walkMode, deep bool) er
 		if len(w.stack) == 0 {
 			return nil
 		}
-		if err := u.liveBetween(s); err != nil {
+		if err := w.live(); err != nil {
 			return err
 		}
 	}
 }
 
-// liveBetween carries out what events have reported, if they have.
-func (u *unit) liveBetween(s *session) error {
+// live carries out what events have reported, when the batch in flight has ended.
+func (w *walker) live() error {
+	if !w.u.waiting() {
+		return w.s.err()
+	}
+	if err := w.settle(); err != nil {
+		return err
+	}
+	return w.u.liveBetween(w.s)
+}
+
+// settle waits for the batch in flight.
+func (w *walker) settle() error {
+	if w.flying == nil {
+		return nil
+	}
+	err := <-w.flying
+	w.flying = nil
+	return err
+}
+
+// waiting reports whether events have reported anything.
+func (u *unit) waiting() bool {
 	u.mu.Lock()
-	waiting := u.dirty.Len() > 0 || len(u.staged) > 0
-	u.mu.Unlock()
-	if !waiting || u.nested {
+	defer u.mu.Unlock()
+	return u.dirty.Len() > 0 || len(u.staged) > 0
+}
+
+// liveBetween carries out what events have reported while a walk goes on.
+func (u *unit) liveBetween(s *session) error {
+	if u.nested {
 		return s.err()
 	}
 	u.nested = true
@@ -136,13 +177,24 @@ type walker struct {
 	u     *unit
 	s     *session
 	mode  walkMode
-	stack []weir.Handle // directories to come
-	b     *batch
+	stack []visit // directories to come
+	b     *batch  // names that are collected
+
+	// The batch that is being shown, which owns the session's open directories and the unit's state
+	// until it has ended.
+	flying chan error
+}
+
+// visit is a directory that is to be walked.
+type visit struct {
+	key   weir.Handle
+	fresh bool // the replica did not have it when it was found: nothing of it can be on the target
 }
 
 // dir adds the names of one directory. Trouble with the directory itself is noted and leaves the others
 // alone.
-func (w *walker) dir(key weir.Handle) error {
+func (w *walker) dir(v visit) error {
+	key := v.key
 	src, err := w.s.sourceDir(w.u.ix, key)
 	if err != nil {
 		if unlessVanished(err) == nil {
@@ -154,7 +206,10 @@ func (w *walker) dir(key weir.Handle) error {
 	w.b.own(src)
 	defer func() { w.b.keepOpen(nil) }()
 	w.b.keepOpen(src)
-	if w.mode.audit {
+	if w.mode.audit && !v.fresh {
+		if err := w.settle(); err != nil {
+			return err
+		}
 		if d.unknown, err = w.u.audit(w.s, key); err != nil {
 			return w.u.dirProblem(w.s, key, err)
 		}
@@ -188,10 +243,19 @@ func (w *walker) flush() error {
 		w.b.own(b.open)
 		w.b.keepOpen(b.open)
 	}
-	if err := b.finish(); err != nil {
+	b.stage()
+	w.u.r.counters.seen.Add(int64(len(b.finds)))
+	if err := errors.Join(w.push(b), w.settle()); err != nil {
+		b.abandon()
 		return err
 	}
-	w.u.r.counters.seen.Add(int64(len(b.finds)))
+	w.flying = make(chan error, 1)
+	go func(done chan<- error) { done <- b.conclude() }(w.flying)
+	return nil
+}
+
+// push adds the directories that a batch has found to those to come, the first on top.
+func (w *walker) push(b *batch) error {
 	if !w.mode.descends {
 		return nil
 	}
@@ -200,13 +264,29 @@ func (w *walker) flush() error {
 		if f.skip || f.absent || f.covered || f.problem != nil || !f.object.IsDir() {
 			continue
 		}
-		if node, ok, err := w.u.ix.Get(f.key); err != nil {
+		pinned, err := w.pinned(f)
+		if err != nil {
 			return err
-		} else if ok && node.Flags&replica.Pinned == 0 {
-			w.stack = append(w.stack, f.key)
+		}
+		if !pinned {
+			w.stack = append(w.stack, visit{f.key, f.isNew && !f.exists})
 		}
 	}
 	return nil
+}
+
+// pinned reports whether a directory is, or was made anew as, the mount point of a volume that is away.
+func (w *walker) pinned(f *find) (bool, error) {
+	key := f.key
+	if f.isNew {
+		occupant, taken, err := w.u.ix.Child(f.at.Parent, f.at.Name)
+		if err != nil || !taken {
+			return false, err
+		}
+		key = occupant
+	}
+	node, known, err := w.u.ix.Get(key)
+	return known && node.Flags&replica.Pinned != 0, err
 }
 
 // dirProblem notes that a directory cannot be compared; what the replica has of it stays.
@@ -245,7 +325,7 @@ func (d *dirWalk) add(name string) error {
 		return d.w.s.err()
 	}
 	if d.failed = d.w.flush(); d.failed == nil {
-		d.failed = d.w.u.liveBetween(d.w.s)
+		d.failed = d.w.live()
 	}
 	return d.failed
 }

@@ -1,0 +1,108 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate"
+	"github.com/weirfs/weir/index"
+	syslock "github.com/weirfs/weir/internal/sys/lock"
+)
+
+// DryRun tells path by path what a mirror with these options would change to make its targets equal, and
+// changes nothing: it works on a copy of the index. What Open refuses it refuses too, a state directory in use
+// included.
+func DryRun(ctx context.Context, o Options, tell func(replicate.Change)) (totals []replicate.Total, err error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o, watcher, err := check(o)
+	if err != nil {
+		return nil, err
+	}
+	release, err := lookAtState(o.State)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	copied, err := os.MkdirTemp("", "weir-dry-run-")
+	if err != nil {
+		return nil, fmt.Errorf("make room for a copy of the index: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(copied)) }()
+	db, err := copyIndex(filepath.Join(o.State, indexDir), copied)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	r, err := replicate.New(replicate.Options{
+		Source: o.Source, Targets: o.Targets, Rules: o.Rules, Brake: o.Brake, Replaced: o.Replaced,
+		OneVolume: o.OneVolume, Adopt: o.Adopt, NoDevices: o.NoDevices, NoPrivileges: o.NoPrivileges,
+		Index: db, Discovery: watcher, Mounts: watcher, Logger: slog.New(slog.DiscardHandler), CoarseTimes: coarseTimes(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r.DryRun(ctx, tell)
+}
+
+// lookAtState refuses what takeLock refuses, and keeps others from using the directory until release. It
+// writes nothing: a directory that does not exist is not made.
+func lookAtState(dir string) (release func() error, err error) {
+	refused := func(err error, hint string) error {
+		return &weir.Error{Op: "use state directory", Kind: weir.KindRefused, Path: dir, Err: err, Hint: hint}
+	}
+	none := func() error { return nil }
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return none, nil
+	}
+	if err != nil {
+		return nil, refused(err, "name another with --state")
+	}
+	if !info.IsDir() {
+		return nil, refused(errors.New("it is not a directory"), "name another with --state")
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, refused(fmt.Errorf("others may enter it (mode %04o)", info.Mode().Perm()), "chmod 700 it, if it is weir's")
+	}
+	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return none, nil
+	}
+	if err != nil {
+		return nil, refused(err, "")
+	}
+	if err := syslock.Try(file); err != nil {
+		defer file.Close()
+		if errors.Is(err, syslock.ErrHeld) {
+			return nil, refused(fmt.Errorf("it is in use by process %s", holder(file)), "end that process, or name another directory with --state")
+		}
+		return nil, refused(err, "")
+	}
+	return file.Close, nil
+}
+
+// copyIndex opens a copy of an index, or one in memory where there is none, or none that can be read: a run
+// would begin anew there, too.
+func copyIndex(from, to string) (*index.DB, error) {
+	if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
+		return index.Open(to, index.Options{Memory: true})
+	}
+	to = filepath.Join(to, indexDir)
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		return nil, fmt.Errorf("copy the index: %w", err)
+	}
+	db, err := index.Open(to, index.Options{})
+	if errors.Is(err, index.ErrDamaged) {
+		return index.Open(to, index.Options{Memory: true})
+	}
+	return db, err
+}

@@ -1,0 +1,45 @@
+package replicate
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+// cleanTemps removes the temporaries that an earlier process has left. It is called before this process
+// makes the first.
+func (u *unit) cleanTemps(s *session) error {
+	if u.cleaned {
+		return nil
+	}
+	n := 0
+	err := s.dst.tmp.List(func(name string, _ uint32) error {
+		n++
+		return errors.Join(s.err(), tree.RemoveAll(s.dst.tmp, name))
+	})
+	if err != nil {
+		return err
+	}
+	u.cleaned = true
+	if n > 0 {
+		u.r.log.Info("temporaries of an interrupted run were removed", "number", n, "place", u.place.label())
+	}
+	return nil
+}
+
+// cleanParking removes what is parked and no node of the index: an interrupted batch has parked it, and the
+// walk that has ended now has found all that lives.
+func (u *unit) cleanParking(s *session) error {
+	return s.dst.parked.List(func(name string, _ uint32) error {
+		if _, known, err := u.ix.Child(replica.Parking, name); err != nil || known {
+			return err
+		}
+		err := tree.RemoveAll(s.dst.parked, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+}

@@ -1,0 +1,484 @@
+package replicate
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+// dryWalk compares one place with the index and the target, and writes nothing.
+type dryWalk struct {
+	*dryTarget
+	u      *unit
+	s      *session
+	onto   *tree.Dir              // the place's root on the target; nil if there is none
+	found  map[weir.Handle]bool   // known nodes that were met under another name
+	linked map[weir.Handle]string // files with several names that the replica gets, and their first
+	gone   []vanished
+}
+
+// vanished is a name that the replica has and the source has lost.
+type vanished struct {
+	path string
+	key  weir.Handle
+}
+
+// dryDir is one directory to compare.
+type dryDir struct {
+	path []string    // from the place's root, on the source
+	key  weir.Handle // what the index calls it; "" if it does not know it
+	onto []string    // from the place's root, on the target
+	has  bool        // whether the target has it there
+}
+
+func (w *dryWalk) run() error {
+	if w.onto = w.top(w.u, w.s.rel); w.onto != nil {
+		defer w.onto.Close()
+	}
+	key := w.s.root
+	if w.u.oldRoot != "" {
+		key = w.u.oldRoot
+	}
+	stack := []dryDir{{key: key, has: w.onto != nil}}
+	for len(stack) > 0 {
+		if err := w.s.ctx.Err(); err != nil {
+			return err
+		}
+		d := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		subs, err := w.dir(d)
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) && len(d.path) > 0 {
+				continue
+			}
+			w.say(Change{Act: ActFail, Path: w.path(d, ""), Reason: err.Error()})
+			continue
+		}
+		for i := len(subs) - 1; i >= 0; i-- {
+			stack = append(stack, subs[i])
+		}
+	}
+	return w.removals()
+}
+
+// path is that of a name in a directory, relative to SOURCE.
+func (w *dryWalk) path(d dryDir, name string) string {
+	return join(join(w.s.rel, strings.Join(d.path, "/")), name)
+}
+
+// dryNames is a directory that is being compared.
+type dryNames struct {
+	dryDir
+	src, dst *tree.Dir
+	seen     map[string]bool
+	folded   map[string]string // lower case to the first such name, on a target that does not tell them apart
+	subs     []dryDir
+}
+
+func (w *dryWalk) dir(d dryDir) ([]dryDir, error) {
+	src, err := w.s.src.Walk(d.path)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	n := &dryNames{dryDir: d, src: src, seen: make(map[string]bool), folded: make(map[string]string)}
+	if d.has {
+		if n.dst, err = w.onto.Walk(d.onto); err == nil {
+			defer n.dst.Close()
+		}
+	}
+	if err := w.fold(n); err != nil {
+		return nil, err
+	}
+	if err := src.List(func(name string, _ uint32) error { return w.name(n, name) }); err != nil {
+		return nil, err
+	}
+	if err := w.absences(n); err != nil {
+		return nil, err
+	}
+	return n.subs, w.strays(n)
+}
+
+// fold notes the names that the replica has, where case does not tell names apart.
+func (w *dryWalk) fold(n *dryNames) error {
+	if !w.tried || w.limits.CaseSensitive || n.key == "" {
+		return nil
+	}
+	return w.u.ix.Children(n.key, "", func(name string, _ weir.Handle) (bool, error) {
+		n.folded[strings.ToLower(name)] = name
+		return true, nil
+	})
+}
+
+// name tells about one name of the source.
+func (w *dryWalk) name(n *dryNames, name string) error {
+	n.seen[name] = true
+	key := n.key
+	if len(n.path) == 0 {
+		key = w.s.root // Also where a former volume's root is known under another key.
+	}
+	at := replica.Name{Parent: key, Name: name}
+	if w.s.outside(at) {
+		return nil
+	}
+	path := w.path(n.dryDir, name)
+	o, err := n.src.Lookup(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		n.seen[name] = false
+		return nil
+	}
+	if err != nil {
+		w.say(Change{Act: ActFail, Path: path, Reason: err.Error()})
+		return nil
+	}
+	if why := w.r.leftOut(path, o.Attr); why != "" {
+		w.say(Change{Act: ActLeave, Path: path, Reason: why})
+		return nil
+	}
+	if why := w.cannot(o.Attr, name); why != "" {
+		w.say(Change{Act: ActCannot, Path: path, Reason: why})
+		return nil
+	}
+	if w.tried && !w.limits.CaseSensitive {
+		if other, taken := n.folded[strings.ToLower(name)]; taken && other != name {
+			w.say(Change{Act: ActCannot, Path: path, Reason: collision{other}.Error()})
+			return nil
+		}
+		n.folded[strings.ToLower(name)] = name
+	}
+	return w.object(n, at, path, o)
+}
+
+// object tells about an object that the replica shall have.
+func (w *dryWalk) object(n *dryNames, at replica.Name, path string, o tree.Object) error {
+	at.Parent = n.key
+	objectKey := w.s.keys.of(at, o)
+	node, known, err := w.u.ix.Get(objectKey)
+	if err != nil {
+		return err
+	}
+	occupant, taken := weir.Handle(""), false
+	if n.key != "" {
+		if occupant, taken, err = w.u.ix.Child(n.key, at.Name); err != nil {
+			return err
+		}
+	}
+	sub := dryDir{path: append(append([]string(nil), n.path...), at.Name), onto: append(append([]string(nil), n.onto...), at.Name)}
+	switch {
+	case known && taken && occupant == objectKey:
+		sub.key, sub.has = objectKey, w.same(n, at.Name, path, o, node)
+	case known:
+		sub.key, sub.has = objectKey, true
+		w.moved(path, o, node)
+		if sub.onto, err = w.placeOf(node); err != nil {
+			return err
+		}
+		w.displaced(taken, occupant, path)
+	case taken:
+		displaced, _, err := w.u.ix.Get(occupant)
+		if err != nil {
+			return err
+		}
+		if displaced.Source.Type() == o.Type() && (displaced.Flags&replica.Pinned != 0 || w.s.keys.former(occupant)) {
+			sub.key, sub.has = occupant, true
+			w.rekeyed(n, at.Name, path, o)
+			break
+		}
+		if o.IsDir() || displaced.Source.IsDir() {
+			w.displaced(true, occupant, path)
+			w.copy(ActCopy, path, o, objectKey)
+		} else {
+			w.copy(ActUpdate, path, o, objectKey)
+		}
+	default:
+		sub.has = w.newcomer(n, at.Name, path, o, objectKey)
+	}
+	if covered, _ := w.u.place.covers(objectKey); o.IsDir() && !covered {
+		n.subs = append(n.subs, sub)
+	}
+	return nil
+}
+
+// same tells about an object that has its name already, and reports whether the target has it there.
+func (w *dryWalk) same(n *dryNames, name, path string, o tree.Object, node replica.Node) bool {
+	work := replica.Decide(&node, o.Attr, replica.Look{Scan: true, Doubtful: node.Gen > w.u.barrier.settled.Load()})
+	if n.dst != nil {
+		on, err := n.dst.Lookup(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			w.copy(ActCopy, path, o, node.Key) // Somebody has removed it from the target.
+			return false
+		case err == nil && !w.t.sameInode(on, node.Target):
+			w.say(Change{Act: ActAside, Path: path, Reason: "somebody has replaced it on the target"})
+			w.copy(ActCopy, path, o, node.Key)
+			return false
+		case err == nil && !o.IsDir() && drifted(on.Attr, node.Target):
+			work = max(work, replica.Metadata)
+			if o.IsFile() && (on.Size != node.Target.Size || on.Mtime != node.Target.Mtime) {
+				work = max(work, replica.Compare)
+			}
+		}
+	}
+	if work == replica.Compare && w.equal(n, name) {
+		work = replica.Nothing
+		if node.Source.Ctime != o.Ctime {
+			work = replica.Metadata
+		}
+	}
+	switch {
+	case work >= replica.Compare:
+		if replica.Emptied(&node, o.Attr) && !w.asks(1) {
+			w.say(Change{Act: ActUpdate, Path: path, Reason: "it was emptied; " + errBrake.Error()})
+			break
+		}
+		w.copy(ActUpdate, path, o, node.Key)
+	case work == replica.Metadata && o.Type() == replica.TypeLink && node.Source.Mtime != o.Mtime:
+		w.copy(ActUpdate, path, o, node.Key)
+	case work == replica.Metadata:
+		w.say(Change{Act: ActMetadata, Path: path})
+	}
+	return true
+}
+
+// drifted compares what the target shows with what the index says of it.
+func drifted(a, b replica.Attr) bool {
+	return a.Ctime != b.Ctime || a.Mtime != b.Mtime || a.Size != b.Size || a.Mode != b.Mode || a.UID != b.UID || a.GID != b.GID
+}
+
+// moved tells about a known object that has another name on the replica.
+func (w *dryWalk) moved(path string, o tree.Object, node replica.Node) {
+	w.found[node.Key] = true
+	c := Change{Act: ActRename, Path: path}
+	if !o.IsDir() && o.Nlink > 1 {
+		c.Act = ActLink
+		if w.tried && !w.limits.HardLinks {
+			c.Act, c.Reason = ActCannot, unstorable("hard links").Error()
+		}
+	}
+	if at, ok, err := anyName(w.u.ix, node); err == nil && ok && at.Parent != replica.Parking {
+		c.From = w.s.path(w.u.ix, at)
+	}
+	if replica.Decide(&node, o.Attr, replica.Look{Scan: true}) >= replica.Compare && c.Act != ActCannot {
+		c.Bytes, c.Reason = o.Size, "and its content has changed"
+	}
+	w.say(c)
+}
+
+// placeOf returns the components to a known directory on the target.
+func (w *dryWalk) placeOf(node replica.Node) ([]string, error) {
+	path, parked, ok, err := names(w.u.ix, w.s.root, node.Key)
+	if err != nil || !ok || parked {
+		return nil, err
+	}
+	return path, nil
+}
+
+// displaced notes a node that loses its name to another one.
+func (w *dryWalk) displaced(taken bool, occupant weir.Handle, path string) {
+	if taken {
+		w.gone = append(w.gone, vanished{path, occupant})
+	}
+}
+
+// rekeyed tells about an object of a former volume that becomes that of the volume which stands there now.
+func (w *dryWalk) rekeyed(n *dryNames, name, path string, o tree.Object) {
+	switch {
+	case o.IsDir():
+	case o.IsFile() && w.equal(n, name):
+		w.say(Change{Act: ActTake, Path: path})
+	default:
+		w.copy(ActUpdate, path, o, "")
+	}
+}
+
+// newcomer tells about an object of which the index knows nothing, and reports whether the target has a
+// directory there already.
+func (w *dryWalk) newcomer(n *dryNames, name, path string, o tree.Object, key weir.Handle) bool {
+	if n.dst != nil {
+		on, err := n.dst.Lookup(name)
+		if err == nil && w.takes(n, name, o, on) {
+			w.say(Change{Act: ActTake, Path: path})
+			return o.IsDir()
+		}
+		if err == nil {
+			w.say(Change{Act: ActAside, Path: path, Reason: "weir did not make it, and it is not equal"})
+		}
+	}
+	if first, again := w.linked[key]; again {
+		if w.tried && !w.limits.HardLinks {
+			w.say(Change{Act: ActCannot, Path: path, From: first, Reason: unstorable("hard links").Error()})
+		} else {
+			w.say(Change{Act: ActLink, Path: path, From: first})
+		}
+		return false
+	}
+	w.copy(ActCopy, path, o, key)
+	return false
+}
+
+// takes reports whether what the target has is equal to what the source has, metadata aside.
+func (w *dryWalk) takes(n *dryNames, name string, o, on tree.Object) bool {
+	if on.Type() != o.Type() || on.Rdev != o.Rdev {
+		return false
+	}
+	switch {
+	case o.IsFile():
+		return w.equal(n, name)
+	case o.Type() == replica.TypeLink:
+		text, err := n.src.Readlink(name)
+		other, otherErr := n.dst.Readlink(name)
+		return err == nil && otherErr == nil && text == other
+	}
+	return true
+}
+
+// equal compares the content of a file on both sides.
+func (w *dryWalk) equal(n *dryNames, name string) bool {
+	if n.dst == nil {
+		return false
+	}
+	a, err := n.src.OpenFile(name)
+	if err != nil {
+		return false
+	}
+	defer a.Close()
+	b, err := n.dst.OpenFile(name)
+	if err != nil {
+		return false
+	}
+	defer b.Close()
+	same, err := tree.SameData(w.s.ctx, a, b)
+	return err == nil && same
+}
+
+// copy tells that an object is made on the target.
+func (w *dryWalk) copy(act Act, path string, o tree.Object, key weir.Handle) {
+	c := Change{Act: act, Path: path}
+	if o.IsFile() {
+		c.Bytes = o.Size
+	}
+	if !o.IsDir() && o.Nlink > 1 && key != "" {
+		w.linked[key] = path
+	}
+	if w.r.options.NoPrivileges && !o.IsDir() && o.Mode&0o6000 != 0 {
+		c.Reason = "without its setuid or setgid bit: --no-privileges"
+	}
+	w.say(c)
+}
+
+// absences collects the names that the replica has and the source has lost.
+func (w *dryWalk) absences(n *dryNames) error {
+	if n.key == "" {
+		return nil
+	}
+	return w.u.ix.Children(n.key, "", func(name string, key weir.Handle) (bool, error) {
+		if n.seen[name] {
+			return true, nil
+		}
+		if _, err := n.src.Lookup(name); !errors.Is(err, fs.ErrNotExist) {
+			return true, nil
+		}
+		node, known, err := w.u.ix.Get(key)
+		if err != nil || !known || node.Flags&replica.Pinned != 0 || w.s.merge && w.s.keys.former(key) {
+			return true, err
+		}
+		path := w.path(n.dryDir, name)
+		if !w.r.options.Rules.ExcludedEntry(path, node.Source.IsDir()) {
+			w.gone = append(w.gone, vanished{path, key})
+		}
+		return true, nil
+	})
+}
+
+// strays tells about what the target has and nobody knows.
+func (w *dryWalk) strays(n *dryNames) error {
+	if n.dst == nil {
+		return nil
+	}
+	return n.dst.List(func(name string, _ uint32) error {
+		if n.seen[name] || len(n.path) == 0 && w.s.rel == "" && (name == HiddenDir || name == lostFound) {
+			return nil
+		}
+		if n.key != "" {
+			if _, known, err := w.u.ix.Child(n.key, name); err != nil || known {
+				return err
+			}
+		}
+		w.say(Change{Act: ActAside, Path: w.path(n.dryDir, name), Reason: "weir did not make it, and the source does not have it"})
+		return nil
+	})
+}
+
+// asks asks the brake whether n names may go.
+func (w *dryWalk) asks(n int) bool {
+	total, err := w.u.ix.Count()
+	if err != nil {
+		return false
+	}
+	ok := w.u.brake.Ask(time.Now(), n, total)
+	if !ok {
+		w.total.Held += int64(n)
+	}
+	return ok
+}
+
+// removals tells what is deleted: names that have vanished, unless their objects were met elsewhere.
+func (w *dryWalk) removals() error {
+	for _, v := range w.gone {
+		if w.found[v.key] {
+			continue
+		}
+		var lost []vanished
+		holds, err := w.below(v, &lost)
+		if err != nil {
+			return err
+		}
+		if holds {
+			w.say(Change{Act: ActHold, Path: v.path, Reason: errPinned.Error()})
+			continue
+		}
+		reason := ""
+		if !w.asks(len(lost)) {
+			reason = errBrake.Error()
+		}
+		for _, l := range lost {
+			w.say(Change{Act: ActDelete, Path: l.path, Reason: reason})
+		}
+	}
+	return nil
+}
+
+// below lists a name and what the replica has below it, without what lives on elsewhere. It reports whether
+// the replica of another volume is among it.
+func (w *dryWalk) below(top vanished, lost *[]vanished) (holds bool, err error) {
+	stack := []vanished{top}
+	for len(stack) > 0 && !holds {
+		v := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		node, known, err := w.u.ix.Get(v.key)
+		if err != nil {
+			return false, err
+		}
+		if !known || w.found[v.key] {
+			continue
+		}
+		holds = node.Flags&replica.Pinned != 0
+		*lost = append(*lost, v)
+		if !node.Source.IsDir() {
+			continue
+		}
+		err = w.u.ix.Children(v.key, "", func(name string, key weir.Handle) (bool, error) {
+			stack = append(stack, vanished{join(v.path, name), key})
+			return true, nil
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	return holds, nil
+}
