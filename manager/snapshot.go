@@ -70,11 +70,20 @@ func (s Snapshot) Slot(filter string, volume weir.VolumeID) *SlotSnapshot {
 	return nil
 }
 
-// Settled tells whether all volumes are known and no slot waits or works.
+// Settled tells whether all volumes are known and no slot waits or works. A slot that waits for a plane
+// which has failed on its volume does not count: that may last, as on a mount that another one hides.
 func (s Snapshot) Settled() bool {
+	failed := map[weir.VolumeID]bool{}
+	for _, v := range s.Volumes {
+		failed[v.Info.ID] = v.Link == topology.LinkFailed
+	}
 	for _, slot := range s.Slots {
 		switch slot.State {
-		case topology.SlotPending, topology.SlotSettingUp, topology.SlotDraining:
+		case topology.SlotPending:
+			if !failed[slot.Volume] {
+				return false
+			}
+		case topology.SlotSettingUp, topology.SlotDraining:
 			return false
 		}
 	}
