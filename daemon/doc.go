@@ -1,6 +1,26 @@
 // Package daemon wires the rooms into a running mirror, and owns its lifecycle: what is checked before
 // anything is touched, the state directory and its lock, the order of starting and of stopping.
 //
-// Open checks and locks and starts nothing; Run blocks; the order of stopping is that of promise: intake
-// ends, what is shown passes the barrier, the index is closed.
+// # Two processes
+//
+//	supervisor  NewClaim checks and locks the state directory; Supervise starts the engine, the same program
+//	            with the same arguments, passes a request to stop on, and returns the engine's exit status
+//	engine      AsEngine, then Open, Run and Close do the work; Exit tells the supervisor how it ended
+//
+// A thread that writes to a frozen file system, or to a disk that does not answer, sleeps in the kernel until that
+// goes on, through SIGKILL, and keeps its process and all that this has open. So what must not be kept, above all
+// the lock and the ends of pipes, belongs to the supervisor, which touches no volume. The engine is killed with the
+// supervisor. The next engine waits a moment for one that is dying, and goes on beside one that hangs: a thread that
+// has been killed never returns to the program, so nothing but the one system call that it is in is still done.
+//
+// # Order
+//
+// Open starts nothing; Run blocks. The order of stopping is that of promise: what has been seen passes the barrier,
+// the status is kept, replicas end, volumes are let go of, the index is closed. Every wait has a limit, and their
+// sum is below StopTimeout. What has not ended then is left behind with what it uses.
+//
+// # Goroutines and locks
+//
+// A Mirror belongs to one goroutine, except for Status and Changed. Run starts one goroutine for each room that
+// runs, as a task that need not end. The package has no lock of its own but that of the state directory.
 package daemon

@@ -3,6 +3,7 @@ package manager_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,12 @@ func (l *log) add(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines = append(l.lines, fmt.Sprintf(format, args...))
+}
+
+// Write adds a line.
+func (l *log) Write(line []byte) (int, error) {
+	l.add("%s", strings.TrimSuffix(string(line), "\n"))
+	return len(line), nil
 }
 
 // take returns the lines so far and forgets them.
@@ -72,6 +79,7 @@ func spyFilter(l *log, name, altitude string, before func(context.Context, weir.
 type bench struct {
 	*manager.Manager
 	log       log
+	logged    log // what the operator is told
 	discovery memory.Discovery
 	plane     memory.Plane
 	stop      context.CancelFunc
@@ -83,7 +91,10 @@ func simulate(t *testing.T, filters func(*log) []*weir.Filter, test func(*testin
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{ended: make(chan error, 1)}
-		o := manager.Options{Discovery: &b.discovery, Planes: []weir.Plane{&b.plane}, Filters: filters(&b.log)}
+		o := manager.Options{
+			Discovery: &b.discovery, Planes: []weir.Plane{&b.plane}, Filters: filters(&b.log),
+			Logger: slog.New(slog.NewTextHandler(&b.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		}
 		m, err := manager.New(o)
 		if err != nil {
 			t.Fatal(err)

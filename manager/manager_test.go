@@ -206,6 +206,29 @@ func TestUnsupportedVolumeIsScanned(t *testing.T) {
 	})
 }
 
+// TestFailuresAreToldOnce retries for a while: the operator reads of a failure once, and of a volume that cannot be
+// reached because others hide it, only when looking for it.
+func TestFailuresAreToldOnce(t *testing.T) {
+	for _, test := range []struct {
+		kind  weir.Kind
+		level string
+	}{{weir.KindFailed, "level=WARN"}, {weir.KindAbsent, "level=DEBUG"}} {
+		simulate(t, one(nil), func(t *testing.T, b *bench) {
+			v := memory.NewVolume(1, "/mnt")
+			v.Refuse(&weir.Error{Op: "attach", Kind: test.kind, Err: errors.New("no luck")})
+			b.discovery.Mount(v)
+			time.Sleep(time.Minute)
+			told := b.logged.take()
+			if strings.Count(told, "no luck") != 1 || !strings.Contains(told, test.level) {
+				t.Errorf("told, where one line with %s is wanted:\n%s", test.level, told)
+			}
+			v.Refuse(nil)
+			time.Sleep(time.Minute)
+			b.want(t, "f@1: setup 1")
+		})
+	}
+}
+
 func TestFiltersComeAndGo(t *testing.T) {
 	simulate(t, one(nil), func(t *testing.T, b *bench) {
 		b.mount(1)

@@ -124,6 +124,20 @@ func TestSupervisorTellsOfADeadEngine(t *testing.T) {
 	}
 }
 
+func TestSupervisorDoesNotWaitForAMuteEngine(t *testing.T) {
+	s := newStage(t)
+	p := s.mirror()
+	if err := unix.Kill(s.engine(), unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	p.signal(syscall.SIGTERM)
+	p.ends(3, 6*time.Second)
+	if out := p.output(); !strings.Contains(out, "weir: stop: it is not known whether all is durable on "+s.frozen+", "+s.good) {
+		t.Errorf("says\n%s", out)
+	}
+	s.mirror()
+}
+
 func TestStateInUseIsRefused(t *testing.T) {
 	s := newStage(t)
 	p := s.mirror()

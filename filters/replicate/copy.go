@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync/atomic"
 	"time"
 
 	"github.com/weirfs/weir/replica"
@@ -207,11 +206,10 @@ func (s *session) copyTo(u *unit, c *copied, src, base *tree.File, sync bool) (e
 	return nil
 }
 
-var tempNumber atomic.Uint64
-
-// tempName is unique in this process; temporaries of an earlier one are removed at the start.
+// tempName was never used before. Temporaries of an earlier process are removed at the start, but one that hangs in
+// the kernel may rename its own as late as when it wakes.
 func (u *unit) tempName() string {
-	return fmt.Sprintf("%d-%d", u.ix.ID(), tempNumber.Add(1))
+	return fmt.Sprintf("%d-%d", u.ix.ID(), u.r.temps.Add(1))
 }
 
 // young reports whether a file's ctime is so recent that a change in the same clock tick need not move

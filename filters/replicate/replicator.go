@@ -67,7 +67,8 @@ type Replicator struct {
 	dry       bool          // units are not started
 	signal    chan struct{} // holds a token when the status may have changed
 
-	listed      atomic.Bool // every volume that was there at the start has had its chance
+	temps       atomic.Uint64 // number of the last temporary; counts from the time of the start
+	listed      atomic.Bool   // every volume that was there at the start has had its chance
 	background  sync.WaitGroup
 	reconcileMu sync.Mutex // serialises reconcile, which does I/O
 
@@ -92,6 +93,7 @@ func New(o Options) (*Replicator, error) {
 		options: o, log: o.Logger, fineTimes: !o.CoarseTimes, stamp: time.Now().UTC().Format("20060102T150405Z"),
 		signal: make(chan struct{}, 1), attached: make(map[weir.VolumeID]weir.Volume),
 	}
+	r.temps.Store(uint64(time.Now().UnixNano()))
 	if o.Bandwidth > 0 {
 		r.limiter = rate.NewLimiter(rate.Limit(o.Bandwidth), int(max(o.Bandwidth/10, 1<<20)))
 	}
