@@ -51,11 +51,11 @@ type Change struct {
 type Total struct {
 	Target  string        `json:"target"`
 	Counts  map[Act]int64 `json:"counts"`
-	Bytes   int64         `json:"bytes"`   // to read, at the most
-	Held    int64         `json:"held"`    // deletions that the brake would hold
-	Brake   string        `json:"brake"`   // the limit, in words
-	Missing []string      `json:"missing"` // what the target cannot store, as far as that is known
-	Untried bool          `json:"untried"` // whether it is not known yet
+	Bytes   int64         `json:"bytes"`             // to read, at the most
+	Held    int64         `json:"held"`              // deletions that the brake would hold
+	Brake   string        `json:"brake"`             // the limit, in words
+	Missing []string      `json:"missing,omitempty"` // what the target cannot store, as far as that is known
+	Untried bool          `json:"untried"`           // whether it is not known yet
 }
 
 // DryRun tells what a run to the end would change, path by path, and changes neither source nor targets. It

@@ -174,7 +174,7 @@ func (w *dryWalk) object(n *dryNames, at replica.Name, path string, o tree.Objec
 		sub.key, sub.has = objectKey, w.same(n, at.Name, path, o, node)
 	case known:
 		sub.key, sub.has = objectKey, true
-		w.moved(path, o, node)
+		w.moved(n, at.Name, path, o, node)
 		if sub.onto, err = w.placeOf(node); err != nil {
 			return err
 		}
@@ -206,6 +206,9 @@ func (w *dryWalk) object(n *dryNames, at replica.Name, path string, o tree.Objec
 
 // same tells about an object that has its name already, and reports whether the target has it there.
 func (w *dryWalk) same(n *dryNames, name, path string, o tree.Object, node replica.Node) bool {
+	if node.Flags&replica.Pinned != 0 {
+		return n.dst != nil // It belongs to the volume that is mounted there.
+	}
 	work := replica.Decide(&node, o.Attr, replica.Look{Scan: true, Doubtful: node.Gen > w.u.barrier.settled.Load()})
 	if n.dst != nil {
 		on, err := n.dst.Lookup(name)
@@ -251,7 +254,7 @@ func drifted(a, b replica.Attr) bool {
 }
 
 // moved tells about a known object that has another name on the replica.
-func (w *dryWalk) moved(path string, o tree.Object, node replica.Node) {
+func (w *dryWalk) moved(n *dryNames, name, path string, o tree.Object, node replica.Node) {
 	w.found[node.Key] = true
 	c := Change{Act: ActRename, Path: path}
 	if !o.IsDir() && o.Nlink > 1 {
@@ -263,7 +266,8 @@ func (w *dryWalk) moved(path string, o tree.Object, node replica.Node) {
 	if at, ok, err := anyName(w.u.ix, node); err == nil && ok && at.Parent != replica.Parking {
 		c.From = w.s.path(w.u.ix, at)
 	}
-	if replica.Decide(&node, o.Attr, replica.Look{Scan: true}) >= replica.Compare && c.Act != ActCannot {
+	work := replica.Decide(&node, o.Attr, replica.Look{Scan: true})
+	if c.Act != ActCannot && (work == replica.Content || work == replica.Compare && !w.equalTo(n, name, node)) {
 		c.Bytes, c.Reason = o.Size, "and its content has changed"
 	}
 	w.say(c)
@@ -337,17 +341,36 @@ func (w *dryWalk) takes(n *dryNames, name string, o, on tree.Object) bool {
 	return true
 }
 
-// equal compares the content of a file on both sides.
-func (w *dryWalk) equal(n *dryNames, name string) bool {
-	if n.dst == nil {
+// equalTo compares the content of a file with what the replica has under another name.
+func (w *dryWalk) equalTo(n *dryNames, name string, node replica.Node) bool {
+	at, ok, err := anyName(w.u.ix, node)
+	if err != nil || !ok || w.onto == nil {
 		return false
 	}
-	a, err := n.src.OpenFile(name)
+	path, parked, ok, err := names(w.u.ix, w.s.root, at.Parent)
+	if err != nil || !ok || parked {
+		return false
+	}
+	dir, err := w.onto.Walk(path)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	return w.equalIn(n.src, name, dir, at.Name)
+}
+
+// equal compares the content of a file on both sides.
+func (w *dryWalk) equal(n *dryNames, name string) bool {
+	return n.dst != nil && w.equalIn(n.src, name, n.dst, name)
+}
+
+func (w *dryWalk) equalIn(src *tree.Dir, name string, dst *tree.Dir, old string) bool {
+	a, err := src.OpenFile(name)
 	if err != nil {
 		return false
 	}
 	defer a.Close()
-	b, err := n.dst.OpenFile(name)
+	b, err := dst.OpenFile(old)
 	if err != nil {
 		return false
 	}
@@ -363,6 +386,9 @@ func (w *dryWalk) copy(act Act, path string, o tree.Object, key weir.Handle) {
 		c.Bytes = o.Size
 	}
 	if !o.IsDir() && o.Nlink > 1 && key != "" {
+		if _, again := w.linked[key]; again {
+			c.Bytes = 0 // It is read once.
+		}
 		w.linked[key] = path
 	}
 	if w.r.options.NoPrivileges && !o.IsDir() && o.Mode&0o6000 != 0 {
