@@ -266,3 +266,48 @@ func writeBlock(t *testing.T, device string, block []byte) {
 		t.Fatal(err)
 	}
 }
+
+// TestMappedStoresStop has many files stored into without pause and stop at any moment, still mapped: what was
+// stored last is on the replica in time.
+func TestMappedStoresStop(t *testing.T) {
+	rounds, count := 2, 24
+	voltest.Each(t, func(t *testing.T, v *voltest.Volume) {
+		t.Parallel()
+		r, source, target := mirrorOf(t, v)
+		var files []*mapping
+		for n := range count {
+			files = append(files, mapFile(t, filepath.Join(source, fmt.Sprint(n)), 8*4096))
+			files[n].close()
+		}
+		serial := uint64(0)
+		for range rounds {
+			last := storeAndStop(files, &serial)
+			deadline := time.Now().Add(seenWithin)
+			for n := range files {
+				shows(t, r, filepath.Join(target, fmt.Sprint(n)), 4096*(n%8), last[n], time.Until(deadline))
+			}
+		}
+		for _, m := range files {
+			m.end()
+		}
+		r.equal(source, target)
+	})
+}
+
+// storeAndStop stores growing numbers into the files in turn, for up to 3 s, and stops with one after the other.
+func storeAndStop(files []*mapping, serial *uint64) (last []uint64) {
+	last = make([]uint64, len(files))
+	start, shift := time.Now(), int(*serial%97)
+	for going := true; going; {
+		going = false
+		elapsed := time.Since(start)
+		for n, m := range files {
+			if elapsed < time.Duration(n*117+shift)*time.Millisecond {
+				*serial++
+				m.store(4096*(n%8), *serial)
+				last[n], going = *serial, true
+			}
+		}
+	}
+	return last
+}

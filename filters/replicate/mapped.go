@@ -20,13 +20,14 @@ type Unreported interface {
 
 const (
 	// mapInterval is how often mapped files are looked at, mapIntervalMax how often at least when there are
-	// so many processes that listing what they map is dear: it may take one part in mapShare of the time.
-	mapInterval    = time.Second
+	// so many processes that listing what they map is dear: it may take one part in mapShare of the time. A
+	// store that is under way during one look is seen by the next but one at the latest, and within 5 s.
+	mapInterval    = 1500 * time.Millisecond
 	mapIntervalMax = 3 * time.Second
-	mapShare       = 200
+	mapShare       = 300
 
 	// maxWritten bounds how many files are remembered that somebody could write while they were copied.
-	maxWritten = 4096
+	maxWritten = 1024
 
 	// restless is how old a time stamp must be to prove that no store that it belongs to is still under way:
 	// the kernel moves ctime at the beginning of the page fault that lets a store through.
