@@ -160,27 +160,34 @@ func (m *Mirror) rests() bool {
 	return true
 }
 
-// drain waits until what has been seen is durable, for as long as that may take.
+// drain waits until what has been seen is durable, for as long as that may take, and hardly for a target that is not
+// there.
 func (m *Mirror) drain(manage *task) error {
-	deadline := time.After(drainTime)
+	begun := time.Now()
+	deadline := begun.Add(drainTime)
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		behind := m.replicator.Behind()
-		if len(behind) == 0 && m.rests() {
+		left := m.replicator.Behind()
+		if len(left) == 0 && m.rests() {
 			return nil
 		}
 		select {
 		case <-ticker.C:
-			continue
+			if time.Now().Before(deadline) && (time.Since(begun) < grace || !m.replicator.Stranded()) {
+				continue
+			}
 		case <-manage.done:
-		case <-deadline:
 		}
-		if len(behind) == 0 {
+		if len(left) == 0 {
 			return nil
 		}
-		return &weir.Error{Op: "stop", Kind: weir.KindBehind,
-			Err:  fmt.Errorf("not everything is durable on %s", list(behind)),
-			Hint: "the next start goes on from what is"}
+		return behind(left, "not everything is durable on")
 	}
+}
+
+// behind says why targets are left behind.
+func behind(targets []string, why string) error {
+	return &weir.Error{Op: "stop", Kind: weir.KindBehind, Err: fmt.Errorf("%s %s", why, list(targets)),
+		Hint: "the next start goes on from what is durable"}
 }

@@ -143,29 +143,28 @@ func (s *supervisor) wait() (status int, err error) {
 		case err := <-s.reaped:
 			return s.ended(err)
 		case sig := <-s.signals:
-			if err := s.stop(sig); err != nil {
-				return s.kill(err)
+			if s.stop(sig) {
+				return s.kill("interrupted twice, so it is not known whether all is durable on")
 			}
 		case <-s.limit:
-			return s.kill(fmt.Errorf("it is not known whether all is durable on %s: no answer within %v",
-				list(s.claim.options.Targets), StopTimeout))
+			return s.kill(fmt.Sprintf("there was no answer within %v, so it is not known whether all is durable on", StopTimeout))
 		}
 	}
 }
 
-// stop asks the engine to end. The error says that it shall end at once.
-func (s *supervisor) stop(sig os.Signal) error {
+// stop asks the engine to end, and reports whether it shall end at once.
+func (s *supervisor) stop(sig os.Signal) (atOnce bool) {
 	switch {
 	case s.asked.IsZero():
 		s.asked = time.Now()
 		s.limit = time.After(StopTimeout)
 	case sig == syscall.SIGINT && time.Since(s.asked) > twice:
-		return fmt.Errorf("it is not known whether all is durable on %s: interrupted twice", list(s.claim.options.Targets))
+		return true
 	}
 	if err := s.process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		s.log.Error("the engine does not take a signal", "error", err)
 	}
-	return nil
+	return false
 }
 
 // ended is the status of an engine that has ended, perhaps without a report.
@@ -190,13 +189,12 @@ func (s *supervisor) reap() error {
 }
 
 // kill ends an engine that does not end, or must end at once.
-func (s *supervisor) kill(why error) (int, error) {
+func (s *supervisor) kill(why string) (int, error) {
 	_ = s.process.Kill() // It may have ended just now.
 	select {
 	case <-s.reaped:
 	case <-time.After(reapPatience):
 		s.log.Warn("the engine hangs in the kernel, and ends when that goes on", "pid", s.process.Pid)
 	}
-	return weir.KindBehind.ExitStatus(), &weir.Error{Op: "stop", Kind: weir.KindBehind, Err: why,
-		Hint: "the next start goes on from what is durable"}
+	return weir.KindBehind.ExitStatus(), behind(s.claim.options.Targets, why)
 }

@@ -203,7 +203,30 @@ func (r *Replicator) Behind() []string {
 	return behind
 }
 
+// Stranded reports whether whatever is behind waits for a target that is not there, so that waiting longer for it
+// makes little sense.
+func (r *Replicator) Stranded() bool {
+	r.mu.Lock()
+	units := r.units
+	r.mu.Unlock()
+	for _, u := range units {
+		if !u.behind() {
+			continue
+		}
+		u.mu.Lock()
+		outage := u.status.outage
+		u.mu.Unlock()
+		if outage == nil || weir.KindOf(outage) != weir.KindAbsent || !u.barrier.idle() {
+			return false
+		}
+	}
+	return true
+}
+
 func (u *unit) behind() bool {
+	if u.early() {
+		return true
+	}
 	_, volume, _ := u.place.at()
 	u.mu.Lock()
 	defer u.mu.Unlock()
