@@ -145,13 +145,19 @@ func (w *dryWalk) name(n *dryNames, name string) error {
 		return nil
 	}
 	if w.tried && !w.limits.CaseSensitive {
-		if other, taken := n.folded[strings.ToLower(name)]; taken && other != name {
-			w.say(Change{Act: ActCannot, Path: path, Reason: collision{other}.Error()})
+		if other, taken := n.folded[strings.ToLower(name)]; taken && other != name && w.stays(n, other) {
+			w.say(Change{Act: ActCannot, Path: path, Reason: collision{other: other}.Error()})
 			return nil
 		}
 		n.folded[strings.ToLower(name)] = name
 	}
 	return w.object(n, at, path, o)
+}
+
+// stays reports whether the source has a name still.
+func (w *dryWalk) stays(n *dryNames, name string) bool {
+	_, err := n.src.Lookup(name)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // object tells about an object that the replica shall have.

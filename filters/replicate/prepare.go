@@ -195,16 +195,19 @@ func (h *hold) writable(path string) error {
 
 // mayMake and mayWrite ask for what prepare does, without doing it.
 func (t *target) mayMake() error {
-	if err := syscall.Access(filepath.Dir(t.path), writeAccess); err != nil {
+	parent, err := tree.OpenPath(filepath.Dir(t.path))
+	if err == nil {
+		defer parent.Close()
+		err = parent.MayChange()
+	}
+	if err != nil {
 		return refuse(t.path, "it does not exist and cannot be created: "+errnoText(err), "create it, or mount what it is on")
 	}
 	return nil
 }
 
-const writeAccess = 2 // W_OK of access(2), which knows read-only mounts and immutable directories
-
 func (h *hold) mayWrite(path string) error {
-	if err := syscall.Access(fmt.Sprintf("/proc/self/fd/%d", h.root.FD()), writeAccess); err != nil {
+	if err := h.root.MayChange(); err != nil {
 		return refuse(path, "it cannot be written: "+errnoText(err), "mount it read-write, or check its permissions")
 	}
 	return nil

@@ -67,6 +67,11 @@ func (u *unit) problem(path string, f *find, err error) {
 	u.status.failures[f.at]++
 	n := u.status.failures[f.at]
 	wait := pathRetries.Delay(n)
+	if isLeaving(err) && n <= leavingTries {
+		u.later.add(time.Now().Add(20*time.Millisecond<<n), replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops | weir.OpModify})
+		u.mu.Unlock()
+		return
+	}
 	if full(err) {
 		wait = min(wait, 2*time.Second)
 		if u.status.fullSince.IsZero() {

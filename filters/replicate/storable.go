@@ -29,7 +29,10 @@ func isUnstorable(err error) bool {
 }
 
 // collision says that a target which does not tell upper from lower case has the name already.
-type collision struct{ other string }
+type collision struct {
+	other   string
+	leaving bool // the source has lost the other name, and the replica is about to
+}
 
 func (c collision) Error() string {
 	return "the target does not tell the name from " + weir.QuotePath(c.other) + ", which it has already"
@@ -99,7 +102,7 @@ func (b *batch) storable(f *find) error {
 		return nil // It is not there yet, so nothing is in it.
 	}
 	defer dir.Close()
-	return b.u.collides(b.u.ix, dir, f.at, f.key)
+	return b.collides(b.u.ix, dir, f.at, f.key)
 }
 
 var trialNumber atomic.Uint64
@@ -139,23 +142,38 @@ type children interface {
 }
 
 // collides returns a collision if the target takes the name for that of another object of the replica.
-func (u *unit) collides(ix children, dir *tree.Dir, at replica.Name, key weir.Handle) error {
-	if l, ok := u.target.tried(); !ok || l.CaseSensitive {
-		return nil
-	}
+func (b *batch) collides(ix children, dir *tree.Dir, at replica.Name, key weir.Handle) error {
 	if _, err := dir.Lookup(at.Name); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	var found error
+	other := ""
 	err := ix.Children(at.Parent, "", func(name string, child weir.Handle) (bool, error) {
 		if name != at.Name && child != key && strings.EqualFold(name, at.Name) {
-			found = collision{name}
+			other = name
 		}
-		return found == nil && name != at.Name, nil
+		return other == "" && name != at.Name, nil
 	})
-	return errors.Join(err, found)
+	if err != nil || other == "" {
+		return err
+	}
+	src, err := b.s.sourceDir(b.u.ix, at.Parent)
+	if err != nil {
+		return unlessGone(err)
+	}
+	defer src.Close()
+	_, err = src.Lookup(other)
+	return collision{other, errors.Is(err, fs.ErrNotExist)}
+}
+
+// leavingTries is how often a name is tried that another one is about to make room for, before it is listed.
+const leavingTries = 3
+
+// isLeaving reports whether the failure passes as soon as the replica has lost another name.
+func isLeaving(err error) bool {
+	var c collision
+	return errors.As(err, &c) && c.leaving
 }
 
 // surprises leaves out what the target is known to store of no file: that was said for all of them.
@@ -200,7 +218,7 @@ func (b *batch) free(dir *tree.Dir, step replica.Step) error {
 	if _, taken, err := b.ix.Child(step.To.Parent, step.To.Name); err != nil || taken {
 		return err
 	}
-	return b.u.collides(b.ix, dir, step.To, step.Key)
+	return b.collides(b.ix, dir, step.To, step.Key)
 }
 
 // sameButCase reports whether a step only changes the case of a name on a target that does not tell cases
