@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/weirfs/weir/internal/sys/at"
 	"github.com/weirfs/weir/internal/voltest"
 	"github.com/weirfs/weir/replica"
 )
@@ -44,29 +45,31 @@ func BenchmarkSmallFile(b *testing.B) {
 			target := root(b, voltest.New(b, fs, voltest.Size(2<<30)).Dir)
 			f := got[*File](b)(source.CreateTemp("file"))
 			got[int](b)(f.WriteAt(make([]byte, 4096), 0))
+			must(b, at.Chown(f.FD(), 1000, 1000))
+			must(b, at.ChmodOpen(f.FD(), 0o644))
 			f.Close()
 			i := 0
+			var pair Pair
 			for b.Loop() {
 				name := fmt.Sprint("file-", i)
 				i++
-				smallFile(b, source, target, name)
+				smallFile(b, source, target, &pair, name)
 			}
 		})
 	}
 }
 
-// smallFile is what the copy of one file costs: look, read, write, set, rename.
-func smallFile(b *testing.B, source, target *Dir, name string) {
-	src := got[*File](b)(source.OpenFile("file"))
+// smallFile is what the copy of one file costs: look, read, write, set, rename, look.
+func smallFile(b *testing.B, source, target *Dir, pair *Pair, name string) {
+	found := got[Object](b)(source.Lookup("file"))
+	src := got[*File](b)(source.OpenObject("file", found))
 	defer src.Close()
 	o := got[Object](b)(src.Stat())
 	x := got[Xattrs](b)(src.Xattrs())
 	dst := got[*File](b)(target.CreateTemp("temp"))
 	defer dst.Close()
-	got[CopyResult](b)(CopyData(b.Context(), dst, src, nil, CopyOptions{}))
-	if x == nil {
-		x = Xattrs{}
-	}
+	got[CopyResult](b)(CopyData(b.Context(), dst, src, nil, CopyOptions{Source: &o, Pair: pair}))
 	got[Unstored](b)(dst.SetMeta(o.Attr, x, MetaOptions{Times: true}))
-	must(b, Rename(target, "temp", target, name, 0))
+	must(b, Rename(target, "temp", target, name, NoReplace))
+	got[replica.Attr](b)(target.Stat(name))
 }

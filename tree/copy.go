@@ -24,6 +24,12 @@ type CopyOptions struct {
 
 	// NoClone copies where sharing the source's blocks would be possible.
 	NoClone bool
+
+	// Source, if set, is what File.Stat told of the source a moment ago: it saves a system call.
+	Source *Object
+
+	// Pair, if set, is what copies from this file system to that one share.
+	Pair *Pair
 }
 
 // CopyResult says what CopyData did.
@@ -36,11 +42,13 @@ type CopyResult struct {
 // CopyData gives dst, a new and empty file, the content of src. Holes stay holes, and space that was
 // allocated but never written becomes a hole. Where both lie on one file system that can, the blocks are
 // shared. Otherwise, with base, an older version on dst's file system, dst shares base's blocks where the
-// file system can, and only blocks that differ are written. A file that becomes shorter meanwhile is copied as
-// far as it goes; whether it stood still is for the caller to find out. ctx is looked at every 4 MiB or more often.
+// file system can, and only blocks that differ are written; a file of 128 KiB or less is written as a whole. A
+// file that becomes shorter meanwhile is copied as far as it goes; whether it stood still is for the caller to
+// find out. ctx is looked at every 4 MiB or more often.
 func CopyData(ctx context.Context, dst, src, base *File, o CopyOptions) (CopyResult, error) {
-	c := copier{ctx: ctx, dst: dst.FD(), src: src.FD(), throttle: o.Throttle}
-	err := c.run(base, o.NoClone)
+	c := copier{ctx: ctx, dst: dst.FD(), src: src.FD(), throttle: o.Throttle, pair: o.Pair}
+	err := c.run(base, o)
+	c.pair.take(c.buf)
 	if err != nil {
 		err = fmt.Errorf("copy data: %w", err)
 	}
@@ -52,6 +60,7 @@ type copier struct {
 	ctx      context.Context
 	dst, src int
 	throttle func(context.Context, int) error
+	pair     *Pair // perhaps nil
 	size     int64
 	inside   bool // whether the kernel is asked to copy
 	zeros    bool // whether blocks of zeros are left out
@@ -62,35 +71,28 @@ type copier struct {
 // errShorter ends a copy whose source has become shorter.
 var errShorter = errors.New("source has become shorter")
 
-func (c *copier) run(base *File, noClone bool) error {
-	s, err := at.StatFD(c.src)
-	if err != nil || s.Size == 0 {
+func (c *copier) run(base *File, o CopyOptions) error {
+	blocks, err := c.look(o.Source)
+	if err != nil || c.size == 0 {
 		return err
 	}
-	c.size = s.Size
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}
-	if !noClone {
-		err := clone.Whole(c.dst, c.src)
-		if err == nil {
-			c.result.Cloned = true
-			return nil
+	if !o.NoClone && !c.pair.isApart() {
+		if err := c.share(); err != nil || c.result.Cloned {
+			return err
 		}
-		if !clone.Unable(err) {
-			return fmt.Errorf("share blocks: %w", err)
-		}
-		c.inside = c.size >= insideWorth && !clone.OtherFileSystem(err)
 	}
-	c.buf = make([]byte, min(c.size, copyBuffer))
+	c.buf = c.pair.lend(min(c.size, copyBuffer))
+	if c.solid(blocks) {
+		return c.end(c.copyRange(0, c.size))
+	}
 	delta := false
 	if base != nil {
 		if delta, err = c.start(base); err != nil {
 			return err
 		}
-	}
-	if s.Size <= block && s.Blocks > 0 && !delta {
-		return c.end(c.copyRange(0, s.Size))
 	}
 	// First of all, so that a file that is too large for the target is refused at once.
 	if err := at.Truncate(c.dst, c.size); err != nil {
@@ -99,7 +101,46 @@ func (c *copier) run(base *File, noClone bool) error {
 	if delta {
 		return c.end(c.update())
 	}
-	return c.end(c.whole(s))
+	return c.end(c.whole(blocks))
+}
+
+// look finds out the size of the source, and how many blocks of 512 bytes it has.
+func (c *copier) look(known *Object) (blocks int64, err error) {
+	if known != nil {
+		c.size = known.Size
+		return known.Blocks, nil
+	}
+	s, err := at.StatFD(c.src)
+	c.size = s.Size
+	return s.Blocks, err
+}
+
+// share makes dst share the blocks of the source, where that can be.
+func (c *copier) share() error {
+	err := clone.Whole(c.dst, c.src)
+	switch {
+	case err == nil:
+		c.result.Cloned = true
+	case clone.OtherFileSystem(err):
+		c.pair.setApart()
+	case clone.Unable(err):
+		c.inside = c.size >= insideWorth
+	default:
+		return fmt.Errorf("share blocks: %w", err)
+	}
+	return nil
+}
+
+// solid reports whether a file is small enough for one buffer and has no holes, so that nothing need be
+// prepared.
+func (c *copier) solid(blocks int64) bool {
+	switch {
+	case c.size <= block:
+		return blocks > 0
+	case c.size <= copyBuffer:
+		return blocks*512 >= c.size && clone.Solid(c.src, c.size)
+	}
+	return false
 }
 
 // start makes dst share the blocks of the old version; false where that cannot be.
@@ -128,7 +169,7 @@ func (c *copier) end(err error) error {
 }
 
 // whole copies all ranges of data into an empty file.
-func (c *copier) whole(s at.Stat) error {
+func (c *copier) whole(blocks int64) error {
 	for offset := int64(0); ; {
 		start, end, ok, err := clone.Data(c.src, offset, c.size)
 		if err != nil {
@@ -139,7 +180,7 @@ func (c *copier) whole(s at.Stat) error {
 		}
 		// A file with fewer blocks than its size needs, and yet no holes, lies on a file system that
 		// does not tell them.
-		c.zeros = start == 0 && end == c.size && s.Blocks*512 < c.size
+		c.zeros = start == 0 && end == c.size && blocks*512 < c.size
 		if err := c.copyRange(start, end); err != nil {
 			return err
 		}

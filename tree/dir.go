@@ -85,20 +85,20 @@ const longest = 4000
 // Walk opens the directory that is reached by names, one after the other, at any depth and with the
 // protection of OpenDir. Without names it opens d again.
 func (d *Dir) Walk(names []string) (*Dir, error) {
-	here, err := d.again()
-	for len(names) > 0 && err == nil {
-		path, rest := head(names)
-		var next *Dir
-		if next, err = here.walkShort(path, names[:len(names)-len(rest)]); err == nil {
-			err = here.Close()
-			here, names = next, rest
-		}
+	if len(names) == 0 {
+		return d.again()
 	}
-	if err != nil {
-		if here != nil {
+	here := d
+	for len(names) > 0 {
+		path, rest := head(names)
+		next, err := here.walkShort(path, names[:len(names)-len(rest)])
+		if here != d {
 			here.Close()
 		}
-		return nil, err
+		if err != nil {
+			return nil, err
+		}
+		here, names = next, rest
 	}
 	return here, nil
 }
@@ -190,7 +190,7 @@ func (d *Dir) Sync() error {
 
 // component refuses what is not one name below a directory.
 func component(name string) error {
-	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+	if name == "" || name == "." || name == ".." || strings.IndexByte(name, '/') >= 0 || strings.IndexByte(name, 0) >= 0 {
 		return &weir.Error{
 			Op: "use file name", Kind: weir.KindRefused, Path: name,
 			Err: errors.New("not the name of a directory entry"),

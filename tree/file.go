@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 
@@ -15,9 +16,8 @@ var ErrNotFile = fmt.Errorf("not a regular file")
 
 // File is an open regular file. One goroutine at a time uses it.
 type File struct {
-	fd        *fd.FD
-	noHandles bool // on a file system whose handles do not last
-	made      bool // by CreateTemp
+	fd   *fd.FD
+	made bool // by CreateTemp
 }
 
 // OpenFile opens a regular file for reading. It never blocks and never opens anything else: what the name
@@ -33,11 +33,33 @@ func (d *Dir) openFile(name string, resolve uint64) (*File, error) {
 	if err != nil {
 		return nil, named("open file", name, err)
 	}
-	f, err := d.reopen(n)
+	f, err := reopen(n)
 	if err != nil {
 		return nil, named("open file", name, err)
 	}
 	return f, nil
+}
+
+// OpenObject opens the regular file that Lookup has described under the given name. Where the file system has
+// handles it opens that very inode, wherever it is now, in one system call; the error is ErrStale if it is
+// gone. Otherwise it is OpenFile.
+func (d *Dir) OpenObject(name string, o Object) (*File, error) {
+	if !o.IsFile() {
+		return nil, named("open file", name, ErrNotFile)
+	}
+	// An inode never changes its type, so the handle of a file opens nothing else. What is mounted on the
+	// name lies elsewhere, and its handle may lead to something else here.
+	if o.Handle == "" || o.MountRoot || d.noHandles {
+		return d.OpenFile(name)
+	}
+	n, err := d.openHandle(o.Handle, at.Read|at.NonBlock|at.NoAtime)
+	if errors.Is(err, syscall.EPERM) {
+		return d.OpenFile(name)
+	}
+	if err != nil {
+		return nil, named("open file", name, err)
+	}
+	return &File{fd: fd.New(n)}, nil
 }
 
 // OpenFileHandle opens a regular file of d's file system by its handle, as OpenFile does. The error is
@@ -47,7 +69,7 @@ func (d *Dir) OpenFileHandle(h weir.Handle) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open file by handle: %w", err)
 	}
-	f, err := d.reopen(n)
+	f, err := reopen(n)
 	if err != nil {
 		return nil, fmt.Errorf("open file by handle: %w", err)
 	}
@@ -55,7 +77,7 @@ func (d *Dir) OpenFileHandle(h weir.Handle) (*File, error) {
 }
 
 // reopen opens for reading what the O_PATH descriptor n refers to, and closes n.
-func (d *Dir) reopen(n int) (*File, error) {
+func reopen(n int) (*File, error) {
 	defer at.Close(n)
 	s, err := at.StatFD(n)
 	if err != nil {
@@ -72,8 +94,11 @@ func (d *Dir) reopen(n int) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &File{fd: fd.New(m), noHandles: d.noHandles}, nil
+	return &File{fd: fd.New(m)}, nil
 }
+
+// madeMode is the mode of a file that CreateTemp made.
+const madeMode = 0o600
 
 // CreateTemp makes a new, empty file with mode 0600 and opens it for reading and writing. It fails with
 // EEXIST if the name is taken, by whatever.
@@ -81,11 +106,11 @@ func (d *Dir) CreateTemp(name string) (*File, error) {
 	if err := d.change(name); err != nil {
 		return nil, err
 	}
-	n, err := at.Open(d.FD(), name, at.ReadWrite|at.Create|at.NonBlock, 0o600, at.OneTree)
+	n, err := at.Open(d.FD(), name, at.ReadWrite|at.Create|at.NonBlock, madeMode, at.OneTree)
 	if err != nil {
 		return nil, d.failed("create file", name, err)
 	}
-	return &File{fd: fd.New(n), noHandles: d.noHandles, made: true}, nil
+	return &File{fd: fd.New(n), made: true}, nil
 }
 
 // Close closes the file. It may be called twice.
@@ -94,8 +119,14 @@ func (f *File) Close() error { return f.fd.Close() }
 // FD is the file's descriptor, valid until Close.
 func (f *File) FD() int { return f.fd.Int() }
 
-// Stat describes the file.
-func (f *File) Stat() (Object, error) { return describe(f.FD(), f.noHandles) }
+// Stat describes the file, without its handle.
+func (f *File) Stat() (Object, error) {
+	s, err := at.StatFD(f.FD())
+	if err != nil {
+		return Object{}, fmt.Errorf("stat: %w", err)
+	}
+	return object(s), nil
+}
 
 // ReadAt implements io.ReaderAt.
 func (f *File) ReadAt(buf []byte, offset int64) (int, error) { return at.ReadAt(f.FD(), buf, offset) }

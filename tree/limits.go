@@ -129,10 +129,10 @@ func (t trial) attributes() {
 	s, _ := at.StatFD(n)
 	t.l.Owners = err == nil && s.UID == uid && s.GID == gid
 
-	err = at.Chmod(n, mode)
+	err = at.ChmodOpen(n, mode)
 	s, _ = at.StatFD(n)
 	t.l.Modes = err == nil && s.Mode&replica.PermMask == mode
-	at.Chmod(n, 0o600)
+	at.ChmodOpen(n, 0o600)
 
 	// An odd second and no two equal digits: what is left of it shows the step.
 	const odd = 1_234_567_891
@@ -141,7 +141,7 @@ func (t trial) attributes() {
 	if t.l.Times {
 		t.l.TimeStep = timeStep(s.Mtime)
 	}
-	o, err := t.file.Stat()
+	o, err := describe(n, t.dir.noHandles)
 	t.l.Handles = err == nil && o.Handle != ""
 }
 

@@ -13,7 +13,8 @@ const listBuffer = 16 << 10
 // where the file system does not tell. It holds one buffer of names, however large the directory is. It
 // stops at the first error of fn and returns it; nil means that the listing is complete. A listing of a
 // directory that changes may miss names, also such as were there all the time under some name, and may tell
-// a name twice. fn may change the directory.
+// a name twice. fn may change the directory. It opens the directory anew: btrfs (since Linux 6.5) shows through a
+// descriptor only what was there when that was opened.
 func (d *Dir) List(fn func(name string, typ uint32) error) error {
 	own, err := d.again()
 	if err != nil {

@@ -104,7 +104,40 @@ func (f *File) SetMeta(want replica.Attr, x Xattrs, o MetaOptions) (Unstored, er
 	if !f.made {
 		return nil, errNotMade
 	}
+	done, err := f.setPlain(want, x, o)
+	if done || err != nil {
+		return nil, err
+	}
 	return setMeta(xattr.FD{N: f.FD()}, want, x, o)
+}
+
+// setPlain sets what most files have, owner, permission bits and time, on a file that is taken to be as
+// CreateTemp made it, and then looks. Done is false if something else was wanted, refused, or found: setMeta
+// puts that right, and knows why.
+func (f *File) setPlain(want replica.Attr, x Xattrs, o MetaOptions) (done bool, err error) {
+	mode, n := o.Mode(want), f.FD()
+	if !want.IsFile() || len(x) > 0 || mode&(setuid|setgid) != 0 || o.Expect != "" {
+		return false, nil
+	}
+	if x != nil && !xattr.Bare(n) {
+		return false, nil
+	}
+	if !o.NoOwner && (want.UID != 0 || want.GID != 0) && at.Chown(n, want.UID, want.GID) != nil {
+		return false, nil
+	}
+	if mode != madeMode && at.ChmodOpen(n, mode) != nil {
+		return false, nil
+	}
+	if o.Times && at.SetMtime(n, at.Time(want.Mtime)) != nil {
+		return false, nil
+	}
+	s, err := at.StatFD(n)
+	if err != nil {
+		return false, fmt.Errorf("stat: %w", err)
+	}
+	return s.Mode&replica.PermMask == mode &&
+		(o.NoOwner || s.UID == want.UID && s.GID == want.GID) &&
+		(!o.Times || replica.Time(s.Mtime) == want.Mtime), nil
 }
 
 // setter sets the attributes of one object.
@@ -246,7 +279,11 @@ func (s *setter) chmod() error {
 		return nil
 	}
 	s.fresh = false
-	return s.refused("mode", at.Chmod(s.fd.N, s.mode))
+	set := at.ChmodOpen
+	if s.fd.Path {
+		set = at.Chmod
+	}
+	return s.refused("mode", set(s.fd.N, s.mode))
 }
 
 func (s *setter) capability(x Xattrs) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/sys/at"
@@ -14,7 +15,7 @@ import (
 // Object is one inode as it was at one moment.
 type Object struct {
 	replica.Attr
-	Handle weir.Handle  // empty where the file system has none that lasts
+	Handle weir.Handle  // empty where the file system has none that lasts, or it was not asked for
 	Birth  replica.Time // zero where the file system keeps none
 
 	Dev        uint64 // st_dev; of the subvolume on btrfs
@@ -41,28 +42,74 @@ func (d *Dir) Lookup(name string) (Object, error) {
 	return o, nil
 }
 
+// Stat is Lookup without the handle, in one system call; the directory itself for the empty name.
+func (d *Dir) Stat(name string) (replica.Attr, error) {
+	if name == "" {
+		s, err := at.StatFD(d.FD())
+		if err != nil {
+			return replica.Attr{}, fmt.Errorf("stat directory: %w", err)
+		}
+		return object(s).Attr, nil
+	}
+	if err := component(name); err != nil {
+		return replica.Attr{}, err
+	}
+	s, err := at.StatName(d.FD(), name)
+	if err != nil {
+		return replica.Attr{}, named("stat", name, err)
+	}
+	return object(s).Attr, nil
+}
+
 // glance describes a name without opening it, which is faster. same is false if another inode took the name
 // meanwhile, so that attributes and handle may be of two.
 func (d *Dir) glance(name string) (o Object, same bool, err error) {
-	h, has := "", !d.noHandles
-	if has {
-		h, err = handle.OfName(d.FD(), name)
-		if err != nil && !noHandle(err) {
-			return o, false, err
-		}
-		has = err == nil
+	if d.noHandles {
+		s, err := at.StatName(d.FD(), name)
+		return object(s), true, err
 	}
+	start := time.Now()
+	h, err := handle.OfName(d.FD(), name)
+	if err != nil && !noHandle(err) {
+		return o, false, err
+	}
+	has := err == nil
 	s, err := at.StatName(d.FD(), name)
 	if err != nil {
 		return o, false, err
 	}
 	o = object(s)
-	o.Handle = weir.Handle(h)
 	if !has {
+		return o, true, nil
+	}
+	o.Handle = weir.Handle(h.Handle)
+	if one(h, s, start, time.Now()) {
 		return o, true, nil
 	}
 	again, err := handle.OfName(d.FD(), name)
 	return o, again == h, err
+}
+
+// tick is more than the distance of the times that the kernel gives new inodes.
+const tick = 20 * time.Millisecond
+
+// subvolume is the inode number of the root of every subvolume of btrfs.
+const subvolume = 256
+
+// one proves without a further system call that a handle, and attributes that were read after it, are of one
+// inode. On one file system an inode number is one inode's until that is gone, so equal numbers are enough if
+// the inode with the attributes was there before the handle was asked for: it was born earlier, by a clock that
+// nobody has set back since. The file system is one if neither is the root of a mount or of a subvolume.
+func one(h handle.Name, s at.Stat, start, end time.Time) bool {
+	if s.MountRoot || s.Mount != h.Mount || typeOf(s) == replica.TypeDir && s.Ino <= subvolume {
+		return false
+	}
+	if ino, ok := handle.Inode(h.Handle); !ok || ino != s.Ino {
+		return false
+	}
+	wall, real := end.Round(0).Sub(start.Round(0)), end.Sub(start)
+	born := time.Unix(s.Birth.Sec, int64(s.Birth.Nsec))
+	return s.Birth != (at.Time{}) && wall >= real-tick/2 && born.Before(start.Add(-tick))
 }
 
 // noHandle says that a file system has no handles.
@@ -95,17 +142,16 @@ func (d *Dir) Probe(h weir.Handle) (Object, error) {
 	return describe(n, d.noHandles)
 }
 
-// Readlink returns the text of the symbolic link with the given name.
+// Readlink returns the text of the symbolic link with the given name. The error is ErrReplaced if it leads to
+// something else.
 func (d *Dir) Readlink(name string) (string, error) {
 	if err := component(name); err != nil {
 		return "", err
 	}
-	n, err := at.Open(d.FD(), name, at.Path, 0, at.Beneath)
-	if err != nil {
-		return "", named("read link", name, err)
+	text, err := at.Readlink(d.FD(), name)
+	if err == syscall.EINVAL {
+		err = fmt.Errorf("%w: %w", ErrReplaced, err)
 	}
-	defer at.Close(n)
-	text, err := at.Readlink(n)
 	if err != nil {
 		return "", named("read link", name, err)
 	}

@@ -37,7 +37,8 @@ func (x Xattrs) Digest() (digest [16]byte) {
 }
 
 // Xattrs returns the extended attributes of the object with the given name, of whatever type, and does not
-// follow it; of the directory itself for the empty name. A file system without attributes has none.
+// follow it; of the directory itself for the empty name. A file system without attributes has none: the map
+// is empty then, and not nil.
 func (d *Dir) Xattrs(name string) (Xattrs, error) {
 	if name == "" {
 		return readXattrs(d.FD(), false)
@@ -46,7 +47,7 @@ func (d *Dir) Xattrs(name string) (Xattrs, error) {
 		return nil, err
 	}
 	if xattr.None(d.FD(), name) {
-		return nil, nil
+		return Xattrs{}, nil
 	}
 	n, err := at.Open(d.FD(), name, at.Path, 0, at.Beneath)
 	if err != nil {
@@ -65,5 +66,8 @@ func (f *File) Xattrs() (Xattrs, error) { return readXattrs(f.FD(), false) }
 
 func readXattrs(n int, path bool) (Xattrs, error) {
 	x, err := xattr.All(xattr.FD{N: n, Path: path})
+	if err == nil && x == nil {
+		x = map[string]string{}
+	}
 	return Xattrs(x), err
 }

@@ -56,6 +56,11 @@ func Chmod(n int, mode uint32) error {
 	return uninterrupted(func() error { return unix.Fchmodat(unix.AT_FDCWD, ProcPath(n), mode, 0) })
 }
 
+// ChmodOpen is Chmod for a descriptor that is not one of O_PATH, at half the price.
+func ChmodOpen(n int, mode uint32) error {
+	return uninterrupted(func() error { return unix.Fchmod(n, mode) })
+}
+
 // SetMtime sets the time of modification of what n, perhaps an O_PATH descriptor, refers to, and leaves
 // the time of access alone. AT_EMPTY_PATH needs Linux 5.8 there. A program behind a file system (libfuse 2)
 // may do nothing, without an error, unless both times are set: see SetTimes.

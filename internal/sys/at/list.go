@@ -61,13 +61,14 @@ func parse(buf []byte, entries []Entry) ([]Entry, error) {
 	return entries, nil
 }
 
-// Readlink returns the text of the symbolic link that the O_PATH descriptor n refers to.
-func Readlink(n int) (string, error) {
+// Readlink returns the text of the symbolic link with one name below dir. The error is EINVAL if the name
+// leads to something else.
+func Readlink(dir int, name string) (string, error) {
 	// A text is shorter than PATH_MAX on every file system of Linux.
 	buf := make([]byte, unix.PathMax)
 	var length int
 	err := uninterrupted(func() (err error) {
-		length, err = unix.Readlinkat(n, "", buf)
+		length, err = unix.Readlinkat(dir, name, buf)
 		return err
 	})
 	if err != nil {

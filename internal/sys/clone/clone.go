@@ -70,6 +70,13 @@ func Data(n int, offset, size int64) (start, end int64, ok bool, err error) {
 	return start, min(end, size), true, nil
 }
 
+// Solid reports whether a file is known to have no holes within size, and no space that was allocated and
+// never written. It moves the descriptor's position.
+func Solid(n int, size int64) bool {
+	hole, err := seek(n, 0, unix.SEEK_HOLE)
+	return err == nil && hole >= size
+}
+
 func seek(n int, offset int64, whence int) (at int64, err error) {
 	err = uninterrupted(func() error {
 		at, err = unix.Seek(n, offset, whence)

@@ -24,12 +24,21 @@ type raw struct {
 // ErrMalformed is returned for a string that is no handle.
 var ErrMalformed = errors.New("malformed file handle")
 
+// Name is what OfName tells of one name.
+type Name struct {
+	Handle string
+	Mount  uint64 // number of the mount that the object was reached on, as statx(2) has it
+}
+
 // Of returns the handle of what the descriptor n, perhaps one of O_PATH, refers to. The error is
 // EOPNOTSUPP where the file system's inodes cannot be opened by handle.
-func Of(n int) (string, error) { return get(n, "", unix.AT_EMPTY_PATH) }
+func Of(n int) (string, error) {
+	found, err := get(n, "", unix.AT_EMPTY_PATH)
+	return found.Handle, err
+}
 
 // OfName returns the handle of the object with one name below dir, and does not follow it.
-func OfName(dir int, name string) (string, error) { return get(dir, name, 0) }
+func OfName(dir int, name string) (Name, error) { return get(dir, name, 0) }
 
 // OfPath returns the handle of what a path leads to, following symbolic links. Nothing is opened: the file
 // system is pinned for the length of the system call.
@@ -38,23 +47,24 @@ func OfPath(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return ask(unix.AT_FDCWD, unsafe.Pointer(p), unix.AT_SYMLINK_FOLLOW)
+	found, err := ask(unix.AT_FDCWD, unsafe.Pointer(p), unix.AT_SYMLINK_FOLLOW)
+	return found.Handle, err
 }
 
 // maxName is NAME_MAX and the byte that ends a string.
 const maxName = 256
 
-func get(dir int, name string, flags uintptr) (string, error) {
+func get(dir int, name string, flags uintptr) (Name, error) {
 	var path [maxName]byte
 	if len(name) >= maxName {
-		return "", unix.ENAMETOOLONG
+		return Name{}, unix.ENAMETOOLONG
 	}
 	copy(path[:], name)
 	return ask(dir, unsafe.Pointer(&path), flags)
 }
 
 // ask calls name_to_handle_at(2) with a path that ends in a zero byte.
-func ask(dir int, path unsafe.Pointer, flags uintptr) (string, error) {
+func ask(dir int, path unsafe.Pointer, flags uintptr) (Name, error) {
 	h := raw{size: maxSize}
 	var mount int32
 	for {
@@ -62,10 +72,11 @@ func ask(dir int, path unsafe.Pointer, flags uintptr) (string, error) {
 			uintptr(path), uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&mount)), flags, 0)
 		switch errno {
 		case 0:
-			return h.encode()
+			s, err := h.encode()
+			return Name{s, uint64(mount)}, err
 		case unix.EINTR:
 		default:
-			return "", errno
+			return Name{}, errno
 		}
 	}
 }

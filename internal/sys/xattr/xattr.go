@@ -62,7 +62,7 @@ func alias(name string) bool {
 func gone(err error) bool { return err == unix.ENODATA || err == unix.EOPNOTSUPP }
 
 // None reports whether the object with one name below dir, which is not followed, is known to have no
-// attributes. It is false where listxattrat(2), Linux 6.13, is missing, and on any error: ask All then.
+// attributes. It is false on any error: ask All then.
 func None(dir int, name string) bool {
 	path, err := unix.BytePtrFromString(name)
 	if err != nil {
@@ -70,7 +70,24 @@ func None(dir int, name string) bool {
 	}
 	size, _, errno := unix.Syscall6(unix.SYS_LISTXATTRAT, uintptr(dir), uintptr(unsafe.Pointer(path)),
 		unix.AT_SYMLINK_NOFOLLOW, 0, 0, 0)
+	if errno == unix.ENOSYS {
+		return noneByPath(dir, name)
+	}
 	return errno == 0 && size == 0
+}
+
+// noneByPath is None for kernels without listxattrat(2), which Linux 6.13 brought. The path leads through
+// the descriptor to the directory itself, and by one name on.
+func noneByPath(dir int, name string) bool {
+	size, err := unix.Llistxattr(FD{N: dir}.path()+"/"+name, nil)
+	return err == nil && size == 0
+}
+
+// Bare reports whether the file that n is open for is known to have no attributes. It is false on any error:
+// ask All then.
+func Bare(n int) bool {
+	size, err := unix.Flistxattr(n, nil)
+	return err == nil && size == 0
 }
 
 func list(f FD) (string, error) {
