@@ -1,0 +1,127 @@
+package daemon
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirfs/weir/filters/replicate"
+	"github.com/weirfs/weir/internal/voltest"
+)
+
+// scene is a source on one volume and a target on another, with a mirror between them.
+type scene struct {
+	*running
+	t        *testing.T
+	from, to *voltest.Volume
+	src, dst string
+	o        Options
+}
+
+// newScene makes both sides in subdirectories, so that the volumes may be unmounted. The mirror is not started.
+func newScene(t *testing.T, from, to string, fallback bool) *scene {
+	t.Helper()
+	s := &scene{t: t, from: voltest.New(t, from), to: voltest.New(t, to)}
+	s.src, s.dst = mkdir(t, filepath.Join(s.from.Dir, "s")), mkdir(t, filepath.Join(s.to.Dir, "r"))
+	s.o = Options{Source: s.src, Targets: []string{s.dst}, State: filepath.Join(t.TempDir(), "state"), Fallback: fallback}
+	return s
+}
+
+func (s *scene) begin() {
+	s.t.Helper()
+	s.running = start(s.t, s.o)
+}
+
+// end stops the mirror; everything is durable then.
+func (s *scene) end() {
+	s.t.Helper()
+	if err := s.stop(); err != nil {
+		s.t.Fatalf("stop: %v\n%s", err, s.log)
+	}
+}
+
+// alike waits until the replica equals the source and all is durable.
+func (s *scene) alike() {
+	s.t.Helper()
+	s.equal(s.src, s.dst)
+	s.quiet(10 * time.Second)
+}
+
+// in returns a path below the source, at below the target.
+func (s *scene) in(rel string) string { return filepath.Join(s.src, rel) }
+func (s *scene) at(rel string) string { return filepath.Join(s.dst, rel) }
+
+// status returns the state of one place on one target.
+func (s *scene) unit(place, target string) replicate.UnitStatus {
+	s.t.Helper()
+	for _, u := range s.m.Status().Units {
+		if u.Place == place && u.Target == target {
+			return u
+		}
+	}
+	s.t.Fatalf("no replica of %s on %s: %+v", place, target, s.m.Status().Units)
+	return replicate.UnitStatus{}
+}
+
+// populate makes directories with files of a few bytes.
+func populate(t testing.TB, dir string, dirs, files int) {
+	t.Helper()
+	for d := range dirs {
+		sub := mkdir(t, filepath.Join(dir, name("d", d)))
+		for f := range files {
+			write(t, filepath.Join(sub, name("f", f)), name("content", d*files+f))
+		}
+	}
+}
+
+func name(prefix string, n int) string {
+	return prefix + string(rune('0'+n/100%10)) + string(rune('0'+n/10%10)) + string(rune('0'+n%10))
+}
+
+// inode returns the number of what is at a path.
+func inode(t testing.TB, path string) uint64 {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return st.Ino
+}
+
+func text(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func rename(t testing.TB, from, to string) {
+	t.Helper()
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t testing.TB, path string) {
+	t.Helper()
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// moveMount moves a mount, as mount --move does.
+func moveMount(t testing.TB, from, to string) {
+	t.Helper()
+	if err := unix.Mount(from, mkdir(t, to), "", unix.MS_MOVE, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for unix.Unmount(to, unix.MNT_DETACH) == nil {
+		}
+	})
+}
