@@ -24,7 +24,7 @@ const (
 	// store that is under way during one look is seen by the next but one at the latest, and within 5 s.
 	mapInterval    = 1500 * time.Millisecond
 	mapIntervalMax = 3 * time.Second
-	mapShare       = 300
+	mapShare       = 150
 
 	// maxWritten bounds how many files are remembered that somebody could write while they were copied.
 	maxWritten = 1024

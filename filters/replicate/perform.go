@@ -87,6 +87,7 @@ func (b *batch) make(step replica.Step, f *find) error {
 		return err
 	}
 	node.Target, node.Gen = o.Attr, b.u.gen
+	b.u.noteWritten(&node)
 	b.ix.PutNew(node)
 	b.shown = append(b.shown, step.To)
 	return b.ix.Err()
