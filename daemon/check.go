@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/internal/sys/probe"
 	"github.com/weirfs/weir/volume"
 )
 
@@ -151,8 +151,25 @@ func onVolume(w *volume.Watcher, path string) (weir.VolumeID, string, bool) {
 // checkRights refuses to run where the main job cannot be done.
 func checkRights() error {
 	if os.Geteuid() != 0 {
-		return &weir.Error{Op: "start", Kind: weir.KindRefused, Err: fmt.Errorf("weir needs root: it follows whole file systems and keeps owners"),
+		return &weir.Error{Op: "start", Kind: weir.KindRefused, Err: errors.New("weir needs root: it follows whole file systems and keeps owners"),
 			Hint: "run it with sudo"}
 	}
-	return nil
+	return lacking(probe.Needed())
+}
+
+// lacking names what the kernel, or the container around weir, does not give.
+func lacking(missing []probe.Result) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	var reasons []string
+	for _, m := range missing {
+		reason := m.Name + " (" + m.What + ") does not work: " + m.Detail
+		if m.Kernel != "" {
+			reason += "; Linux has it since " + m.Kernel
+		}
+		reasons = append(reasons, reason)
+	}
+	return &weir.Error{Op: "start", Kind: weir.KindUnsupported, Err: errors.New(strings.Join(reasons, "; ")),
+		Hint: "weir doctor shows what this machine can do; use a kernel of 6.1 or later, and in a container CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH"}
 }

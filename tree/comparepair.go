@@ -106,7 +106,7 @@ func (c *comparison) file(name string, a, b at.Stat) {
 }
 
 func (c *comparison) content(name string, f [2]*File) {
-	offset, err := firstDifference(c.ctx, f[sideA], f[sideB])
+	offset, err := firstDifference(c.ctx, f[sideA], f[sideB], nil)
 	if err != nil {
 		c.unreadable(name, err)
 		return

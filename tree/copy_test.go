@@ -291,7 +291,7 @@ func TestSameData(t *testing.T) {
 	for i := range all {
 		for j := range all {
 			a, b := got[*File](t)(d.OpenFile(fmt.Sprint(i))), got[*File](t)(d.OpenFile(fmt.Sprint(j)))
-			at := got[int64](t)(firstDifference(t.Context(), a, b))
+			at := got[int64](t)(firstDifference(t.Context(), a, b, nil))
 			x, y := read(i), read(j)
 			want := int64(-1)
 			if x != y {

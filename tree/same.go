@@ -13,20 +13,28 @@ import (
 // SameData reports whether two files have the same size and bytes; a hole equals zeros. Ranges that are holes
 // in both are not read.
 func SameData(ctx context.Context, a, b *File) (bool, error) {
-	at, err := firstDifference(ctx, a, b)
+	return SameDataSlowly(ctx, a, b, nil)
+}
+
+// SameDataSlowly is SameData that calls throttle, if it is not nil, before each part of a is read.
+func SameDataSlowly(ctx context.Context, a, b *File, throttle func(ctx context.Context, bytes int) error) (bool, error) {
+	at, err := firstDifference(ctx, a, b, throttle)
 	return at < 0, err
 }
 
 // firstDifference returns the offset of the first byte that differs or that only one file has, or -1.
-func firstDifference(ctx context.Context, a, b *File) (int64, error) {
-	offset, err := differenceFrom(ctx, a.FD(), b.FD())
+func firstDifference(ctx context.Context, a, b *File, throttle func(context.Context, int) error) (int64, error) {
+	if throttle == nil {
+		throttle = func(context.Context, int) error { return nil }
+	}
+	offset, err := differenceFrom(ctx, a.FD(), b.FD(), throttle)
 	if err != nil {
 		return 0, fmt.Errorf("compare data: %w", err)
 	}
 	return offset, nil
 }
 
-func differenceFrom(ctx context.Context, a, b int) (int64, error) {
+func differenceFrom(ctx context.Context, a, b int, throttle func(context.Context, int) error) (int64, error) {
 	x, err := at.StatFD(a)
 	if err != nil {
 		return 0, err
@@ -47,6 +55,9 @@ func differenceFrom(ctx context.Context, a, b int) (int64, error) {
 				return 0, err
 			}
 			n := min(end-start, int64(len(buf)))
+			if err := throttle(ctx, int(n)); err != nil {
+				return 0, err
+			}
 			if d, err := pieceDifference(a, b, start, buf[:n], other[:n]); err != nil || d >= 0 {
 				return start + int64(d), err
 			}

@@ -116,7 +116,7 @@ func (s *session) readOnce(u *unit, src, base *tree.File, f *find, sync bool) (*
 	}
 	same := false
 	if base != nil && f.work == replica.Compare || f.exists {
-		if same, err = sameContent(s.ctx, src, base, c.version.Size); err != nil {
+		if same, err = sameContent(s.ctx, src, base, c.version.Size, u.r.throttle); err != nil {
 			return nil, err
 		}
 	}
@@ -161,12 +161,12 @@ func (c *copied) begin(src *tree.File) error {
 	return nil
 }
 
-func sameContent(ctx context.Context, src, base *tree.File, size int64) (bool, error) {
+func sameContent(ctx context.Context, src, base *tree.File, size int64, throttle func(context.Context, int) error) (bool, error) {
 	old, err := base.Stat()
 	if err != nil || old.Size != size {
 		return false, err
 	}
-	return tree.SameData(ctx, src, base)
+	return tree.SameDataSlowly(ctx, src, base, throttle)
 }
 
 // copyTo makes the temporary, with content and metadata.

@@ -39,6 +39,21 @@ func All() []Result {
 	return results
 }
 
+// Needed tries the features that mirror cannot run without, and returns those that do not work.
+func Needed() []Result {
+	g := newGround()
+	defer g.close()
+	var missing []Result
+	for _, t := range trials() {
+		if t.Needed {
+			if r := t.run(g); !r.Works {
+				missing = append(missing, r)
+			}
+		}
+	}
+	return missing
+}
+
 // Try tries one feature by its name. It reports a name that is not known as not working.
 func Try(name string) Result {
 	g := newGround()
