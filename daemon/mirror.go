@@ -71,7 +71,7 @@ func Open(ctx context.Context, o Options) (*Mirror, error) {
 	m := &Mirror{options: o, watcher: watcher}
 	if err := m.open(ctx); err != nil {
 		if ctx.Err() != nil {
-			err = behind(o.Targets, "weir was stopped before it had looked at")
+			err = behind(o.Targets, tooSoon)
 		}
 		return nil, errors.Join(err, m.Close())
 	}

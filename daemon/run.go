@@ -186,6 +186,8 @@ func (m *Mirror) drain(manage *task) error {
 	}
 }
 
+const tooSoon = "weir was stopped before it had looked at"
+
 // behind says why targets are left behind.
 func behind(targets []string, why string) error {
 	return &weir.Error{Op: "stop", Kind: weir.KindBehind, Err: fmt.Errorf("%s %s", why, list(targets)),

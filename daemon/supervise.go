@@ -174,6 +174,10 @@ func (s *supervisor) ended(err error) (int, error) {
 			return status, nil
 		}
 	}
+	var exit *exec.ExitError
+	if !s.asked.IsZero() && errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGTERM {
+		return weir.KindBehind.ExitStatus(), behind(s.claim.options.Targets, tooSoon) // It was not ready for a signal yet.
+	}
 	return weir.KindFailed.ExitStatus(), fmt.Errorf("the engine has died: %w", err)
 }
 
