@@ -50,6 +50,10 @@ func (w *dryWriter) encode(v any) {
 
 func (w *dryWriter) change(c replicate.Change) {
 	if w.json {
+		c.Path, c.Target = weir.QuotePath(c.Path), weir.QuotePath(c.Target)
+		if c.From != "" {
+			c.From = weir.QuotePath(c.From)
+		}
 		w.encode(struct {
 			Event string `json:"event"`
 			replicate.Change
@@ -70,7 +74,7 @@ func (w *dryWriter) change(c replicate.Change) {
 	if c.Reason != "" {
 		line += ": " + c.Reason
 	}
-	w.printf("%-12s  %s\n", c.Act, line)
+	w.printf("%-12s  %s\n", c.Act, printable(line))
 }
 
 func (w *dryWriter) totals(totals []replicate.Total) {

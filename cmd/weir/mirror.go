@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/daemon"
@@ -38,7 +39,7 @@ const mirrorExample = `  weir mirror /home /mnt/backup/home
 
 const mirrorExit = `  0  every target has passed the barrier: all that was seen is durable
   1  with --once: something could not be replicated; it is listed
-  2  refused: nothing was changed
+  2  refused: neither SOURCE nor what is on a TARGET was changed
   3  failed, or a target was left behind when weir was stopped`
 
 // mirrorFlags are the flags as they were typed.
@@ -50,6 +51,8 @@ type mirrorFlags struct {
 	maxDelete, replaced, bwlimit     string
 	state, progress, logLevel        string
 	scanInterval                     time.Duration
+
+	screen *screen // nil without a live view
 }
 
 func newMirrorCommand() *cobra.Command {
@@ -141,6 +144,10 @@ func (f *mirrorFlags) logger() (*slog.Logger, error) {
 	o := &slog.HandlerOptions{Level: level}
 	if f.json {
 		return slog.New(slog.NewJSONHandler(os.Stdout, o)), nil
+	}
+	if f.progress == "always" || f.progress == "auto" && term.IsTerminal(int(os.Stderr.Fd())) {
+		f.screen = &screen{file: os.Stderr}
+		return slog.New(slog.NewTextHandler(f.screen, o)), nil
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, o)), nil
 }

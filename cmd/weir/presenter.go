@@ -5,12 +5,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/daemon"
@@ -20,25 +17,33 @@ import (
 // presenter shows how a mirror stands: one live view on a terminal, a line for each change of phase
 // elsewhere, JSON objects where they were asked for.
 type presenter struct {
-	m    *daemon.Mirror
-	out  io.Writer
-	log  *slog.Logger
-	json bool
-	live bool
-	once bool
-	stop chan struct{}
-	wg   sync.WaitGroup
+	m      *daemon.Mirror
+	out    io.Writer
+	log    *slog.Logger
+	json   bool
+	once   bool
+	screen *screen // nil without a live view
+	stop   chan struct{}
+	wg     sync.WaitGroup
 
-	phases map[string]replicate.Phase
-	lines  int // of the live view that stand on the terminal
-	last   replicate.Status
-	lastAt time.Time
+	replicas map[string]*shown
+	told     map[string]bool // targets of which it was told what they cannot store
+	last     replicate.Status
+	lastAt   time.Time
+}
+
+// shown is what was told of a replica last.
+type shown struct {
+	phase   replicate.Phase
+	settled bool      // it has been in sync
+	pending time.Time // since when it copies without a word; zero if it does not
 }
 
 func newPresenter(f *mirrorFlags, m *daemon.Mirror, out io.Writer, log *slog.Logger) *presenter {
-	p := &presenter{m: m, out: out, log: log, json: f.json, once: f.once, stop: make(chan struct{}), phases: make(map[string]replicate.Phase)}
-	p.live = !f.json && (f.progress == "always" || f.progress == "auto" && term.IsTerminal(int(os.Stderr.Fd())))
-	return p
+	return &presenter{
+		m: m, out: out, log: log, json: f.json, once: f.once, screen: f.screen, stop: make(chan struct{}),
+		replicas: make(map[string]*shown), told: make(map[string]bool), lastAt: time.Now(),
+	}
 }
 
 func (p *presenter) start() {
@@ -58,50 +63,98 @@ func (p *presenter) start() {
 
 // show tells what has changed since the last time.
 func (p *presenter) show(s replicate.Status) {
+	now := time.Now()
+	for _, t := range s.Targets {
+		if p.json && len(t.Missing) > 0 && !p.told[t.Path] {
+			p.told[t.Path] = true
+			p.event("target", map[string]any{"target": weir.QuotePath(t.Path), "missing": t.Missing})
+		}
+	}
 	for _, u := range s.Units {
-		key := u.Place + "\x00" + u.Target
-		if p.phases[key] == u.Phase {
-			continue
-		}
-		p.phases[key] = u.Phase
-		switch {
-		case p.json:
-			p.encode(map[string]any{"time": time.Now(), "event": "phase", "replica": u})
-		case !p.live:
-			p.log.Info(string(u.Phase), "place", weir.QuotePath(u.Place), "target", weir.QuotePath(u.Target), "files", u.Files, "reason", u.Reason)
+		if p.news(u, now) {
+			p.tell(u)
 		}
 	}
-	if p.live {
-		p.draw(s)
+	if p.screen != nil {
+		p.screen.draw(view(s, p.last, now.Sub(p.lastAt)))
 	}
-	p.last, p.lastAt = s, time.Now()
+	p.last, p.lastAt = s, now
 }
 
-func (p *presenter) encode(v any) {
-	if err := json.NewEncoder(p.out).Encode(v); err != nil {
+// patience is how long a replica that was in sync may copy without a word: a change every second is no news.
+const patience = 10 * time.Second
+
+// news reports whether a phase has to be told.
+func (p *presenter) news(u replicate.UnitStatus, now time.Time) bool {
+	key := u.Place + "\x00" + u.Target
+	r := p.replicas[key]
+	if r == nil {
+		r = new(shown)
+		p.replicas[key] = r
+	}
+	if u.Phase == replicate.PhaseCopying && r.settled && r.phase == replicate.PhaseInSync {
+		if r.pending.IsZero() {
+			r.pending = now
+		}
+		if now.Sub(r.pending) < patience {
+			return false
+		}
+	}
+	r.pending = time.Time{}
+	if r.phase == u.Phase {
+		return false
+	}
+	r.phase, r.settled = u.Phase, r.settled || u.Phase == replicate.PhaseInSync
+	return true
+}
+
+func (p *presenter) tell(u replicate.UnitStatus) {
+	switch {
+	case p.json:
+		p.event("phase", map[string]any{"replica": quotedUnit(u)})
+	case p.screen == nil:
+		args := []any{"place", weir.QuotePath(u.Place), "target", weir.QuotePath(u.Target), "files", u.Files}
+		if u.Reason != "" {
+			args = append(args, "reason", u.Reason)
+		}
+		if u.Sight != "" {
+			args = append(args, "sight", u.Sight, "scan_interval", u.Scan)
+		}
+		p.log.Info(string(u.Phase), args...)
+	}
+}
+
+// event prints one JSON object on a line of its own.
+func (p *presenter) event(name string, fields map[string]any) {
+	fields["time"], fields["event"] = time.Now(), name
+	if err := json.NewEncoder(p.out).Encode(fields); err != nil {
 		p.log.Debug("standard output is gone", "error", err)
 	}
 }
 
-// draw replaces the live view.
-func (p *presenter) draw(s replicate.Status) {
-	var b strings.Builder
-	if p.lines > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA\x1b[J", p.lines)
+// quoted is a status whose paths are quoted where they are not plain text, since JSON has no place for
+// bytes that are not.
+func quoted(s replicate.Status) replicate.Status {
+	s.Units, s.Problems = append([]replicate.UnitStatus(nil), s.Units...), append([]replicate.Problem(nil), s.Problems...)
+	s.Aside, s.Notes = append([]replicate.Aside(nil), s.Aside...), append([]replicate.Note(nil), s.Notes...)
+	for i := range s.Units {
+		s.Units[i] = quotedUnit(s.Units[i])
 	}
-	lines := view(s, p.last, time.Since(p.lastAt))
-	width, _, err := term.GetSize(int(os.Stderr.Fd()))
-	if err != nil || width < 20 {
-		width = 120
+	for i := range s.Problems {
+		s.Problems[i].Path, s.Problems[i].Target = weir.QuotePath(s.Problems[i].Path), weir.QuotePath(s.Problems[i].Target)
 	}
-	for _, line := range lines {
-		if r := []rune(line); len(r) > width-1 {
-			line = string(r[:width-1])
-		}
-		b.WriteString(line + "\n")
+	for i := range s.Aside {
+		s.Aside[i].Path, s.Aside[i].Target = weir.QuotePath(s.Aside[i].Path), weir.QuotePath(s.Aside[i].Target)
 	}
-	p.lines = len(lines)
-	fmt.Fprint(os.Stderr, b.String())
+	for i := range s.Notes {
+		s.Notes[i].Path = weir.QuotePath(s.Notes[i].Path)
+	}
+	return s
+}
+
+func quotedUnit(u replicate.UnitStatus) replicate.UnitStatus {
+	u.Place, u.Target = weir.QuotePath(u.Place), weir.QuotePath(u.Target)
+	return u
 }
 
 // view is the live view: totals, then a line for each replica, then what needs attention.
@@ -124,10 +177,15 @@ func view(s, before replicate.Status, took time.Duration) []string {
 		}
 		lines = append(lines, line)
 	}
-	const shown = 5
+	for _, t := range s.Targets {
+		if len(t.Missing) > 0 {
+			lines = append(lines, fmt.Sprintf("  %s cannot store %s", weir.QuotePath(t.Path), strings.Join(t.Missing, ", ")))
+		}
+	}
+	const most = 5
 	for i, problem := range s.Problems {
-		if i == shown {
-			lines = append(lines, fmt.Sprintf("  and %d more", int64(len(s.Problems)-shown)+s.More))
+		if i == most {
+			lines = append(lines, fmt.Sprintf("  and %d more", int64(len(s.Problems)-most)+s.More))
 			break
 		}
 		lines = append(lines, fmt.Sprintf("  ! %s: %s", weir.QuotePath(problem.Path), problem.Reason))
@@ -155,26 +213,30 @@ func (p *presenter) finish(err error) {
 	s := p.m.Status()
 	p.show(s)
 	if p.json {
-		end := map[string]any{"time": time.Now(), "event": "end", "status": s}
+		end := map[string]any{"status": quoted(s)}
 		if err != nil {
 			end["error"] = err.Error()
 		}
-		p.encode(end)
+		p.event("end", end)
 		return
 	}
 	for _, problem := range s.Problems {
-		fmt.Fprintf(p.out, "%s -> %s: %s\n", weir.QuotePath(problem.Path), weir.QuotePath(problem.Target), problem.Reason)
+		p.line("%s -> %s: %s", weir.QuotePath(problem.Path), weir.QuotePath(problem.Target), problem.Reason)
 	}
 	if s.More > 0 {
-		fmt.Fprintf(p.out, "and %d more\n", s.More)
+		p.line("and %d more", s.More)
 	}
-	for _, path := range s.Aside {
-		fmt.Fprintf(p.out, "set aside: %s\n", weir.QuotePath(path))
+	for _, a := range s.Aside {
+		p.line("set aside: %s in %s/%s/set-aside", weir.QuotePath(a.Path), weir.QuotePath(a.Target), replicate.HiddenDir)
 	}
 	for _, note := range s.Notes {
-		fmt.Fprintf(p.out, "not followed: %s: %s\n", weir.QuotePath(note.Path), note.Reason)
+		p.line("not followed: %s: %s", weir.QuotePath(note.Path), note.Reason)
 	}
 	if p.once {
-		fmt.Fprintf(p.out, "%d files copied, %s read, %s written, %d names removed\n", s.Copied, size(s.Read), size(s.Written), s.Removed)
+		p.line("%d files copied, %s read, %s written, %d names removed", s.Copied, size(s.Read), size(s.Written), s.Removed)
 	}
+}
+
+func (p *presenter) line(format string, args ...any) {
+	fmt.Fprintln(p.out, printable(fmt.Sprintf(format, args...)))
 }

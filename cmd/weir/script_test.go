@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"weir": scriptWeir, "bind": scriptBind, "immutable": scriptImmutable, "remember": scriptRemember,
 			"unchanged": scriptUnchanged, "jsonlines": scriptJSONLines,
-			"volume":    func(ts *testscript.TestScript, _ bool, args []string) { scriptVolume(t, ts, args) },
+			"volume": func(ts *testscript.TestScript, _ bool, args []string) { scriptVolume(t, ts, args) },
 		},
 	})
 }

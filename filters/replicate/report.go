@@ -49,7 +49,7 @@ type Status struct {
 	Units    []UnitStatus `json:"replicas"`
 	Problems []Problem    `json:"problems,omitempty"`
 	More     int64        `json:"problems_not_listed,omitempty"`
-	Aside    []string     `json:"set_aside,omitempty"`
+	Aside    []Aside      `json:"set_aside,omitempty"`
 	Notes    []Note       `json:"not_followed,omitempty"`
 
 	Targets []TargetStatus `json:"targets"`
@@ -60,6 +60,13 @@ type TargetStatus struct {
 	Path    string   `json:"target"`
 	Tried   bool     `json:"tried"`             // whether it was there, so that it could be tried what it stores
 	Missing []string `json:"missing,omitempty"` // what it cannot store, in words
+}
+
+// Aside is what stood on a target where something else had to be, or what nobody knew. It is in the target's
+// hidden directory.
+type Aside struct {
+	Path   string `json:"path"`
+	Target string `json:"target"`
 }
 
 // Note is a mount below the source that is not followed, and why.
@@ -97,7 +104,9 @@ func (r *Replicator) Status() Status {
 			s.Problems = append(s.Problems, p)
 		}
 		s.More += u.status.more
-		s.Aside = append(s.Aside, u.status.aside...)
+		for _, path := range u.status.aside {
+			s.Aside = append(s.Aside, Aside{path, u.target.path})
+		}
 		u.mu.Unlock()
 	}
 	sort.Slice(s.Problems, func(i, j int) bool { return s.Problems[i].Path < s.Problems[j].Path })

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirfs/weir/filters/replicate"
+	"github.com/weirfs/weir/internal/voltest"
+)
+
+// terminal is a pseudo terminal that keeps what is written to it.
+type terminal struct {
+	user *os.File // the side that programs write to
+
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func newTerminal(t *testing.T) *terminal {
+	t.Helper()
+	main, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { main.Close() })
+	number, err := unix.IoctlGetInt(int(main.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(main.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(int(main.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 50, Col: 400})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { user.Close() })
+	term := &terminal{user: user}
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := main.Read(buf)
+			term.mu.Lock()
+			term.text.Write(buf[:n])
+			term.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return term
+}
+
+func (t *terminal) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String()
+}
+
+// TestLiveView runs weir on a terminal, with file names that would command it.
+func TestLiveView(t *testing.T) {
+	voltest.RequireRoot(t)
+	dir := t.TempDir()
+	source, target := filepath.Join(dir, "s"), filepath.Join(dir, "t")
+	for _, name := range []string{"bad\x1b[31m\x1b]0;title\x07", "line\nfeed", "\xff\x9b2J", "rtl\u202e"} {
+		if err := os.MkdirAll(source, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(source, name), bytes.Repeat([]byte("x"), 1<<20), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(target, "stray\x1b[2J"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	screen := newTerminal(t)
+	cmd := exec.Command("/proc/self/exe", "mirror", "--adopt", "--bwlimit", "1M", "--state", filepath.Join(dir, "st"), source, target)
+	cmd.Env = append(os.Environ(), asWeirEnv+"=1")
+	cmd.Stdout, cmd.Stderr = screen.user, screen.user
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	defer cmd.Process.Kill()
+	for _, want := range []string{`backlog \d+, lag \d`, `\d files copied, .* read, .* written, [1-9.]+ .?i?B/s`, `comparing .* -> `, `in sync .* 5 files`} {
+		eventually(t, 20*time.Second, func() error {
+			if !regexp.MustCompile(want).MatchString(screen.String()) {
+				return fmt.Errorf("no %q on the terminal", want)
+			}
+			return nil
+		})
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("%v\n%q", err, screen)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("weir does not end")
+	}
+	own := regexp.MustCompile(`\x1b\[\d+A\x1b\[J`)
+	rest := strings.ReplaceAll(own.ReplaceAllString(screen.String(), ""), "\r\n", "\n")
+	for _, bad := range []string{"\x1b", "\x07", "\x9b", "\u202e", "\r"} {
+		if strings.Contains(rest, bad) {
+			t.Errorf("%q has come to the terminal:\n%q", bad, rest)
+		}
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain ü 漢": "plain ü 漢", "a\x1b[2Jb": `a\x1b[2Jb`, "a\nb\rc": `a\nb\rc`, "\u202e": `\u202e`, "\x7f": `\x7f`, "\u0085": `\u0085`,
+	} {
+		if got := printable(in); got != want {
+			t.Errorf("printable(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestNewsOfPhases(t *testing.T) {
+	p := &presenter{replicas: make(map[string]*shown)}
+	start := time.Unix(1000, 0)
+	for i, step := range []struct {
+		at    time.Duration
+		phase replicate.Phase
+		told  bool
+	}{
+		{0, replicate.PhaseComparing, true},
+		{1, replicate.PhaseCopying, true},
+		{2, replicate.PhaseCopying, false},
+		{3, replicate.PhaseInSync, true},
+		{4, replicate.PhaseCopying, false}, // A change every second is no news,
+		{5, replicate.PhaseInSync, false},
+		{6, replicate.PhaseCopying, false},
+		{17, replicate.PhaseCopying, true}, // but copying without an end is.
+		{18, replicate.PhaseInSync, true},
+		{19, replicate.PhaseFull, true},
+		{20, replicate.PhaseCopying, true},
+	} {
+		if got := p.news(replicate.UnitStatus{Phase: step.phase}, start.Add(step.at*time.Second)); got != step.told {
+			t.Errorf("step %d, %s: told %v", i, step.phase, got)
+		}
+	}
+}
+
+// TestBandwidthLimit measures what a limit does over time, with large and small files.
+func TestBandwidthLimit(t *testing.T) {
+	voltest.RequireRoot(t)
+	dir := t.TempDir()
+	source, target := filepath.Join(dir, "s"), filepath.Join(dir, "t")
+	if err := os.MkdirAll(source, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(target, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for i, size := range []int{9 << 20, 1 << 20, 1 << 20, 100_000, 100_000} {
+		total += size
+		if err := os.WriteFile(filepath.Join(source, fmt.Sprint(i)), bytes.Repeat([]byte{byte(i + 1)}, size), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const rate = 4 << 20
+	begun := time.Now()
+	if status, out, err := weirOnce(t, "--bwlimit", "4M", "--low-priority", "--state", filepath.Join(dir, "st"), source, target); status != 0 {
+		t.Fatalf("status %d: %s%s", status, out, err)
+	}
+	took := time.Since(begun)
+	least := time.Duration(float64(total-1<<20) / rate * float64(time.Second)) // One burst is free.
+	if took < least*9/10 || took > 2*least+5*time.Second {
+		t.Errorf("%d bytes at %d a second took %v, want about %v", total, rate, took, least)
+	}
+}
+
+// weirOnce runs one mirror to its end, as a process.
+func weirOnce(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.Command("/proc/self/exe", append([]string{"mirror", "--once"}, args...)...)
+	cmd.Env = append(os.Environ(), asWeirEnv+"=1")
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	_ = cmd.Run() // The status says it.
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// TestJSONIsComplete has trouble of each kind in one run, and finds all of it in the last line.
+func TestJSONIsComplete(t *testing.T) {
+	voltest.RequireRoot(t)
+	dir := t.TempDir()
+	source := filepath.Join(dir, "s")
+	target := voltest.New(t, "exfat").Dir
+	if err := os.MkdirAll(filepath.Join(source, "m"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	voltest.New(t, "tmpfs", voltest.At(filepath.Join(source, "m")))
+	for _, name := range []string{"new\nline", "\xff", "plain"} {
+		if err := os.WriteFile(filepath.Join(source, name), []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(target, "stray"), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	status, out, errs := weirOnce(t, "--json", "--adopt", "--one-volume", "--state", filepath.Join(dir, "st"), source, target)
+	if status != 1 || !strings.HasPrefix(errs, "weir: mirror: 2 paths") {
+		t.Errorf("status %d: %s", status, errs)
+	}
+	events := make(map[string]map[string]any)
+	for lines := bufio.NewScanner(strings.NewReader(out)); lines.Scan(); {
+		var object map[string]any
+		if err := json.Unmarshal(lines.Bytes(), &object); err != nil {
+			t.Fatalf("%s: %v", lines.Text(), err)
+		}
+		if name, ok := object["event"].(string); ok {
+			events[name] = object
+		} else if object["msg"] == nil {
+			t.Errorf("neither event nor log: %s", lines.Text())
+		}
+	}
+	if events["phase"] == nil || events["target"] == nil || events["end"] == nil {
+		t.Fatalf("events %v", events)
+	}
+	text, err := json.Marshal(events["end"]["status"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"path":"\"new\\nline\""`, `"path":"\"\\xff\""`, `"set_aside":[{"path":"stray"`, `"not_followed":[{"path":"m","reason":"left out by --one-volume"}]`,
+		`"missing":["owners"`, `"files_copied":1`, `"phase":"in sync"`,
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %s in %s", want, text)
+		}
+	}
+}

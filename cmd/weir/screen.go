@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode"
+
+	"golang.org/x/term"
+)
+
+// screen is a terminal with a live view at its end, above which the log goes on. It is safe for concurrent
+// use.
+type screen struct {
+	file *os.File
+
+	mu    sync.Mutex
+	lines int // of the live view that stand on the terminal
+}
+
+// Write takes a line of the log: the view makes room for it, and is drawn again with the next change.
+func (s *screen) Write(line []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.file.WriteString(s.eraseLocked()); err != nil {
+		return 0, err
+	}
+	return s.file.Write(line)
+}
+
+// draw replaces the live view.
+func (s *screen) draw(lines []string) {
+	width, _, err := term.GetSize(int(s.file.Fd()))
+	if err != nil || width < 20 {
+		width = 120
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b strings.Builder
+	b.WriteString(s.eraseLocked())
+	for _, line := range lines {
+		if r := []rune(printable(line)); len(r) > width-1 {
+			line = string(r[:width-1])
+		} else {
+			line = string(r)
+		}
+		b.WriteString(line + "\n")
+	}
+	s.lines = len(lines)
+	_, _ = s.file.WriteString(b.String()) // A terminal that is gone is no reason to stop.
+}
+
+func (s *screen) eraseLocked() string {
+	if s.lines == 0 {
+		return ""
+	}
+	n := s.lines
+	s.lines = 0
+	return fmt.Sprintf("\x1b[%dA\x1b[J", n)
+}
+
+// printable replaces everything that a terminal might act on. Paths are quoted before; this is for what the
+// kernel or a program behind a file system may have put into a reason.
+func printable(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return b.String()
+}
