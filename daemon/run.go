@@ -163,6 +163,7 @@ func (m *Mirror) rests() bool {
 // drain waits until what has been seen is durable, for as long as that may take, and hardly for a target that is not
 // there.
 func (m *Mirror) drain(manage *task) error {
+	m.replicator.Drain()
 	begun := time.Now()
 	deadline := begun.Add(drainTime)
 	ticker := time.NewTicker(5 * time.Millisecond)

@@ -62,8 +62,9 @@ type copier struct {
 	throttle func(context.Context, int) error
 	pair     *Pair // perhaps nil
 	size     int64
-	inside   bool // whether the kernel is asked to copy
-	zeros    bool // whether blocks of zeros are left out
+	begun    int64 // what lies before it is on its way to the device
+	inside   bool  // whether the kernel is asked to copy
+	zeros    bool  // whether blocks of zeros are left out
 	buf, old []byte
 	result   CopyResult
 }
@@ -189,6 +190,7 @@ func (c *copier) whole(blocks int64) error {
 }
 
 func (c *copier) copyRange(start, end int64) error {
+	c.begun = max(c.begun, start)
 	for start < end {
 		var n int64
 		var err error
@@ -201,6 +203,29 @@ func (c *copier) copyRange(start, end int64) error {
 			return err
 		}
 		start += n
+		if err := c.writeOut(start); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeBehind is how much of a large copy may be dirty. Whoever makes a small file durable on the same
+// file system waits for about that much.
+const writeBehind = 8 << 20
+
+// writeOut has what lies before offset written by the device, piece by piece while more is copied.
+func (c *copier) writeOut(offset int64) error {
+	for offset-c.begun >= writeBehind {
+		if err := at.WriteOut(c.dst, c.begun, writeBehind, false); err != nil {
+			return fmt.Errorf("write out: %w", err)
+		}
+		if before := c.begun - writeBehind; before >= 0 {
+			if err := at.WriteOut(c.dst, before, writeBehind, true); err != nil {
+				return fmt.Errorf("write out: %w", err)
+			}
+		}
+		c.begun += writeBehind
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -37,6 +38,9 @@ func contents() []content {
 		{"islands", 8*m + 77, [][2]int64{{m, 64 * k}, {3 * m, 4 * k}, {8 * m, 77}}, nil},
 		{"preallocated", 4 * m, [][2]int64{{m, 64 * k}}, [][2]int64{{0, 4 * m}}},
 		{"preallocated behind the end", m, [][2]int64{{0, m}}, [][2]int64{{m, m}}},
+		{"small", 100_001, [][2]int64{{0, 100_001}}, nil},
+		{"small with a hole", 100_001, [][2]int64{{0, 4 * k}, {96 * k, 4 * k}}, nil},
+		{"small, preallocated", 100_001, [][2]int64{{0, 4 * k}}, [][2]int64{{0, 128 * k}}},
 	}
 }
 
@@ -76,6 +80,8 @@ func copyFile(t testing.TB, from *Dir, src string, to *Dir, base string, o CopyO
 	RemoveAll(to, "copy")
 	f := got[*File](t)(to.CreateTemp("copy"))
 	t.Cleanup(func() { f.Close() })
+	seen := got[Object](t)(s.Stat())
+	o.Source = &seen
 	r, err := CopyData(t.Context(), f, s, b, o)
 	must(t, err)
 	if same, err := SameData(t.Context(), f, s); !same || err != nil {
@@ -90,9 +96,10 @@ func TestCopyBetweenVolumes(t *testing.T) {
 			t.Run(source+" to "+target, func(t *testing.T) {
 				a, b := voltest.New(t, source), voltest.New(t, target)
 				from, to := root(t, a.Dir), root(t, b.Dir)
+				var pair Pair
 				for _, c := range contents() {
 					c.write(t, a.Dir+"/file", 1)
-					f, r := copyFile(t, from, "file", to, "", CopyOptions{})
+					f, r := copyFile(t, from, "file", to, "", CopyOptions{Pair: &pair})
 					checkCopy(t, c, a.Dir+"/file", b.Dir+"/copy", f, r)
 				}
 			})
@@ -132,10 +139,11 @@ func TestCopyOnOneVolume(t *testing.T) {
 	voltest.Each(t, func(t *testing.T, v *voltest.Volume) {
 		d := root(t, v.Dir)
 		reflinks := v.FS == "xfs" || v.FS == "btrfs"
+		var pair Pair
 		for _, c := range contents() {
 			for _, noClone := range []bool{false, true} {
 				c.write(t, v.Dir+"/file", 1)
-				f, r := copyFile(t, d, "file", d, "", CopyOptions{NoClone: noClone})
+				f, r := copyFile(t, d, "file", d, "", CopyOptions{NoClone: noClone, Pair: &pair})
 				checkCopy(t, c, v.Dir+"/file", v.Dir+"/copy", f, r)
 				if want := reflinks && !noClone && c.size > 0; r.Cloned != want {
 					t.Errorf("%s: cloned %v", c.name, r.Cloned)
@@ -326,4 +334,62 @@ func TestHolesWithoutHelp(t *testing.T) {
 	if same := got[bool](t)(SameData(t.Context(), src, dst)); !same || c.result.Written > 8*block {
 		t.Errorf("same %v, %+v", same, c.result)
 	}
+}
+
+func TestPairRemembersThatNothingIsShared(t *testing.T) {
+	a, b := voltest.New(t, "xfs"), voltest.New(t, "xfs")
+	from, to := root(t, a.Dir), root(t, b.Dir)
+	content{"", 100_000, [][2]int64{{0, 100_000}}, nil}.write(t, a.Dir+"/file", 1)
+	var own, other Pair
+	for range 2 {
+		if _, r := copyFile(t, from, "file", from, "", CopyOptions{Pair: &own}); !r.Cloned || own.isApart() {
+			t.Errorf("on one file system: %+v", r)
+		}
+		if _, r := copyFile(t, from, "file", to, "", CopyOptions{Pair: &other}); r.Cloned || r.Written != 100_000 || !other.isApart() {
+			t.Errorf("between two: %+v", r)
+		}
+	}
+}
+
+// Subvolumes have device numbers of their own and share blocks all the same.
+func TestSubvolumesShareBlocks(t *testing.T) {
+	v := voltest.New(t, "btrfs")
+	shell(t, v.Dir, "btrfs -q subvolume create a; btrfs -q subvolume create b")
+	content{"", 100_000, [][2]int64{{0, 100_000}}, nil}.write(t, v.Dir+"/a/file", 1)
+	var pair Pair
+	if _, r := copyFile(t, root(t, v.Dir+"/a"), "file", root(t, v.Dir+"/b"), "", CopyOptions{Pair: &pair}); !r.Cloned {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Copies of several goroutines share buffers, and no bytes.
+func TestPairIsShared(t *testing.T) {
+	a, b := voltest.New(t, "tmpfs"), voltest.New(t, "tmpfs")
+	from, to := root(t, a.Dir), root(t, b.Dir)
+	var pair Pair
+	var all sync.WaitGroup
+	for i := range 4 {
+		name := fmt.Sprint("file", i)
+		must(t, os.WriteFile(a.Dir+"/"+name, noise(uint64(i), 100_000), 0o600))
+		all.Go(func() {
+			for j := range 50 {
+				src, err := from.OpenFile(name)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				dst, err := to.CreateTemp(fmt.Sprint(name, "-", j))
+				if err == nil {
+					_, err = CopyData(t.Context(), dst, src, nil, CopyOptions{Pair: &pair})
+				}
+				same, failed := SameData(t.Context(), dst, src)
+				if err != nil || failed != nil || !same {
+					t.Error(err, failed, same)
+				}
+				src.Close()
+				dst.Close()
+			}
+		})
+	}
+	all.Wait()
 }

@@ -32,8 +32,8 @@ func (d *Dir) Lookup(name string) (Object, error) {
 	if err := component(name); err != nil {
 		return Object{}, err
 	}
-	o, same, err := d.glance(name)
-	if err == nil && !same {
+	o, sure, err := d.glance(name)
+	if err == nil && !sure {
 		o, err = d.lookOpen(name)
 	}
 	if err != nil {
@@ -61,9 +61,9 @@ func (d *Dir) Stat(name string) (replica.Attr, error) {
 	return object(s).Attr, nil
 }
 
-// glance describes a name without opening it, which is faster. same is false if another inode took the name
-// meanwhile, so that attributes and handle may be of two.
-func (d *Dir) glance(name string) (o Object, same bool, err error) {
+// glance describes a name without opening it, which is faster. sure is false if attributes and handle may be of
+// two inodes, one of which took the name from the other meanwhile.
+func (d *Dir) glance(name string) (o Object, sure bool, err error) {
 	if d.noHandles {
 		s, err := at.StatName(d.FD(), name)
 		return object(s), true, err
@@ -73,43 +73,50 @@ func (d *Dir) glance(name string) (o Object, same bool, err error) {
 	if err != nil && !noHandle(err) {
 		return o, false, err
 	}
-	has := err == nil
+	none := err != nil
 	s, err := at.StatName(d.FD(), name)
 	if err != nil {
 		return o, false, err
 	}
 	o = object(s)
-	if !has {
-		return o, true, nil
-	}
 	o.Handle = weir.Handle(h.Handle)
-	if one(h, s, start, time.Now()) {
+	switch {
+	case none:
+		return o, true, nil
+	case !sameNumber(h, s):
+		return o, false, nil
+	case bornBefore(s, start, time.Now()):
 		return o, true, nil
 	}
 	again, err := handle.OfName(d.FD(), name)
 	return o, again == h, err
 }
 
-// tick is more than the distance of the times that the kernel gives new inodes.
-const tick = 20 * time.Millisecond
-
 // subvolume is the inode number of the root of every subvolume of btrfs.
 const subvolume = 256
 
-// one proves without a further system call that a handle, and attributes that were read after it, are of one
-// inode. On one file system an inode number is one inode's until that is gone, so equal numbers are enough if
-// the inode with the attributes was there before the handle was asked for: it was born earlier, by a clock that
-// nobody has set back since. The file system is one if neither is the root of a mount or of a subvolume.
-func one(h handle.Name, s at.Stat, start, end time.Time) bool {
+// sameNumber reports whether a handle and attributes, read one after the other from one name, are of one file
+// system and have one inode number there: that number is one inode's until the inode is gone. So they are of one
+// inode if that one had the number when both were read: it was born before, or its handle can be had afterwards.
+// The roots of mounts and of subvolumes lie on other file systems.
+func sameNumber(h handle.Name, s at.Stat) bool {
 	if s.MountRoot || s.Mount != h.Mount || typeOf(s) == replica.TypeDir && s.Ino <= subvolume {
 		return false
 	}
-	if ino, ok := handle.Inode(h.Handle); !ok || ino != s.Ino {
+	ino, ok := handle.Inode(h.Handle)
+	return ok && ino == s.Ino
+}
+
+// tick is more than the distance of the times that the kernel gives new inodes.
+const tick = 20 * time.Millisecond
+
+// bornBefore reports whether an inode, seen between start and end, is known to have been there before: it was
+// born earlier, by a clock that nobody has set back since.
+func bornBefore(s at.Stat, start, end time.Time) bool {
+	if s.Birth == (at.Time{}) || end.Round(0).Sub(start.Round(0)) < end.Sub(start)-tick/2 {
 		return false
 	}
-	wall, real := end.Round(0).Sub(start.Round(0)), end.Sub(start)
-	born := time.Unix(s.Birth.Sec, int64(s.Birth.Nsec))
-	return s.Birth != (at.Time{}) && wall >= real-tick/2 && born.Before(start.Add(-tick))
+	return time.Unix(s.Birth.Sec, int64(s.Birth.Nsec)).Before(start.Add(-tick))
 }
 
 // noHandle says that a file system has no handles.

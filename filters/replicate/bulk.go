@@ -182,7 +182,10 @@ func (b *batch) after(f *find) {
 }
 
 // settling is how long a file is left in peace after a copy that was dear.
-type settling struct{ until time.Time }
+type settling struct {
+	until time.Time
+	owed  bool // the file has changed since
+}
 
 // settling reports whether a file is left in peace now, and has it looked at when that ends.
 func (u *unit) settling(f *find) bool {
@@ -192,10 +195,46 @@ func (u *unit) settling(f *find) bool {
 	if !ok {
 		return false
 	}
-	if time.Now().Before(st.until) {
-		u.later.add(st.until, replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops})
-		return true
+	if u.hurry || !time.Now().Before(st.until) {
+		delete(u.settle, f.key)
+		return false
 	}
-	delete(u.settle, f.key)
-	return false
+	st.owed = true
+	u.settle[f.key] = st
+	u.later.add(st.until, replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops})
+	return true
+}
+
+// rested forgets that a file was left in peace: it has been looked at, and is what it was.
+func (u *unit) rested(key weir.Handle) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.settle, key)
+}
+
+// owedLocked counts the files that have changed and wait for their next copy. u.mu is held.
+func (u *unit) owedLocked() int {
+	n := 0
+	for _, st := range u.settle {
+		if st.owed {
+			n++
+		}
+	}
+	return n
+}
+
+// Drain ends the intake of events, and has what was put off done now: what keeps changing is copied once
+// more, what failed is tried.
+func (r *Replicator) Drain() {
+	r.draining.Store(true)
+	r.mu.Lock()
+	units := r.units
+	r.mu.Unlock()
+	for _, u := range units {
+		u.mu.Lock()
+		u.hurry = true
+		u.later.due(time.Now().Add(idle), u.addLocked)
+		u.mu.Unlock()
+		u.poke()
+	}
 }

@@ -15,8 +15,12 @@ import (
 // largeFile is the size from which a copy is made beside the batches, so that it delays no other file.
 const largeFile = 8 << 20
 
-// maxReads is how often a file is read in the hope that it stands still.
-const maxReads = 3
+// maxReads is how often a file is read in the hope that it stands still. One whose copy takes longer than
+// dearRead is read once: it changes as long as it is being written, and is copied again when it is quiet.
+const (
+	maxReads = 3
+	dearRead = 250 * time.Millisecond
+)
 
 // copySmall copies or compares a file's content as far as that is called for. It runs in a worker.
 func (b *batch) copySmall(f *find, sync bool) {
@@ -65,7 +69,7 @@ func (s *session) version(u *unit, src *tree.File, f *find, sync bool) (*copied,
 			return nil, err
 		}
 		c.cost = time.Since(start)
-		if c.flags&replica.Inexact == 0 || try == maxReads {
+		if c.flags&replica.Inexact == 0 || try == maxReads || c.cost > dearRead {
 			return c, nil
 		}
 		if c.temp != "" {

@@ -18,6 +18,7 @@ type instance struct {
 // setup takes a volume that shows a part of the source, and declines any other.
 func (r *Replicator) setup(_ context.Context, volume weir.Volume, reason weir.SetupReason) (weir.Instance, error) {
 	r.kick() // A target may be on it.
+	r.coverTargets()
 	if !r.concerns(volume) {
 		return nil, fmt.Errorf("%w: the volume shows no part of %s", weir.ErrDecline, weir.QuotePath(r.options.Source))
 	}
@@ -46,6 +47,9 @@ func (r *Replicator) concerns(volume weir.Volume) bool {
 
 // Completed marks what the operations touched as dirty, in every place that shows the volume.
 func (i *instance) Completed(operations []weir.Operation) {
+	if i.r.draining.Load() {
+		return
+	}
 	for _, p := range i.r.placesOn(i.volume) {
 		k := p.keys()
 		units := i.r.unitsOf(p)
@@ -104,7 +108,10 @@ func (i *instance) Lost(reason string) {
 }
 
 // Changed looks at the mounts again.
-func (i *instance) Changed() { i.r.reconcile() }
+func (i *instance) Changed() {
+	i.r.coverTargets()
+	i.r.reconcile()
+}
 
 // Teardown ends the instance: its places are without a volume from now on. A shutdown says nothing about volumes,
 // and Run has ended by then.

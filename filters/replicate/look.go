@@ -49,6 +49,9 @@ func (b *batch) look(f *find) {
 	}
 	f.isNew = !known
 	f.decide(s, node, known)
+	if f.work < replica.Compare && f.object.IsFile() {
+		b.u.rested(f.key)
+	}
 	if f.problem = b.storable(f); f.problem == nil {
 		b.read(f)
 	}

@@ -45,7 +45,7 @@ func (u *unit) reap(s *session, before uint64) error {
 			return err
 		}
 		if !alive || sure {
-			if err := u.reapTree(s, key, sure); err != nil {
+			if err := u.reapTree(s, key, sure); err != nil && !errors.Is(err, errCovered) {
 				return err
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/index"
 	"github.com/weirfs/weir/policy"
+	"github.com/weirfs/weir/replica"
 )
 
 // Mounts tells which mounts weir's own namespace has below a path, in the order in which they were made.
@@ -65,6 +66,7 @@ type Replicator struct {
 	limiter   *rate.Limiter
 	counters  counters
 	dry       bool          // units are not started
+	draining  atomic.Bool   // no more events are taken
 	signal    chan struct{} // holds a token when the status may have changed
 
 	temps       atomic.Uint64 // number of the last temporary; counts from the time of the start
@@ -99,7 +101,8 @@ func New(o Options) (*Replicator, error) {
 	}
 	for n, path := range o.Targets {
 		r.targets = append(r.targets, &target{
-			n: n, path: path, db: o.Index, discovery: o.Discovery, adopt: o.Adopt, source: o.Source, epoch: 1, log: o.Logger,
+			n: n, path: path, db: o.Index, discovery: o.Discovery, mounts: o.Mounts, adopt: o.Adopt, uncovered: r.uncovered,
+			source: o.Source, epoch: 1, log: o.Logger,
 		})
 	}
 	return r, nil
@@ -138,11 +141,17 @@ func (r *Replicator) Run(ctx context.Context) error {
 	r.background.Go(func() { r.followMapped(ctx) })
 	ticker := time.NewTicker(r.options.ScanInterval)
 	defer ticker.Stop()
+	uncover := time.NewTicker(uncoverEvery)
+	defer uncover.Stop()
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
 			r.scanBlind()
+		case <-uncover.C:
+			if r.anyCovered() {
+				r.coverTargets()
+			}
 		}
 	}
 	r.background.Wait()
@@ -215,7 +224,7 @@ func unitID(t *target, p *place) uint32 { return uint32(t.n)<<16 | p.id }
 func (r *Replicator) newUnit(t *target, p *place) (*unit, error) {
 	u := &unit{
 		r: r, place: p, target: t, ix: r.options.Index.Replica(unitID(t, p)), wake: make(chan struct{}, 1),
-		settle: make(map[weir.Handle]settling),
+		settle: make(map[weir.Handle]settling), rewrite: make(map[replica.Name]bool),
 	}
 	u.barrier.u = u
 	if err := u.load(); err != nil {

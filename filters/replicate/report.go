@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"fmt"
 	"sort"
 	"time"
 
@@ -21,7 +22,8 @@ const (
 	PhaseBraked       Phase = "braked" // deletions wait for consent; all else goes on
 	PhaseComparing    Phase = "comparing"
 	PhaseCopying      Phase = "copying"
-	PhaseInSync       Phase = "in sync" // compared, nothing is dirty, and all of it is durable
+	PhaseSettling     Phase = "settling" // all is replicated but files that keep changing; each is copied again in a while
+	PhaseInSync       Phase = "in sync"  // compared, nothing is dirty, and all of it is durable
 )
 
 // UnitStatus is one place on one target.
@@ -60,6 +62,7 @@ type TargetStatus struct {
 	Path    string   `json:"target"`
 	Tried   bool     `json:"tried"`             // whether it was there, so that it could be tried what it stores
 	Missing []string `json:"missing,omitempty"` // what it cannot store, in words
+	Covered []string `json:"covered,omitempty"` // where file systems are mounted below it: nothing is written there
 }
 
 // Aside is what stood on a target where something else had to be, or what nobody knew. It is in the target's
@@ -95,6 +98,9 @@ func (r *Replicator) Status() Status {
 		if limits, st.Tried = t.tried(); st.Tried {
 			st.Missing = limits.Missing()
 		}
+		t.mu.Lock()
+		st.Covered = t.covered
+		t.mu.Unlock()
 		s.Targets = append(s.Targets, st)
 	}
 	for _, u := range units {
@@ -152,6 +158,8 @@ func (u *unit) report() UnitStatus {
 		st.Phase, st.Reason = PhaseComparing, u.status.scanReason
 	case st.Backlog > 0 || u.busy || !u.barrier.idle():
 		st.Phase = PhaseCopying
+	case u.owedLocked() > 0:
+		st.Phase, st.Reason = PhaseSettling, fmt.Sprintf("%d files keep changing", u.owedLocked())
 	case u.brake.Tripped():
 		st.Phase, st.Reason = PhaseBraked, errBrake.Error()
 	default:
@@ -242,5 +250,5 @@ func (u *unit) behind() bool {
 	if volume == nil {
 		return !u.barrier.idle()
 	}
-	return u.dirty.Len() > 0 || len(u.staged) > 0 || u.busy || u.scan.wanted || u.status.scanning || u.bulk.busyLocked() || !u.barrier.idle()
+	return u.dirty.Len() > 0 || len(u.staged) > 0 || u.busy || u.scan.wanted || u.status.scanning || u.bulk.busyLocked() || u.owedLocked() > 0 || !u.barrier.idle()
 }

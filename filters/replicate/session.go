@@ -30,6 +30,7 @@ type session struct {
 	src      *tree.Dir
 	dst      *hold
 	dstRoot  *tree.Dir // where the place's root is on the target
+	dstPath  []string  // the names that lead there
 	merge    bool
 
 	noMapSign bool // stores through a mapping move no time stamp on the source volume
@@ -63,6 +64,7 @@ func (u *unit) open(ctx context.Context) (*session, error) {
 		select {
 		case <-s.srcLease.Done():
 		case <-s.dst.lease.Done():
+		case <-s.dst.moved:
 		case <-s.ctx.Done():
 		}
 		s.cancel()
@@ -108,6 +110,10 @@ func (s *session) openTarget() (err error) {
 	names, err := s.u.rootNames()
 	if err != nil {
 		return err
+	}
+	s.dstPath = names
+	if err := s.reachDir(false, nil); err != nil {
+		return &weir.Error{Op: "open target", Kind: weir.KindAbsent, Path: s.rel, Err: err}
 	}
 	s.dstRoot, err = s.dst.root.Walk(names)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -221,7 +227,7 @@ func (s *session) targetDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
 
 func (s *session) openTargetDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
 	// The parent is often the directory of the step before.
-	if n, ok, err := ix.Get(key); err == nil && ok && len(n.Names) > 0 {
+	if n, ok, err := ix.Get(key); err == nil && ok && len(n.Names) > 0 && len(s.dst.covered) == 0 {
 		if parent := s.dirs[n.Names[0].Parent]; parent != nil {
 			return parent.OpenDir(n.Names[0].Name)
 		}
@@ -240,6 +246,9 @@ func (s *session) openTargetDirShared(ix nodes, key weir.Handle) (*tree.Dir, err
 	}
 	if !ok {
 		return nil, errUnknownDir
+	}
+	if err := s.reachDir(parked, path); err != nil {
+		return nil, err
 	}
 	top := s.dstRoot
 	if parked {

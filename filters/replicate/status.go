@@ -78,7 +78,7 @@ func (u *unit) problem(path string, f *find, err error) {
 			u.status.fullSince = time.Now()
 		}
 	}
-	if !errors.Is(err, errBrake) && !errors.Is(err, errPinned) && !isUnstorable(err) {
+	if !errors.Is(err, errBrake) && !errors.Is(err, errPinned) && !errors.Is(err, errCovered) && !isUnstorable(err) {
 		u.later.add(time.Now().Add(wait), replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops | weir.OpModify})
 	}
 	first := u.noteLocked(path, plain(err), false)
@@ -94,6 +94,8 @@ func plain(err error) string {
 	switch {
 	case full(err):
 		return "the target is full: " + errnoText(err)
+	case errors.Is(err, errCovered):
+		return errCovered.Error()
 	case errors.Is(err, errBrake), errors.Is(err, errPinned), errors.Is(err, errDevice):
 		return err.Error()
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -37,7 +38,9 @@ type target struct {
 	path      string
 	db        *index.DB
 	discovery weir.Discovery
+	mounts    Mounts
 	adopt     bool
+	uncovered func(*target) // has its replicas compared, since what is mounted below it has changed
 	source    string
 	log       *slog.Logger
 
@@ -57,6 +60,9 @@ type target struct {
 	suspect    uint64        // the last epoch that began with a target older than the index: content is compared in full
 	away       bool          // it was not there when it was last wanted
 	unready    bool          // it is being prepared, and may hang
+
+	covered      []string      // mount points below it, relative to it
+	coveredMoved chan struct{} // closed when they change
 }
 
 // targetRecord is what the index remembers of a target.
@@ -100,6 +106,10 @@ func (t *target) load() error {
 type hold struct {
 	lease                             weir.Lease
 	root, hidden, tmp, parked, setOff *tree.Dir
+
+	covered    []string // see target.cover
+	parkedPath []string // of parked, from the root
+	moved      <-chan struct{}
 }
 
 func (h *hold) close() {
@@ -134,6 +144,17 @@ func (t *target) borrow(ctx context.Context, place uint32) (*hold, error) {
 		return nil, err
 	}
 	own := strconv.FormatUint(uint64(place), 10)
+	h.parkedPath = []string{HiddenDir, parkedDir, own}
+	var changed bool
+	if h.covered, h.moved, changed = t.cover(); changed {
+		t.uncovered(t)
+	}
+	for _, path := range []string{HiddenDir + "/" + tmpDir + "/" + own, strings.Join(h.parkedPath, "/"), HiddenDir + "/" + asideDir} {
+		if err := h.reach(path); err != nil {
+			h.close()
+			return nil, &weir.Error{Op: "open target", Kind: weir.KindAbsent, Path: t.path, Err: fmt.Errorf("%s: %w", path, err)}
+		}
+	}
 	for _, sub := range []struct {
 		path []string
 		dir  **tree.Dir

@@ -41,6 +41,7 @@ type unit struct {
 	scan       scanRequest
 	later      laterHeap
 	settle     map[weir.Handle]settling
+	hurry      bool                     // weir is being stopped: nothing is put off
 	written    map[weir.Handle]struct{} // files that somebody could write when they were copied
 	staged     []*find                  // copies of large files that are ready to be shown
 	rewrite    map[replica.Name]bool    // content that a failed sync may have lost
