@@ -25,6 +25,7 @@ import (
 // commands there are:
 //
 //	weir STATUS ARGS...     runs weir and wants that exit status; with 2, one line that says what to do
+//	nobody STATUS ARGS...   is weir without any rights
 //	volume TYPE DIR [ro]    makes a volume and mounts it
 //	bind FROM TO            shows a directory at another place
 //	immutable DIR           chattr +i until the script ends
@@ -48,7 +49,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"weir": scriptWeir, "bind": scriptBind, "immutable": scriptImmutable, "remember": scriptRemember,
-			"unchanged": scriptUnchanged, "jsonlines": scriptJSONLines,
+			"unchanged": scriptUnchanged, "nobody": func(ts *testscript.TestScript, _ bool, args []string) { scriptNobody(t, ts, args) }, "jsonlines": scriptJSONLines,
 			"volume": func(ts *testscript.TestScript, _ bool, args []string) { scriptVolume(t, ts, args) },
 		},
 	})
@@ -73,6 +74,32 @@ func scriptWeir(ts *testscript.TestScript, _ bool, args []string) {
 	if told := ts.ReadFile("stderr"); want == 2 && (!strings.HasPrefix(told, "weir: ") || strings.Count(told, "\n") != 1 || !strings.Contains(told, ";")) {
 		ts.Fatalf("a refusal is one line with thing, reason and what to do")
 	}
+}
+
+// scriptNobody runs weir as another user, from a place that this user can reach.
+func scriptNobody(t *testing.T, ts *testscript.TestScript, args []string) {
+	dir, err := os.MkdirTemp("/tmp", "weir-nobody-")
+	ts.Check(err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	ts.Check(os.Chmod(dir, 0o755))
+	self, err := os.Open("/proc/self/exe")
+	ts.Check(err)
+	defer self.Close()
+	program := filepath.Join(dir, "weir")
+	copied, err := os.OpenFile(program, os.O_CREATE|os.O_WRONLY, 0o755)
+	ts.Check(err)
+	_, err = copied.ReadFrom(self)
+	ts.Check(errors.Join(err, copied.Close()))
+	const nobody = 65534
+	var errs strings.Builder
+	cmd := exec.Command(program, args[1:]...)
+	cmd.Dir, cmd.Env, cmd.Stderr = "/", []string{asWeirEnv + "=1"}, &errs
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	_ = cmd.Run() // The status says it.
+	if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[0] || strings.Count(errs.String(), "\n") != 1 || !strings.Contains(errs.String(), ";") {
+		ts.Fatalf("status %s: %s", got, errs.String())
+	}
+	ts.Logf("%s", errs.String())
 }
 
 func scriptVolume(t *testing.T, ts *testscript.TestScript, args []string) {
