@@ -8,8 +8,9 @@
 //
 // Names are opened with openat2(2) and RESOLVE_BENEATH, NO_SYMLINKS, NO_MAGICLINKS and NO_XDEV: no name, link
 // or race leads out of the directory or onto another mount. A symbolic link, FIFO, socket or device is only
-// ever opened with O_PATH, so no open blocks or has an effect. Attributes are set on the object that was
-// opened, never on a name. What was opened by handle (Dir.OpenHandle) may lie anywhere on the file system, so
+// ever opened with O_PATH, so no open blocks or has an effect: a name is looked at before it is opened for
+// reading, and a handle is opened without a look only if its inode was seen to be a regular file. Attributes
+// are set on the object that was opened, never on a name. What was opened by handle (Dir.OpenHandle) may lie anywhere on the file system, so
 // such a directory refuses every change.
 //
 // # Errors

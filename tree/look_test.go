@@ -90,13 +90,12 @@ func TestBornBefore(t *testing.T) {
 		end   time.Time
 		want  bool
 	}{
-		"long ago":           {birth(start.Add(-time.Second)), start.Add(time.Microsecond), true},
-		"a long look":        {birth(start.Add(-time.Second)), start.Add(time.Hour), true},
-		"unknown":            {at.Time{}, start, false},
-		"now":                {birth(start), start, false},
-		"within a tick":      {birth(start.Add(-tick / 2)), start, false},
-		"in the future":      {birth(start.Add(time.Hour)), start, false},
-		"clock was set back": {birth(start.Add(-time.Second)), back(start), false},
+		"long ago":      {birth(start.Add(-time.Second)), start.Add(time.Microsecond), true},
+		"a long look":   {birth(start.Add(-time.Second)), start.Add(time.Hour), true},
+		"unknown":       {at.Time{}, start, false},
+		"now":           {birth(start), start, false},
+		"within a tick": {birth(start.Add(-tick / 2)), start, false},
+		"in the future": {birth(start.Add(time.Hour)), start, false},
 	} {
 		if is := bornBefore(at.Stat{Birth: test.birth}, start, test.end); is != test.want {
 			t.Errorf("%s: %v", name, is)
