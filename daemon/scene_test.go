@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
 )
@@ -40,6 +41,14 @@ func (s *scene) end() {
 	s.t.Helper()
 	if err := s.stop(); err != nil {
 		s.t.Fatalf("stop: %v\n%s", err, s.log)
+	}
+}
+
+// endBehind stops the mirror while the target cannot be written.
+func (s *scene) endBehind() {
+	s.t.Helper()
+	if err := s.stop(); weir.KindOf(err) != weir.KindBehind {
+		s.t.Fatalf("stop: %v, want a target that is left behind", err)
 	}
 }
 

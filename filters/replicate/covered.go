@@ -53,13 +53,7 @@ func (r *Replicator) coverTargets() {
 
 // uncovered has the replicas on a target compared again, since what was held may go on.
 func (r *Replicator) uncovered(t *target) {
-	r.mu.Lock()
-	units := r.units
-	r.mu.Unlock()
-	for _, u := range units {
-		if u.target != t {
-			continue
-		}
+	for _, u := range r.unitsOn(t) {
 		u.mu.Lock()
 		for path, p := range u.status.problems {
 			if p.Reason == errCovered.Error() {

@@ -18,6 +18,7 @@ type instance struct {
 // setup takes a volume that shows a part of the source, and declines any other.
 func (r *Replicator) setup(_ context.Context, volume weir.Volume, reason weir.SetupReason) (weir.Instance, error) {
 	r.kick() // A target may be on it.
+	r.targetsBack()
 	r.coverTargets()
 	if !r.concerns(volume) {
 		return nil, fmt.Errorf("%w: the volume shows no part of %s", weir.ErrDecline, weir.QuotePath(r.options.Source))
@@ -31,6 +32,36 @@ func (r *Replicator) setup(_ context.Context, volume weir.Volume, reason weir.Se
 	r.reconcile()
 	r.kick()
 	return &instance{r, volume}, nil
+}
+
+// targetsBack has the replicas compared on targets that another volume shows than when they were last opened: what
+// was unmounted may have been changed, or restored from a backup, before it was mounted again.
+func (r *Replicator) targetsBack() {
+	for _, t := range r.targets {
+		t.mu.Lock()
+		shown := t.shown
+		t.mu.Unlock()
+		volume, err := r.options.Discovery.At(t.path)
+		if err != nil || shown == 0 || volume.ID() == shown {
+			continue
+		}
+		for _, u := range r.unitsOn(t) {
+			u.scanWanted(scanRequest{audit: true, reason: "the target has come back"})
+		}
+	}
+}
+
+// unitsOn returns the units of a target.
+func (r *Replicator) unitsOn(t *target) []*unit {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []*unit
+	for _, u := range r.units {
+		if u.target == t {
+			list = append(list, u)
+		}
+	}
+	return list
 }
 
 // concerns reports whether the volume shows a part of the source.

@@ -51,7 +51,9 @@ func readMarker(hidden *tree.Dir) (marker, uint64, error) {
 		err = json.Unmarshal(text, &m)
 	}
 	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = errors.New("its marker " + HiddenDir + "/" + markerFile + " is gone")
+		} else {
 			err = fmt.Errorf("marker %s/%s is damaged: %w", HiddenDir, markerFile, err)
 		}
 		return m, 0, &weir.Error{Op: "open target", Kind: weir.KindAbsent, Err: err, Hint: "start with --adopt to take it over"}

@@ -69,8 +69,8 @@ func (b *batch) make(step replica.Step, f *find) error {
 	case f.object.IsFile():
 		node.Source, node.Flags, node.Xattrs = f.copied.version.Attr, f.copied.flags, digest(f.copied.xattrs)
 		refused = f.copied.refused
-		f.copied.temp = ""
 		b.u.shownFile(f)
+		f.copied.temp = ""
 	default:
 		node.Xattrs = digest(f.xattrs)
 	}
@@ -224,6 +224,9 @@ func (b *batch) link(from *tree.Dir, step replica.Step, to *tree.Dir) error {
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
+		if linked, err := b.linked(from, old.Name, to, at.Name); err != nil || linked {
+			return err
+		}
 	}
 	temp := b.u.tempName()
 	if err := tree.Link(from, old.Name, b.s.dst.tmp, temp); err != nil {
@@ -238,6 +241,19 @@ func (b *batch) link(from *tree.Dir, step replica.Step, to *tree.Dir) error {
 		return err
 	}
 	return nil
+}
+
+// linked reports whether two names are of one inode: the index was lost, and the replica has the link already.
+func (b *batch) linked(from *tree.Dir, old string, to *tree.Dir, name string) (bool, error) {
+	first, err := from.Lookup(old)
+	if err != nil {
+		return false, err
+	}
+	second, err := to.Lookup(name)
+	if err != nil {
+		return false, err
+	}
+	return first.Ino == second.Ino && first.Type() == second.Type() && first.Handle != "" && first.Handle == second.Handle, nil
 }
 
 // drop removes a name.

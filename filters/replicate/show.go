@@ -226,11 +226,11 @@ func (b *batch) replaceContent(f *find, node replica.Node) error {
 			return err
 		}
 		if i == 0 {
+			b.u.shownFile(f)
 			f.copied.temp = ""
 		}
 		b.touch(at.Parent)
 	}
-	b.u.shownFile(f)
 	return nil
 }
 

@@ -194,9 +194,11 @@ func openOrMake(dir *tree.Dir, name string) (*tree.Dir, error) {
 	return dir.OpenDir(name)
 }
 
-// shownFile counts a file that got new content.
+// shownFile counts a file that got new content, and not one that the target had already.
 func (u *unit) shownFile(f *find) {
-	u.r.counters.files.Add(1)
+	if f.copied.temp != "" {
+		u.r.counters.files.Add(1)
+	}
 	u.mu.Lock()
 	if len(u.status.failures) > 0 {
 		delete(u.status.failures, f.at)

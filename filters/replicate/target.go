@@ -63,6 +63,8 @@ type target struct {
 
 	covered      []string      // mount points below it, relative to it
 	coveredMoved chan struct{} // closed when they change
+
+	shown weir.VolumeID // the volume that showed it when it was last opened; 0 before
 }
 
 // targetRecord is what the index remembers of a target.
@@ -225,6 +227,10 @@ func (t *target) openRoot(ctx context.Context) (*hold, error) {
 		lease.Close()
 		return nil, err
 	}
+	t.mu.Lock()
+	t.away = t.away || t.shown != 0 && t.shown != volume.ID()
+	t.shown = volume.ID()
+	t.mu.Unlock()
 	return &hold{lease: lease, root: root}, nil
 }
 
