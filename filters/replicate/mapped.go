@@ -23,8 +23,8 @@ const (
 	// so many processes that listing what they map is dear: it may take one part in mapShare of the time. A
 	// store that is under way during one look is seen by the next but one at the latest, and within 5 s.
 	mapInterval    = 1500 * time.Millisecond
-	mapIntervalMax = 3 * time.Second
-	mapShare       = 150
+	mapIntervalMax = 2500 * time.Millisecond
+	mapShare       = 300
 
 	// maxWritten bounds how many files are remembered that somebody could write while they were copied.
 	maxWritten = 1024
