@@ -31,6 +31,21 @@ func (w *witness) Completed(ops []weir.Operation) {
 		w.names[op.Name] = true
 	}
 }
+
+// hears waits until the instance has been told of a name. An instance is attached a moment before its inbox opens, so
+// that what completes in between is told by the goroutine that opens it.
+func (w *witness) hears(name string) bool {
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		w.mu.Lock()
+		told := w.names[name]
+		w.mu.Unlock()
+		if told {
+			return true
+		}
+	}
+	return false
+}
+
 func (w *witness) Lost(string) {}
 func (w *witness) Changed()    {}
 func (w *witness) Teardown(context.Context, weir.TeardownReason) {
@@ -118,7 +133,7 @@ func TestVolumesAreMountedWhileFiltersStart(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, c := range censuses {
-			if w := c.seen[v.ID()]; w == nil || !w.names["first"] {
+			if w := c.seen[v.ID()]; w == nil || !w.hears("first") {
 				t.Errorf("filter %d does not cover volume %d", i, v.ID())
 			}
 		}
