@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -115,7 +116,8 @@ func (g *guest) run(t *testing.T, limit time.Duration, commands ...command) stri
 	machine := exec.Command(emulator, "-accel", "tcg,thread=multi", "-smp", "2", "-m", "2048", "-no-reboot",
 		"-nodefaults", "-display", "none", "-serial", "stdio", "-kernel", g.kernel.image, "-initrd", g.initrd,
 		"-append", "console=ttyS0 quiet panic=-1 "+guestEnv+"="+asInit)
-	machine.Stdout, machine.Stderr = &console, &console
+	machine.Stdout = io.MultiWriter(&console, t.Output())
+	machine.Stderr = machine.Stdout
 	machine.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	// The signal is bound to the thread that starts the process.
 	runtime.LockOSThread()
@@ -131,7 +133,7 @@ func (g *guest) run(t *testing.T, limit time.Duration, commands ...command) stri
 		err = errors.New("it has not ended within " + limit.String())
 	}
 	if err != nil {
-		t.Fatalf("the machine: %v\n%s", err, out)
+		t.Fatalf("the machine: %v", err)
 	}
 	t.Logf("the machine, with %s, took %v", g.kernel.release, time.Since(begun).Round(time.Second))
 	return out

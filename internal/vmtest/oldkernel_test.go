@@ -21,7 +21,6 @@ func TestOldKernel(t *testing.T) {
 		commands, limit = packageTests(t, g, packages)
 	}
 	out := g.run(t, limit, commands...)
-	t.Log(out)
 	for _, c := range commands {
 		if !strings.Contains(out, ended+"0 "+c.Name+"\n") {
 			t.Errorf("%s failed on the old kernel", c.Name)
