@@ -153,6 +153,11 @@ func (b *batch) resolve(dir weir.Handle) error {
 	for {
 		where, pathErr := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", d.FD()))
 		parent, err := d.Parent()
+		if errors.Is(err, fs.ErrNotExist) {
+			// It is gone, or outside of what the mount shows: a subvolume, or a bind mount of a directory.
+			b.foreign(chain)
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("resolve a directory: %w", err)
 		}
@@ -174,12 +179,17 @@ func (b *batch) resolve(dir weir.Handle) error {
 			return b.resolved(chain, key, where, pathErr)
 		}
 		if key == chain[len(chain)-1] || u.place.foreign.has(key) {
-			for _, k := range chain {
-				u.place.foreign.add(k)
-			}
+			b.foreign(chain)
 			return nil
 		}
 		chain = append(chain, key)
+	}
+}
+
+// foreign remembers directories that are no part of the place.
+func (b *batch) foreign(chain []weir.Handle) {
+	for _, key := range chain {
+		b.u.place.foreign.add(key)
 	}
 }
 
@@ -194,9 +204,7 @@ func (b *batch) resolved(chain []weir.Handle, parent weir.Handle, where string, 
 	probe := &find{at: at, key: chain[len(chain)-1]}
 	probe.object.Mode = replica.TypeDir
 	if b.s.outside(at) || b.excluded(probe) {
-		for _, k := range chain {
-			b.u.place.foreign.add(k)
-		}
+		b.foreign(chain)
 		return nil
 	}
 	d, err := b.s.sourceDir(b.u.ix, parent)

@@ -297,6 +297,7 @@ func (b *batch) rekey(step replica.Step, f *find) error {
 	children := node.Source.IsDir()
 	b.ix.Delete(step.Old)
 	node.Key = step.Key
+	b.pinned = b.pinned || node.Flags&replica.Pinned != 0 // Now the volume's replica finds its way.
 	node.Source.Ctime, node.Source.Mtime = replica.Time{}, replica.Time{}
 	b.ix.Put(node)
 	if children {
