@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate"
+	"github.com/weirfs/weir/index"
 	"github.com/weirfs/weir/internal/sys/process"
 	"github.com/weirfs/weir/manager"
 )
@@ -137,6 +138,10 @@ func (m *Mirror) wait(ctx context.Context, work, manage *task, once bool) error 
 		case <-ctx.Done():
 			return m.drain(manage)
 		case <-ticker.C:
+		}
+		if err := m.index.Health(); errors.Is(err, index.ErrFailed) || errors.Is(err, index.ErrDamaged) {
+			return &weir.Error{Op: "keep the state", Kind: weir.KindFailed, Path: m.options.State, Err: err,
+				Hint: "see to its disk and start again; what the replicas hold is found out by comparing them"}
 		}
 		if !once {
 			continue

@@ -241,6 +241,9 @@ func (b *batch) show() error {
 	} {
 		for _, f := range b.finds {
 			if f.skip || !pass(f) {
+				if f.skip {
+					b.u.resolved(f.at)
+				}
 				continue
 			}
 			if err := b.s.err(); err != nil {
@@ -250,6 +253,9 @@ func (b *batch) show() error {
 			err := f.problem
 			if err == nil {
 				err = b.showOne(f)
+			}
+			if err == nil {
+				err = b.settleProblem(f)
 			}
 			if err != nil && b.failed(f, err) {
 				return err

@@ -88,7 +88,7 @@ func (l *bulk) failed(ctx context.Context, f *find, err error) {
 		l.u.mu.Unlock()
 		return
 	}
-	l.u.problem(weir.QuotePath(f.at.Name), f, err)
+	l.u.problem(l.u.path(l.u.ix, f.at), f, err)
 }
 
 // copy makes one stable version of the file in a temporary.

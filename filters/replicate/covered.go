@@ -55,9 +55,9 @@ func (r *Replicator) coverTargets() {
 func (r *Replicator) uncovered(t *target) {
 	for _, u := range r.unitsOn(t) {
 		u.mu.Lock()
-		for path, p := range u.status.problems {
+		for at, p := range u.status.problems.listed {
 			if p.Reason == errCovered.Error() {
-				delete(u.status.problems, path)
+				u.status.problems.resolve(at)
 			}
 		}
 		u.mu.Unlock()

@@ -59,6 +59,7 @@ func (b *batch) finishDir(key weir.Handle) error {
 		return err
 	}
 	if known && node.Source == self.Attr && sameDir(node.Target, was.Attr) && node.Flags&replica.Partial == 0 {
+		b.u.resolved(b.nameOf(key))
 		return nil
 	}
 	var xattrs tree.Xattrs
@@ -75,7 +76,9 @@ func (b *batch) finishDir(key weir.Handle) error {
 	}
 	node.Key, node.Source, node.Target, node.Xattrs, node.Gen = key, self.Attr, now.Attr, digest(xattrs), b.u.gen
 	node.Flags &^= replica.Partial
-	b.noteRefused(&find{at: b.nameOf(key)}, &node, refused)
+	if b.noteRefused(&find{at: b.nameOf(key)}, &node, refused); node.Flags&replica.Partial == 0 {
+		b.u.resolved(b.nameOf(key))
+	}
 	b.ix.Put(node)
 	return b.ix.Err()
 }

@@ -31,7 +31,7 @@ func (h *laterHeap) Pop() any {
 
 // add puts an item off until at. An earlier time that it has already stays.
 func (h *laterHeap) add(at time.Time, item replica.Item) {
-	name := replica.Name{Parent: item.Dir, Name: item.Name}
+	name := nameOfItem(item)
 	if before, ok := h.known[name]; ok && !at.Before(before) {
 		return
 	}
@@ -46,7 +46,7 @@ func (h *laterHeap) add(at time.Time, item replica.Item) {
 func (h *laterHeap) due(now time.Time, take func(replica.Item)) {
 	for len(h.items) > 0 && !h.items[0].at.After(now) {
 		i := heap.Pop(h).(laterItem)
-		delete(h.known, replica.Name{Parent: i.item.Dir, Name: i.item.Name})
+		delete(h.known, nameOfItem(i.item))
 		take(i.item)
 	}
 }
@@ -57,4 +57,12 @@ func (h *laterHeap) next() (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return h.items[0].at, true
+}
+
+// nameOfItem tells a tree from its top, by what is no name.
+func nameOfItem(i replica.Item) replica.Name {
+	if i.Tree {
+		return replica.Name{Parent: i.Dir, Name: "/"}
+	}
+	return replica.Name{Parent: i.Dir, Name: i.Name}
 }

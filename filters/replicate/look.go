@@ -146,6 +146,7 @@ func (b *batch) resolve(dir weir.Handle) error {
 	}
 	d, err := s.src.OpenHandle(h)
 	if err != nil {
+		u.resolvedIn(dir)
 		return nil // It is gone; what it was part of has reported that.
 	}
 	defer func() { d.Close() }()

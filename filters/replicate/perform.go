@@ -206,6 +206,9 @@ func (b *batch) move(step replica.Step) error {
 	}
 	b.touch(step.To.Parent)
 	b.parked = b.parked || parks
+	if node.Source.IsDir() {
+		b.u.movedDir()
+	}
 	if step.From.Parent == replica.Parking {
 		b.u.reclaimed(1)
 	}

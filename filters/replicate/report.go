@@ -105,11 +105,12 @@ func (r *Replicator) Status() Status {
 	}
 	for _, u := range units {
 		s.Units = append(s.Units, u.report())
+		u.renameProblems()
 		u.mu.Lock()
-		for _, p := range u.status.problems {
+		for _, p := range u.status.problems.listed {
 			s.Problems = append(s.Problems, p)
 		}
-		s.More += u.status.more
+		s.More += int64(len(u.status.problems.unlisted))
 		for _, path := range u.status.aside {
 			s.Aside = append(s.Aside, Aside{path, u.target.path})
 		}
@@ -131,6 +132,7 @@ func (u *unit) report() UnitStatus {
 			st.Sight, st.Scan = sight.String(), u.r.options.ScanInterval.String()
 		}
 	}
+	memory := u.r.options.Index.Health()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	st.Backlog = u.dirty.Len() + len(u.staged) + len(u.bulk.queue)
@@ -140,20 +142,24 @@ func (u *unit) report() UnitStatus {
 	if st.Backlog > 0 && !u.dirtySince.IsZero() {
 		st.Lag = time.Since(u.dirtySince).Round(time.Millisecond).String()
 	}
-	st.Compared, st.Problems = u.status.lastScan, len(u.status.problems)
+	st.Compared, st.Problems = u.status.lastScan, len(u.status.problems.listed)+len(u.status.problems.unlisted)
 	switch outage := u.status.outage; {
 	case holding != "":
 		st.Phase, st.Reason = PhaseHeld, holding
+	case memory != nil:
+		st.Phase, st.Reason = PhaseWaiting, "the state directory cannot be written: "+memory.Error()
 	case volume == nil && !u.r.listed.Load():
 		st.Phase, st.Reason = PhaseWaiting, "the volumes of this machine are being listed"
 	case volume == nil:
 		st.Phase = PhaseSourceAbsent
 	case outage != nil && weir.KindOf(outage) == weir.KindAbsent:
 		st.Phase, st.Reason = PhaseTargetAbsent, outage.Error()
+	case outage != nil && full(outage):
+		st.Phase, st.Reason = PhaseFull, plain(outage)
 	case outage != nil:
 		st.Phase, st.Reason = PhaseWaiting, outage.Error()
-	case !u.status.fullSince.IsZero():
-		st.Phase, st.Reason = PhaseFull, "since "+u.status.fullSince.Format(time.TimeOnly)
+	case u.status.problems.full > 0:
+		st.Phase, st.Reason = PhaseFull, "since "+u.status.problems.since.Format(time.TimeOnly)
 	case u.status.scanning || u.scan.wanted:
 		st.Phase, st.Reason = PhaseComparing, u.status.scanReason
 	case st.Backlog > 0 || u.busy || !u.barrier.idle():

@@ -160,10 +160,8 @@ func (b *batch) noteRefused(f *find, node *replica.Node, refused tree.Unstored) 
 	refused = b.u.target.surprises(refused, node.Source)
 	if len(refused) > 0 {
 		node.Flags |= replica.Partial
-	} else if !b.u.troubled() {
-		return
+		b.u.partly(b.s.path(b.ix, f.at), f.at, refused)
 	}
-	b.u.stored(b.s.path(b.ix, f.at), refused)
 }
 
 // record writes a node with the stat that its object on the target has now.
@@ -289,6 +287,7 @@ func (b *batch) forgetTree(key weir.Handle) error {
 			}
 		}
 		b.ix.Delete(dir)
+		b.u.resolvedIn(dir)
 	}
 	return b.ix.Err()
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
-	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
 
@@ -28,118 +27,12 @@ type unitStatus struct {
 	scans      int
 	lastScan   time.Time
 	scanBegan  time.Time // when the last walk that has ended began
-	fullSince  time.Time
-	problems   map[string]Problem
-	more       int64 // problems that are not listed one by one
+	problems   problems
 	aside      []string
-	failures   map[replica.Name]int
 	syncCost   atomic.Int64 // nanoseconds of the last sync of the target; not guarded
 }
 
 func (s *unitStatus) synced(took time.Duration) { s.syncCost.Store(int64(took)) }
-
-// Problem is one path that could not be replicated, or not as it is.
-type Problem struct {
-	Path    string    `json:"path"`
-	Target  string    `json:"target"`
-	Reason  string    `json:"reason"`
-	Since   time.Time `json:"since"`
-	Partial bool      `json:"partial"` // the file is there; part of its metadata is not
-}
-
-// maxProblems is how many problems are listed one by one.
-const maxProblems = 10_000
-
-var pathRetries = replica.Backoff{First: 500 * time.Millisecond, Max: time.Minute}
-
-// problem notes that a name could not be replicated and when it is tried again.
-func (u *unit) problem(path string, f *find, err error) {
-	if errors.Is(err, errVanished) {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		u.later.add(time.Now().Add(20*time.Millisecond), replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops})
-		return
-	}
-	u.mu.Lock()
-	if u.status.failures == nil {
-		u.status.failures = make(map[replica.Name]int)
-	}
-	u.status.failures[f.at]++
-	n := u.status.failures[f.at]
-	wait := pathRetries.Delay(n)
-	if isLeaving(err) && n <= leavingTries {
-		u.later.add(time.Now().Add(20*time.Millisecond<<n), replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops | weir.OpModify})
-		u.mu.Unlock()
-		return
-	}
-	if full(err) {
-		wait = min(wait, 2*time.Second)
-		if u.status.fullSince.IsZero() {
-			u.status.fullSince = time.Now()
-		}
-	}
-	if !errors.Is(err, errBrake) && !errors.Is(err, errPinned) && !errors.Is(err, errCovered) && !isUnstorable(err) {
-		u.later.add(time.Now().Add(wait), replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops | weir.OpModify})
-	}
-	first := u.noteLocked(path, plain(err), false)
-	u.mu.Unlock()
-	if first {
-		u.r.log.Warn("not replicated", "path", weir.QuotePath(path), "target", weir.QuotePath(u.target.path), "reason", plain(err))
-		u.r.changed()
-	}
-}
-
-// plain is an error's text without the internal names of temporaries.
-func plain(err error) string {
-	switch {
-	case full(err):
-		return "the target is full: " + errnoText(err)
-	case errors.Is(err, errCovered):
-		return errCovered.Error()
-	case errors.Is(err, errBrake), errors.Is(err, errPinned), errors.Is(err, errDevice):
-		return err.Error()
-	}
-	return err.Error()
-}
-
-// noteLocked lists a problem and reports whether it is new.
-func (u *unit) noteLocked(path, reason string, partial bool) bool {
-	if u.status.problems == nil {
-		u.status.problems = make(map[string]Problem)
-	}
-	old, ok := u.status.problems[path]
-	if ok && old.Reason == reason {
-		return false
-	}
-	if !ok && len(u.status.problems) >= maxProblems {
-		u.status.more++
-		return false
-	}
-	u.status.problems[path] = Problem{Path: path, Target: u.target.path, Reason: reason, Since: time.Now(), Partial: partial}
-	return true
-}
-
-// stored notes what the target did not store of a file that was replicated, or that all went well.
-func (u *unit) stored(path string, refused tree.Unstored) {
-	u.mu.Lock()
-	if len(refused) == 0 {
-		delete(u.status.problems, path)
-		u.mu.Unlock()
-		return
-	}
-	first := u.noteLocked(path, "not stored: "+refused.String(), true)
-	u.mu.Unlock()
-	if first {
-		u.r.log.Warn("not stored in full", "path", weir.QuotePath(path), "target", weir.QuotePath(u.target.path), "reason", refused.String())
-	}
-}
-
-// troubled reports whether any problem is listed.
-func (u *unit) troubled() bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return len(u.status.problems) > 0
-}
 
 // skipped notes a file that the options leave out.
 func (u *unit) skipped(path string, why error) {
@@ -199,10 +92,4 @@ func (u *unit) shownFile(f *find) {
 	if f.copied.temp != "" {
 		u.r.counters.files.Add(1)
 	}
-	u.mu.Lock()
-	if len(u.status.failures) > 0 {
-		delete(u.status.failures, f.at)
-	}
-	u.status.fullSince = time.Time{}
-	u.mu.Unlock()
 }

@@ -403,6 +403,9 @@ func (u *unit) followDir(s *session, b *batch, items []replica.Item) error {
 			if dir == nil {
 				var err error
 				if dir, err = s.sourceDir(u.ix, key); err != nil {
+					if unlessVanished(err) == nil {
+						u.resolvedIn(key)
+					}
 					return unlessVanished(err)
 				}
 				b.own(dir)

@@ -198,6 +198,7 @@ func (w *walker) dir(v visit) error {
 	src, err := w.s.sourceDir(w.u.ix, key)
 	if err != nil {
 		if unlessVanished(err) == nil {
+			w.u.resolvedIn(key)
 			return nil
 		}
 		return w.u.dirProblem(w.s, key, err)
@@ -231,6 +232,7 @@ func (w *walker) dir(v visit) error {
 	if listed != nil {
 		return w.u.dirProblem(w.s, key, listed)
 	}
+	w.u.resolved(replica.Name{Parent: key})
 	w.u.r.counters.dirs.Add(1)
 	return nil
 }
