@@ -84,6 +84,7 @@ func (t *target) setUnready(unready bool) {
 // Listed says that every volume that was there at the start has had its chance to be followed: a place that has
 // none yet is without its volume.
 func (r *Replicator) Listed() {
+	r.reconcile()
 	r.listed.Store(true)
 	r.kick()
 	r.changed()

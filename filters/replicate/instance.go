@@ -29,8 +29,7 @@ func (r *Replicator) setup(_ context.Context, volume weir.Volume, reason weir.Se
 	r.mu.Lock()
 	r.attached[volume.ID()] = volume
 	r.mu.Unlock()
-	r.reconcile()
-	r.kick()
+	r.mountsChanged()
 	return &instance{r, volume}, nil
 }
 
@@ -141,7 +140,7 @@ func (i *instance) Lost(reason string) {
 // Changed looks at the mounts again.
 func (i *instance) Changed() {
 	i.r.coverTargets()
-	i.r.reconcile()
+	i.r.mountsChanged()
 }
 
 // Teardown ends the instance: its places are without a volume from now on. A shutdown says nothing about volumes,
@@ -158,7 +157,7 @@ func (i *instance) Teardown(_ context.Context, reason weir.TeardownReason) {
 		i.r.leftLocked(p)
 		i.r.mu.Unlock()
 	}
-	i.r.reconcile()
+	i.r.mountsChanged()
 }
 
 // placesOn returns the places that show a volume.

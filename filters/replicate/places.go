@@ -109,7 +109,16 @@ func (p *place) save(r *Replicator) error {
 	return r.options.Index.SetMeta(fmt.Sprintf("%s%d", placePrefix, p.id), text)
 }
 
-// reconcile compares the places with what is mounted now. It is called whenever mounts may have changed.
+// mountsChanged has the places compared with what is mounted, soon and once for all that has changed: what
+// happens on a volume until its place is found is seen by the walk that begins then.
+func (r *Replicator) mountsChanged() {
+	select {
+	case r.mountsMoved <- struct{}{}:
+	default:
+	}
+}
+
+// reconcile compares the places with what is mounted now.
 func (r *Replicator) reconcile() {
 	r.reconcileMu.Lock()
 	defer r.reconcileMu.Unlock()

@@ -72,6 +72,7 @@ type Replicator struct {
 	temps       atomic.Uint64 // number of the last temporary; counts from the time of the start
 	listed      atomic.Bool   // every volume that was there at the start has had its chance
 	background  sync.WaitGroup
+	mountsMoved chan struct{} // holds a token when the places have to be compared with the mounts
 	reconcileMu sync.Mutex // serialises reconcile, which does I/O
 
 	mu       sync.Mutex
@@ -93,7 +94,7 @@ func New(o Options) (*Replicator, error) {
 	}
 	r := &Replicator{
 		options: o, log: o.Logger, fineTimes: !o.CoarseTimes, stamp: time.Now().UTC().Format("20060102T150405Z"),
-		signal: make(chan struct{}, 1), attached: make(map[weir.VolumeID]weir.Volume),
+		signal: make(chan struct{}, 1), mountsMoved: make(chan struct{}, 1), attached: make(map[weir.VolumeID]weir.Volume),
 	}
 	r.temps.Store(uint64(time.Now().UnixNano()))
 	if o.Bandwidth > 0 {
@@ -146,6 +147,9 @@ func (r *Replicator) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
+		case <-r.mountsMoved:
+			r.reconcile()
+			r.kick()
 		case <-ticker.C:
 			r.scanBlind()
 		case <-uncover.C:
