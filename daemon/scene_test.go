@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -133,4 +135,12 @@ func moveMount(t testing.TB, from, to string) {
 		for unix.Unmount(to, unix.MNT_DETACH) == nil {
 		}
 	})
+}
+
+// runTool runs a program and tells what it said if it fails.
+func runTool(program string, args ...string) error {
+	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", program, err, out)
+	}
+	return nil
 }
