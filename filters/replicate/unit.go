@@ -113,9 +113,9 @@ func (u *unit) run(ctx context.Context) {
 				return
 			case <-u.wake:
 				timer.Stop()
-				continue
 			case <-timer.C:
 			}
+			continue // What has become due has to count as busy before it is taken.
 		}
 		if ctx.Err() != nil {
 			return
