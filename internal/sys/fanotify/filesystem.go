@@ -1,7 +1,6 @@
 package fanotify
 
 import (
-	"encoding/binary"
 	"fmt"
 	"os"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weirfs/weir/internal/sys/fd"
+	"github.com/weirfs/weir/internal/sys/handle"
 )
 
 // FSIDOf packs the two words of an f_fsid into one number.
@@ -28,22 +28,16 @@ func FilesystemID(dir int) (uint64, error) {
 	return FSIDOf(st.Fsid.Val), nil
 }
 
-const (
-	btrfsHandleType   = 77 // FILEID_BTRFS_WITHOUT_PARENT
-	btrfsFirstFreeID  = 256
-	btrfsFsTreeID     = 5
-	btrfsHandleLength = 20
-)
-
 // BtrfsTop opens the top directory of the btrfs that dir, any directory in one of its subvolumes, is on.
 // fanotify_mark(2) accepts a superblock only through that directory and says EXDEV elsewhere, but it need
-// not be mounted: its handle is known (inode 256 of tree 5, generation 0 for any) and
-// open_by_handle_at(2) finds it through any mount. That needs CAP_DAC_READ_SEARCH.
+// not be mounted: its handle can be known, and open_by_handle_at(2) finds it through any mount. That needs
+// CAP_DAC_READ_SEARCH and CAP_SYS_ADMIN.
 func BtrfsTop(dir int) (*fd.FD, error) {
-	var opaque [btrfsHandleLength]byte
-	binary.LittleEndian.PutUint64(opaque[0:], btrfsFirstFreeID)
-	binary.LittleEndian.PutUint64(opaque[8:], btrfsFsTreeID)
-	n, err := unix.OpenByHandleAt(dir, unix.NewFileHandle(btrfsHandleType, opaque[:]), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
+	h, err := handle.BtrfsTop(dir)
+	if err != nil {
+		return nil, err
+	}
+	n, err := handle.Open(dir, h, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, fmt.Errorf("open top of btrfs: %w", err)
 	}

@@ -164,7 +164,6 @@ func Root(dir *fd.FD, fsType string) *fd.FD {
 const (
 	handleIno32 = 0x01 // inode number and generation, 4 bytes each
 	handleIno64 = 0x81 // FILEID_INO32_GEN | XFS_FILEID_TYPE_64FLAG: 8 bytes and 4
-	handleBtrfs = 0x4d // object, root, generation: 8, 8 and 4 bytes
 )
 
 func rootHandle(dir *fd.FD, fsType string) string {
@@ -174,10 +173,11 @@ func rootHandle(dir *fd.FD, fsType string) string {
 	case "ext2", "ext3", "ext4":
 		return string(binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint32(kind(handleIno32), 2), 0))
 	case "btrfs":
-		// The first object of the top-level tree, of any generation: the kernel compares it if it is not zero.
-		b := binary.NativeEndian.AppendUint64(kind(handleBtrfs), 256)
-		b = binary.NativeEndian.AppendUint64(b, 5)
-		return string(binary.NativeEndian.AppendUint32(b, 0))
+		h, err := handle.BtrfsTop(dir.Int())
+		if err != nil {
+			return ""
+		}
+		return h
 	case "xfs":
 		inode, generation, ok := xfsRoot(dir)
 		if !ok {
