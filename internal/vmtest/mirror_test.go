@@ -17,32 +17,33 @@ import (
 
 // TestMirror follows a mirror through its life, from each kind of volume to the others.
 func TestMirror(t *testing.T) {
+	voltest.RequireRoot(t)
+	program := weirProgram(t)
 	for _, kinds := range [][]string{{"ext4", "xfs", "btrfs"}, {"xfs", "btrfs", "ext4"}, {"btrfs", "ext4", "xfs"}} {
 		t.Run(kinds[0]+" to "+kinds[1], func(t *testing.T) {
-			eachDiscovery(t, func(t *testing.T, flags []string) { life(t, flags, kinds) })
+			eachDiscovery(t, func(t *testing.T, flags ...string) { life(t, append([]string{program}, flags...), kinds) })
 		})
 	}
 }
 
 // eachDiscovery runs a test with what the kernel has, and as on an old kernel if it is not one.
-func eachDiscovery(t *testing.T, fn func(t *testing.T, flags []string)) {
-	voltest.RequireRoot(t)
+func eachDiscovery(t *testing.T, fn func(t *testing.T, flags ...string)) {
 	if os.Getenv(weirEnv) == weirFile {
-		fn(t, nil)
+		fn(t)
 		return
 	}
-	t.Run("events", func(t *testing.T) { fn(t, nil) })
-	t.Run("mountinfo", func(t *testing.T) { fn(t, []string{"--mountinfo"}) })
+	t.Run("events", func(t *testing.T) { fn(t) })
+	t.Run("mountinfo", func(t *testing.T) { fn(t, "--mountinfo") })
 }
 
-// life takes the kinds of the source, of the first target and of a volume below the source, and of the
+// life takes weir with its flags, and the kinds of the source, of the first target and of a volume below the source, and of the
 // second target.
-func life(t *testing.T, flags, kinds []string) {
+func life(t *testing.T, weir, kinds []string) {
 	source := filepath.Join(voltest.New(t, kinds[0]).Dir, "source")
 	c := changer{t, source}
 	c.must(os.MkdirAll(source, 0o755))
 	c.populate()
-	m := newMirror(t, flags, source,
+	m := newMirror(t, weir, source,
 		filepath.Join(voltest.New(t, kinds[1]).Dir, "replica"), filepath.Join(voltest.New(t, kinds[2]).Dir, "replica"))
 	t.Logf("in sync for the first time after %v", m.start().Round(time.Millisecond))
 	m.equal("initially")

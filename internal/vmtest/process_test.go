@@ -33,15 +33,21 @@ type mirror struct {
 	out bytes.Buffer
 }
 
+// weirProgram returns the weir to test.
+func weirProgram(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv(weirEnv); path != "" {
+		return path
+	}
+	return goBuild(t, "cmd/weir")
+}
+
 // newMirror returns a mirror that does not run.
-func newMirror(t *testing.T, flags []string, source string, targets ...string) *mirror {
+func newMirror(t *testing.T, weir []string, source string, targets ...string) *mirror {
 	t.Helper()
 	m := &mirror{
-		t: t, program: os.Getenv(weirEnv), flags: flags, source: source, targets: targets,
+		t: t, program: weir[0], flags: weir[1:], source: source, targets: targets,
 		state: filepath.Join(t.TempDir(), "state"),
-	}
-	if m.program == "" {
-		m.program = goBuild(t, "cmd/weir")
 	}
 	t.Cleanup(func() {
 		if m.process != nil {
