@@ -41,6 +41,8 @@ type Options struct {
 	Locked   bool   // the caller has locked State, and keeps it so until the mirror is closed
 	Fallback bool   // find mounts by mountinfo alone, as on kernels before 6.15
 	Logger   *slog.Logger
+
+	wrapPlane func(weir.Plane) weir.Plane // nil but in tests
 }
 
 // Mirror is one source with its targets. It is used by one goroutine, except for Status.
@@ -108,8 +110,12 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 	if err := m.replicator.Prepare(ctx); err != nil {
 		return err
 	}
+	var plane weir.Plane = fanotify.New(fanotify.Options{Logger: o.Logger})
+	if o.wrapPlane != nil {
+		plane = o.wrapPlane(plane)
+	}
 	m.manager, err = manager.New(manager.Options{
-		Discovery: m.watcher, Planes: []weir.Plane{fanotify.New(fanotify.Options{Logger: o.Logger})},
+		Discovery: m.watcher, Planes: []weir.Plane{plane},
 		Filters: []*weir.Filter{m.replicator.Filter()}, Ledger: m.ledger, Logger: o.Logger, StopTimeout: teardownTime,
 	})
 	return err
