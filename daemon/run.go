@@ -127,7 +127,11 @@ func (m *Mirror) watchStuck(ctx context.Context) error {
 
 // wait returns when the mirror is done, or has been asked to end and has passed its barriers.
 func (m *Mirror) wait(ctx context.Context, work, manage *task, once bool) error {
-	ticker := time.NewTicker(20 * time.Millisecond)
+	look := time.Second // at the health of the index
+	if once {
+		look = 10 * time.Millisecond // whether all is done
+	}
+	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	for {
 		select {

@@ -48,17 +48,27 @@ func newPresenter(f *mirrorFlags, m *daemon.Mirror, out io.Writer, log *slog.Log
 
 func (p *presenter) start() {
 	p.wg.Go(func() {
-		tick := time.NewTicker(200 * time.Millisecond)
-		defer tick.Stop()
 		for {
+			s := p.m.Status()
+			p.show(s)
 			select {
 			case <-p.stop:
 				return
-			case <-tick.C:
-				p.show(p.m.Status())
+			case <-time.After(pace(s)):
 			}
 		}
 	})
+}
+
+// pace is how long a status is good for: the view of a mirror that works moves, that of one at rest need not
+// cost anything.
+func pace(s replicate.Status) time.Duration {
+	for _, u := range s.Units {
+		if u.Phase != replicate.PhaseInSync {
+			return 200 * time.Millisecond
+		}
+	}
+	return time.Second
 }
 
 // show tells what has changed since the last time.
