@@ -58,6 +58,9 @@ func (b *batch) showOne(f *find) error {
 }
 
 func (b *batch) tryShow(f *find) error {
+	if _, owned := b.u.place.covers(f.at.Parent); owned {
+		return nil // A volume was mounted over it since it was looked at: the name belongs to that one's replica.
+	}
 	if f.absent {
 		return b.vanish(f)
 	}
