@@ -41,7 +41,7 @@ func (b *batch) copySmall(f *find, sync bool) {
 		f.large = true
 		return
 	}
-	src, err := f.dir.OpenFile(f.at.Name)
+	src, err := f.dir.OpenObject(f.at.Name, f.object)
 	if err != nil {
 		f.problem = unlessGone(fmt.Errorf("read source: %w", err))
 		return
@@ -119,7 +119,7 @@ func (s *session) readOnce(u *unit, src, base *tree.File, f *find, sync bool) (*
 		c.flags |= replica.Racy
 	}
 	same := false
-	if base != nil && f.work == replica.Compare || f.exists {
+	if base != nil && (f.work == replica.Compare || f.exists) {
 		if same, err = sameContent(s.ctx, src, base, c.version.Size, u.r.throttle); err != nil {
 			return nil, err
 		}
@@ -186,7 +186,7 @@ func (s *session) copyTo(u *unit, c *copied, src, base *tree.File, sync bool) (e
 			_ = s.dst.tmp.Unlink(name) // What is left is removed at the next start.
 		}
 	}()
-	result, err := tree.CopyData(s.ctx, temp, src, base, tree.CopyOptions{Throttle: u.r.throttle})
+	result, err := tree.CopyData(s.ctx, temp, src, base, tree.CopyOptions{Throttle: u.r.throttle, Source: &c.version, Pair: &s.pair})
 	if err != nil {
 		return err
 	}
