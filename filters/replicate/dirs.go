@@ -46,7 +46,7 @@ func (b *batch) finishDir(key weir.Handle) error {
 		return unlessVanished(err)
 	}
 	defer src.Close()
-	self, err := src.Self()
+	self, err := src.Stat("")
 	if err != nil {
 		return err
 	}
@@ -54,11 +54,11 @@ func (b *batch) finishDir(key weir.Handle) error {
 	if err != nil {
 		return err
 	}
-	was, err := dst.Self()
+	was, err := dst.Stat("")
 	if err != nil {
 		return err
 	}
-	if known && node.Source == self.Attr && sameDir(node.Target, was.Attr) && node.Flags&replica.Partial == 0 {
+	if known && node.Source == self && sameDir(node.Target, was) && node.Flags&replica.Partial == 0 {
 		b.u.resolved(b.nameOf(key))
 		return nil
 	}
@@ -66,15 +66,15 @@ func (b *batch) finishDir(key weir.Handle) error {
 	if xattrs, err = src.Xattrs(""); err != nil {
 		return err
 	}
-	refused, err := dst.SetMeta("", self.Attr, xattrs, b.u.metaOptions())
+	refused, err := dst.SetMeta("", self, xattrs, b.u.metaOptions())
 	if err != nil {
 		return fmt.Errorf("set metadata of directory: %w", err)
 	}
-	now, err := dst.Self()
+	now, err := dst.Stat("")
 	if err != nil {
 		return err
 	}
-	node.Key, node.Source, node.Target, node.Xattrs, node.Gen = key, self.Attr, now.Attr, digest(xattrs), b.u.gen
+	node.Key, node.Source, node.Target, node.Xattrs, node.Gen = key, self, now, digest(xattrs), b.u.gen
 	node.Flags &^= replica.Partial
 	if b.noteRefused(&find{at: b.nameOf(key)}, &node, refused); node.Flags&replica.Partial == 0 {
 		b.u.resolved(b.nameOf(key))

@@ -41,8 +41,10 @@ func (w *dryWalk) run() error {
 		defer w.onto.Close()
 	}
 	key := w.s.root
-	if w.u.oldRoot != "" {
-		key = w.u.oldRoot
+	if former, err := w.u.ix.Meta(metaRoot); err != nil {
+		return err
+	} else if len(former) > 0 {
+		key = weir.Handle(former)
 	}
 	stack := []dryDir{{key: key, has: w.onto != nil}}
 	for len(stack) > 0 {

@@ -128,7 +128,7 @@ func (b *batch) read(f *find) {
 // unlessGone passes an error on, except that what has vanished or changed its type since it was looked at
 // is simply looked at again: an event for that is on its way.
 func unlessGone(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, tree.ErrStale) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, tree.ErrStale) || errors.Is(err, tree.ErrReplaced) || errors.Is(err, tree.ErrNotFile) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) {
 		return errVanished
 	}
 	return err

@@ -82,11 +82,11 @@ func (b *batch) make(step replica.Step, f *find) error {
 		return err
 	}
 	b.touch(step.To.Parent)
-	o, err := dir.Lookup(step.To.Name)
+	now, err := dir.Stat(step.To.Name)
 	if err != nil {
 		return err
 	}
-	node.Target, node.Gen = o.Attr, b.u.gen
+	node.Target, node.Gen = now, b.u.gen
 	b.u.noteWritten(&node)
 	b.ix.PutNew(node)
 	b.shown = append(b.shown, step.To)

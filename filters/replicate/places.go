@@ -472,44 +472,50 @@ func known(root *tree.Dir, u *unit, k keys, rootKey weir.Handle, n replica.Node)
 
 // follow carries a decision out.
 func (r *Replicator) follow(p *place, volume weir.Volume, id weir.Identity, self tree.Object, mountRoot bool, d policy.Decision) {
-	p.mu.Lock()
-	before := p.holding
-	switch d.Action {
-	case policy.ActionHold, policy.ActionAbsent:
-		p.volume, p.holding = volume, d.Reason
-		p.mu.Unlock()
-		if before != d.Reason {
-			r.log.Warn("place is held: nothing is changed on its replica", "place", p.label(), "reason", d.Reason,
-				"hint", "say --replaced merge or --replaced mirror if this is right, or mount the former volume")
-		}
+	if d.Action == policy.ActionHold || d.Action == policy.ActionAbsent {
+		r.hold(p, volume, d.Reason)
 		return
-	case policy.ActionMerge, policy.ActionMirror:
+	}
+	p.mu.Lock()
+	switch {
+	case d.Action != policy.ActionFollow:
 		p.epoch++
 		p.merge = d.Action == policy.ActionMerge
-	case policy.ActionFollow:
-		if p.known && (keysOf(p.epoch).ofRoot(self) != p.root || policy.Identify(p.identity, id) == policy.MatchOther) {
-			p.epoch++
-		}
+	case p.known && (keysOf(p.epoch).ofRoot(self) != p.root || policy.Identify(p.identity, id) == policy.MatchOther):
+		p.epoch++
 	}
-	p.volume, p.holding, p.identity, p.mountRoot = volume, "", id, mountRoot
-	old := p.root
+	p.holding, p.identity, p.mountRoot = "", id, mountRoot
 	p.root = keysOf(p.epoch).ofRoot(self)
-	rekeyed := old != p.root
 	p.mu.Unlock()
 	p.foreign.clear()
 	if err := p.save(r); err != nil {
 		r.log.Error("the index does not take a place", "place", p.label(), "error", err)
 		return
 	}
-	for _, u := range r.unitsOf(p) {
-		if rekeyed && old != "" {
-			u.mu.Lock()
-			u.oldRoot = old
-			u.mu.Unlock()
-		}
+	// The walk is owed before the volume shows: no unit works on it without.
+	units := r.unitsOf(p)
+	for _, u := range units {
 		u.scanWanted(scanRequest{audit: true, reason: "the volume has come"})
 	}
+	p.mu.Lock()
+	p.volume = volume
+	p.mu.Unlock()
+	for _, u := range units {
+		u.poke()
+	}
 	r.log.Info("volume is followed", "place", p.label(), "volume", volume.ID(), "type", id.FSType, "why", d.Reason)
+}
+
+// hold leaves the replica of a place as it is although a volume is there.
+func (r *Replicator) hold(p *place, volume weir.Volume, reason string) {
+	p.mu.Lock()
+	before := p.holding
+	p.volume, p.holding = volume, reason
+	p.mu.Unlock()
+	if before != reason {
+		r.log.Warn("place is held: nothing is changed on its replica", "place", p.label(), "reason", reason,
+			"hint", "say --replaced merge or --replaced mirror if this is right, or mount the former volume")
+	}
 }
 
 // leftLocked notes that the volume of a place is away. r.mu is held.

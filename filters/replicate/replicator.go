@@ -73,7 +73,7 @@ type Replicator struct {
 	listed      atomic.Bool   // every volume that was there at the start has had its chance
 	background  sync.WaitGroup
 	mountsMoved chan struct{} // holds a token when the places have to be compared with the mounts
-	reconcileMu sync.Mutex // serialises reconcile, which does I/O
+	reconcileMu sync.Mutex    // serialises reconcile, which does I/O
 
 	mu       sync.Mutex
 	ctx      context.Context // of Run; nil before
@@ -235,7 +235,10 @@ func (r *Replicator) newUnit(t *target, p *place) (*unit, error) {
 		return nil, fmt.Errorf("load the state of %s: %w", weir.QuotePath(r.sourcePath(p.rel)), err)
 	}
 	u.bulk = newBulk(u)
-	u.scan = scanRequest{wanted: true, audit: true, reason: "weir has started"}
+	t.mu.Lock()
+	u.seenEpoch = t.epoch
+	u.scan = scanRequest{wanted: true, audit: true, full: t.suspect == t.epoch, reason: "weir has started"}
+	t.mu.Unlock()
 	return u, nil
 }
 

@@ -35,6 +35,7 @@ type session struct {
 
 	noMapSign bool // stores through a mapping move no time stamp on the source volume
 
+	pair tree.Pair // source and target
 	refs atomic.Int32
 	dirs map[weir.Handle]*tree.Dir // of the target, by key
 }

@@ -177,11 +177,11 @@ func (b *batch) record(node replica.Node) error {
 	if err != nil {
 		return err
 	}
-	o, err := dir.Lookup(at.Name)
+	o, err := dir.Stat(at.Name)
 	if err != nil {
 		return err
 	}
-	node.Target, node.Gen = o.Attr, b.u.gen
+	node.Target, node.Gen = o, b.u.gen
 	b.u.noteWritten(&node)
 	b.ix.Put(node)
 	b.shown = append(b.shown, at)
@@ -238,6 +238,9 @@ func (b *batch) replaceContent(f *find, node replica.Node) error {
 // expect makes sure that a name on the target is the object that the index says. If not, what stands
 // there is set aside, the index forgets the name, and the error is errDrift.
 func (b *batch) expect(dir *tree.Dir, at replica.Name, node replica.Node) error {
+	if a, err := dir.Stat(at.Name); err == nil && a.Ino == node.Target.Ino && a.Type() == node.Target.Type() {
+		return nil
+	}
 	o, err := dir.Lookup(at.Name)
 	if err == nil && b.u.target.sameInode(o, node.Target) {
 		return nil

@@ -45,7 +45,6 @@ type unit struct {
 	written    map[weir.Handle]struct{} // files that somebody could write when they were copied
 	staged     []*find                  // copies of large files that are ready to be shown
 	rewrite    map[replica.Name]bool    // content that a failed sync may have lost
-	oldRoot    weir.Handle              // key that the root had before another volume took the place
 	busy       bool
 	dirtySince time.Time // when the set became dirty
 	brake      *policy.Brake
@@ -339,6 +338,7 @@ const (
 	metaGen     = "gen"
 	metaSettled = "settled"
 	metaIntent  = "intent/"
+	metaRoot    = "root"
 )
 
 // rootNames returns the components from the target's root to where this unit's place is.

@@ -54,28 +54,24 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	return u.walked(s, from, began)
 }
 
-// takeRoot hands the entries of the former volume's root over to that of the volume that took its place.
+// takeRoot hands the entries of the former volume's root over to that of the volume that took its place. The
+// index remembers which root it has entries for.
 func (u *unit) takeRoot(s *session) error {
-	u.mu.Lock()
-	old := u.oldRoot
-	u.mu.Unlock()
-	if old == "" || old == s.root {
-		return nil
+	former, err := u.ix.Meta(metaRoot)
+	if err != nil || string(former) == string(s.root) {
+		return err
 	}
 	b := u.newBatch(s, walkMode{})
 	b.ix = u.ix.NewBatch()
 	defer b.ix.Close()
-	if err := b.reparent(old, s.root); err != nil {
-		return err
+	if old := weir.Handle(former); old != "" {
+		if err := b.reparent(old, s.root); err != nil {
+			return err
+		}
+		b.ix.Delete(old)
 	}
-	b.ix.Delete(old)
-	if err := b.ix.Commit(true); err != nil {
-		return err
-	}
-	u.mu.Lock()
-	u.oldRoot = ""
-	u.mu.Unlock()
-	return nil
+	b.ix.Meta(metaRoot, []byte(s.root))
+	return b.ix.Commit(true)
 }
 
 // walked ends a walk of the whole place: what is still parked has left the place for good.
