@@ -56,6 +56,8 @@ type Sighting struct {
 	// Former keys belong to a former volume of this place: nodes with such a key are taken over by
 	// what has their name now.
 	Former func(key weir.Handle) bool
+	// Keeps reports whether a directory of the replica holds that of a volume which is away.
+	Keeps func(key weir.Handle) (bool, error)
 }
 
 // Appear plans the steps after which the replica shows the sighted inode at its name. The inode may be
@@ -78,8 +80,12 @@ func Appear(v View, s Sighting) ([]Step, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !known && takesOver(displaced, s) {
-			return []Step{{Verb: Rekey, Key: s.Key, From: s.At, To: s.At, Old: current}}, nil
+		if !known {
+			if takes, err := takesOver(v, displaced, s); err != nil {
+				return nil, err
+			} else if takes {
+				return []Step{{Verb: Rekey, Key: s.Key, From: s.At, To: s.At, Old: current}}, nil
+			}
 		}
 		if steps, err = displace(v, displaced, s.At, s.Attr.IsDir()); err != nil {
 			return nil, err
@@ -129,13 +135,27 @@ func at(v View, n Node, steps []Step) (Name, error) {
 }
 
 // takesOver reports whether the object of a node that stands in the way becomes that of the sighted
-// inode: a directory on which a volume was mounted and that was made anew, or whatever a former volume
-// left here.
-func takesOver(displaced Node, s Sighting) bool {
+// inode: a directory on which a volume was mounted and that was made anew, perhaps with those above it, or
+// whatever a former volume left here. A directory that lives on under another name keeps what it has.
+func takesOver(v View, displaced Node, s Sighting) (bool, error) {
 	if displaced.Source.Type() != s.Attr.Type() {
-		return false
+		return false, nil
 	}
-	return displaced.Flags&Pinned != 0 || s.Former != nil && s.Former(displaced.Key)
+	if s.Former != nil && s.Former(displaced.Key) {
+		return true, nil
+	}
+	keeps := displaced.Flags&Pinned != 0
+	if !keeps && s.Keeps != nil && s.Attr.IsDir() {
+		var err error
+		if keeps, err = s.Keeps(displaced.Key); err != nil {
+			return false, err
+		}
+	}
+	if !keeps {
+		return false, nil
+	}
+	alive, err := v.Alive(displaced.Key)
+	return !alive, err
 }
 
 // displace frees a name for another node. A node that lives on elsewhere, or that is a directory, is

@@ -148,8 +148,8 @@ func (b *batch) kept(key weir.Handle, f *find) bool {
 	return !rules.Empty() && rules.ExcludedEntry(b.s.path(b.ix, f.at), node.Source.IsDir())
 }
 
-// mayPark asks whether a node may leave the visible tree: not if it holds the replica of a volume that is
-// away, and not if the brake holds.
+// mayPark asks whether a node may leave the visible tree: not if the brake holds, and not if it holds the replica of
+// another volume, unless it lives on: then it is on its way to another name.
 func (b *batch) mayPark(node replica.Node) error {
 	if !node.Source.IsDir() {
 		if !b.u.mayRemove(1) {
@@ -157,13 +157,11 @@ func (b *batch) mayPark(node replica.Node) error {
 		}
 		return nil
 	}
-	for _, p := range b.u.r.placesIn(b.u.place) {
-		holds, err := b.holds(node.Key, p)
-		if err != nil {
-			return err
-		}
-		if holds {
-			return errPinned
+	if keeps, err := b.keeps(node.Key); err != nil {
+		return err
+	} else if keeps {
+		if alive, err := b.s.alive(node.Key); err != nil || !alive {
+			return errors.Join(err, errPinned)
 		}
 	}
 	n, err := b.count(node.Key)
@@ -174,6 +172,16 @@ func (b *batch) mayPark(node replica.Node) error {
 		return errBrake
 	}
 	return nil
+}
+
+// keeps reports whether a directory on the replica holds that of another volume.
+func (b *batch) keeps(dir weir.Handle) (bool, error) {
+	for _, p := range b.u.r.placesIn(b.u.place) {
+		if holds, err := b.holds(dir, p); err != nil || holds {
+			return holds, err
+		}
+	}
+	return false, nil
 }
 
 // holds reports whether dir is key or an ancestor of it on the replica.

@@ -210,6 +210,7 @@ func (b *batch) move(step replica.Step) error {
 		b.u.movedDir()
 	}
 	if step.From.Parent == replica.Parking {
+		b.pinned = b.pinned || node.Source.IsDir() && len(b.u.r.placesIn(b.u.place)) > 0 // They go on where it is now.
 		b.u.reclaimed(1)
 	}
 	node, _, err = b.ix.Get(step.Key)

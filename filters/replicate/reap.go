@@ -58,6 +58,9 @@ func (u *unit) reap(s *session, before uint64) error {
 func (u *unit) reapTree(s *session, top weir.Handle, sure bool) error {
 	r := &reaper{u: u, s: s, sure: sure}
 	defer r.close()
+	if keeps, err := r.batch().keeps(top); err != nil || keeps {
+		return err // It has left the source, and took the place of another volume with it.
+	}
 	stack := []weir.Handle{top}
 	for len(stack) > 0 {
 		if err := s.err(); err != nil {

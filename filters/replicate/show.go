@@ -84,7 +84,7 @@ func (b *batch) tryShow(f *find) error {
 	if f.settledPlace {
 		return b.bringUp(f)
 	}
-	steps, err := replica.Appear(view{b}, replica.Sighting{At: f.at, Key: f.key, Attr: f.object.Attr, Former: b.s.keys.former})
+	steps, err := replica.Appear(view{b}, replica.Sighting{At: f.at, Key: f.key, Attr: f.object.Attr, Former: b.s.keys.former, Keeps: b.keeps})
 	if err != nil {
 		return err
 	}
