@@ -42,7 +42,11 @@ func (u *unit) audit(s *session, key weir.Handle) (map[string]bool, error) {
 			return s.err()
 		}
 		seen[name] = true
-		return b.auditName(dir, at, child)
+		known, err := b.auditName(dir, at, child)
+		if !known {
+			unknown[name] = true
+		}
+		return err
 	})
 	if err == nil {
 		err = b.auditMissing(dir, key, seen)
@@ -71,37 +75,38 @@ func (b *batch) auditLost(key weir.Handle) error {
 	return b.ix.Commit(false)
 }
 
-// auditName compares one object with what the index says of it.
-func (b *batch) auditName(dir *tree.Dir, at replica.Name, key weir.Handle) error {
+// auditName compares one object with what the index says of it. It reports false if that is another object: the
+// index forgets the name, and what stands there is compared with the source, or set aside, on the walk. Until then
+// a reader finds it.
+func (b *batch) auditName(dir *tree.Dir, at replica.Name, key weir.Handle) (known bool, err error) {
 	o, err := dir.Lookup(at.Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return true, nil
 	}
 	if err != nil {
-		return err
+		return true, err
 	}
 	node, ok, err := b.ix.Get(key)
 	if err != nil || !ok {
-		return err
+		return true, err
 	}
 	t := node.Target
 	switch {
 	case !b.u.target.sameInode(o, t):
-		if err := b.expect(dir, at, node); err != nil && !errors.Is(err, errDrift) {
-			return err
-		}
-		return b.ix.Err()
+		return false, b.forgetName(key, at)
 	case o.IsDir():
-		return nil // Its own walk compares it.
+		return true, nil // Its own walk compares it.
 	case o.Ctime == t.Ctime && o.Mtime == t.Mtime && o.Size == t.Size && o.Mode == t.Mode && o.UID == t.UID && o.GID == t.GID:
-		return nil
+		return true, nil
 	case o.Size != t.Size || o.Mtime != t.Mtime:
 		node.Source.Mtime = replica.Time{}
 	}
 	node.Source.Ctime = replica.Time{}
 	b.ix.Put(node)
-	b.u.drifted(b.s.path(b.ix, at))
-	return b.ix.Err()
+	if node.Gen <= b.u.barrier.settled.Load() {
+		b.u.drifted(b.s.path(b.ix, at)) // Otherwise weir itself may have been interrupted.
+	}
+	return true, b.ix.Err()
 }
 
 // auditMissing forgets the names that the listing did not show and a lookup does not find.

@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -58,16 +59,35 @@ func (b *barrier) run(s *session) {
 		b.names = nil
 		b.mu.Unlock()
 		took, err := b.u.target.advance(s.dst)
+		if errors.Is(err, errNoRoom) && b.waitForRoom(s, names) {
+			continue
+		}
 		if err != nil {
 			b.failed(names, err)
 			return
 		}
+		b.u.cramped(false)
 		b.u.status.synced(took)
 		if err := b.passed(gen); err != nil {
 			b.failed(names, err)
 			return
 		}
 		b.pause(s, took)
+	}
+}
+
+// waitForRoom waits a moment on a target that has no room for the number of the barrier. Nothing was lost. It
+// reports false if the session has ended meanwhile.
+func (b *barrier) waitForRoom(s *session, names []replica.Name) bool {
+	b.u.cramped(true)
+	b.mu.Lock()
+	b.names = append(names, b.names...)
+	b.mu.Unlock()
+	select {
+	case <-time.After(time.Second):
+		return true
+	case <-s.ctx.Done():
+		return false
 	}
 }
 
@@ -90,7 +110,7 @@ func (b *barrier) passed(gen uint64) error {
 	w := b.u.ix.NewBatch()
 	var done []string
 	err := b.u.ix.MetaRange(metaIntent, func(key string, _ []byte) (bool, error) {
-		if n, err := strconv.ParseUint(key[len(metaIntent):], 10, 64); err == nil && n <= gen {
+		if n, err := strconv.ParseUint(key[len(metaIntent):], 10, 64); err == nil && n <= gen && n > b.u.keepIntents.Load() {
 			done = append(done, key)
 		}
 		return true, nil
@@ -120,8 +140,10 @@ func (b *barrier) failed(names []replica.Name, err error) {
 	b.mu.Unlock()
 	b.u.r.log.Warn("sync of the target failed; what was not durable is written again",
 		"target", weir.QuotePath(b.u.target.path), "error", err)
+	// A target that has lost power has lost removals and renames too, which names do not tell.
+	b.u.doubt()
+	b.u.scanWanted(scanRequest{full: len(names) > maxUndurable, audit: true, reason: "a sync of the target failed"})
 	if len(names) > maxUndurable {
-		b.u.scanWanted(scanRequest{full: true, reason: "a sync of the target failed"})
 		return
 	}
 	b.u.mu.Lock()

@@ -1,7 +1,6 @@
 package replicate
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -175,13 +174,8 @@ const fewFiles = 4
 func (b *batch) commit() error {
 	u := b.u
 	gen := u.gen + 1
-	intents := b.intents()
-	if len(intents) > 0 {
-		w := u.ix.NewBatch()
-		w.Meta(fmt.Sprintf("%s%020d", metaIntent, gen), encodeNames(intents))
-		if err := together(func() error { return w.Commit(true) }, b.syncData); err != nil {
-			return err
-		}
+	if err := b.intend(gen); err != nil {
+		return err
 	}
 	b.ix = u.ix.NewBatch()
 	defer b.ix.Close()
@@ -302,48 +296,4 @@ func (b *batch) discard() {
 			f.copied.temp = ""
 		}
 	}
-}
-
-// intents lists the names that showing may create or replace.
-func (b *batch) intents() []replica.Name {
-	var list []replica.Name
-	for _, f := range b.finds {
-		if !f.skip && f.problem == nil && !f.absent && !f.large {
-			if f.isNew || f.copied != nil {
-				list = append(list, f.at)
-			} else if key, ok, _ := b.u.ix.Child(f.at.Parent, f.at.Name); !ok || key != f.key {
-				list = append(list, f.at)
-			}
-		}
-	}
-	return list
-}
-
-func encodeNames(names []replica.Name) []byte {
-	var out []byte
-	for _, n := range names {
-		for _, part := range []string{string(n.Parent), n.Name} {
-			out = binary.AppendUvarint(out, uint64(len(part)))
-			out = append(out, part...)
-		}
-	}
-	return out
-}
-
-// decodeNames reads what encodeNames wrote. What is cut short is left out: an intent that was not written
-// whole was not acted upon.
-func decodeNames(in []byte) []replica.Name {
-	var names []replica.Name
-	for len(in) > 0 {
-		var parts [2]string
-		for i := range parts {
-			n, size := binary.Uvarint(in)
-			if size <= 0 || n > uint64(len(in)-size) {
-				return names
-			}
-			parts[i], in = string(in[size:size+int(n)]), in[size+int(n):]
-		}
-		names = append(names, replica.Name{Parent: weir.Handle(parts[0]), Name: parts[1]})
-	}
-	return names
 }

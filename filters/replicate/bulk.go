@@ -21,6 +21,7 @@ type bulk struct {
 	queue  []*find
 	queued map[weir.Handle]bool
 	now    *find
+	since  uint64 // temporaries with larger numbers are those of now; 0 while nothing is copied
 }
 
 func newBulk(u *unit) *bulk {
@@ -49,8 +50,9 @@ func (l *bulk) busyLocked() bool { return len(l.queue) > 0 || l.now != nil }
 func (l *bulk) run(ctx context.Context) {
 	for {
 		l.u.mu.Lock()
-		if l.now = nil; len(l.queue) > 0 {
+		if l.now, l.since = nil, 0; len(l.queue) > 0 {
 			l.now, l.queue = l.queue[0], l.queue[1:]
+			l.since = l.u.r.temps.Load()
 		}
 		f := l.now
 		l.u.mu.Unlock()

@@ -14,19 +14,34 @@ func (u *unit) cleanTemps(s *session) error {
 	if u.cleaned {
 		return nil
 	}
-	n := 0
-	err := s.dst.tmp.List(func(name string, _ uint32) error {
-		n++
-		return errors.Join(s.err(), tree.RemoveAll(s.dst.tmp, name))
-	})
-	if err != nil {
+	if err := u.removeTemps(s); err != nil {
 		return err
 	}
 	u.cleaned = true
-	if n > 0 {
-		u.r.log.Info("temporaries of an interrupted run were removed", "number", n, "place", u.place.label())
-	}
 	return nil
+}
+
+// removeTemps removes the temporaries that are not in use: those of copies beside the batches are.
+func (u *unit) removeTemps(s *session) error {
+	used := make(map[string]bool)
+	u.mu.Lock()
+	since := u.bulk.since
+	for _, f := range u.staged {
+		used[f.copied.temp] = true
+	}
+	u.mu.Unlock()
+	n := 0
+	err := s.dst.tmp.List(func(name string, _ uint32) error {
+		if used[name] || since != 0 && u.tempNumber(name) > since {
+			return s.err()
+		}
+		n++
+		return errors.Join(s.err(), tree.RemoveAll(s.dst.tmp, name))
+	})
+	if n > 0 {
+		u.r.log.Info("temporaries that were left behind are removed", "number", n, "place", u.place.label())
+	}
+	return err
 }
 
 // cleanParking removes what is parked and no node of the index: an interrupted batch has parked it, and the

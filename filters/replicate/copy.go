@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/weirfs/weir/replica"
@@ -214,6 +216,13 @@ func (s *session) copyTo(u *unit, c *copied, src, base *tree.File, sync bool) (e
 // the kernel may rename its own as late as when it wakes.
 func (u *unit) tempName() string {
 	return fmt.Sprintf("%d-%d", u.ix.ID(), u.r.temps.Add(1))
+}
+
+// tempNumber is the number in a name that tempName made, or 0.
+func (u *unit) tempNumber(name string) (n uint64) {
+	_, number, _ := strings.Cut(name, "-")
+	n, _ = strconv.ParseUint(number, 10, 64)
+	return n
 }
 
 // young reports whether a file's ctime is so recent that a change in the same clock tick need not move

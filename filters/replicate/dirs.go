@@ -58,7 +58,7 @@ func (b *batch) finishDir(key weir.Handle) error {
 	if err != nil {
 		return err
 	}
-	if known && node.Source == self && sameDir(node.Target, was) && node.Flags&replica.Partial == 0 {
+	if known && node.Source == self && sameDir(node.Target, was) && node.Flags&replica.Partial == 0 && !b.doubtful(node) {
 		b.u.resolved(b.nameOf(key))
 		return nil
 	}
@@ -81,6 +81,11 @@ func (b *batch) finishDir(key weir.Handle) error {
 	}
 	b.ix.Put(node)
 	return b.ix.Err()
+}
+
+// doubtful reports whether the target may have lost what was set last on a directory. Its ctime does not tell.
+func (b *batch) doubtful(node replica.Node) bool {
+	return b.mode.audit && node.Gen > b.u.barrier.settled.Load()
 }
 
 // sameDir compares what is kept of a directory on the target; its ctime moves with every entry.

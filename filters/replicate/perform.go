@@ -143,6 +143,9 @@ func (b *batch) place(from *tree.Dir, old string, to *tree.Dir, at replica.Name,
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
+	if b.u.intended[at] && tree.Rename(from, old, to, at.Name, 0) == nil {
+		return nil // Over what an interrupted batch has put there: a reader finds the one or the other.
+	}
 	if err := b.setAside(to, at); err != nil {
 		return err
 	}

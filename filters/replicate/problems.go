@@ -34,6 +34,7 @@ type problems struct {
 	failures map[replica.Name]int      // how often a name has failed in a row
 	full     int                       // how many of listed are for want of room
 	since    time.Time                 // when full became more than 0
+	cramped  bool                      // no barrier passes for want of room
 	moved    bool                      // a directory has moved: paths may be others
 }
 
@@ -205,6 +206,17 @@ func (u *unit) resolvedIn(dir weir.Handle) {
 	defer u.mu.Unlock()
 	if u.status.problems.any() {
 		u.status.problems.resolveIn(dir)
+	}
+}
+
+// cramped says whether barriers wait for room.
+func (u *unit) cramped(is bool) {
+	u.mu.Lock()
+	changed := u.status.problems.cramped != is
+	u.status.problems.cramped = is
+	u.mu.Unlock()
+	if changed {
+		u.r.changed()
 	}
 }
 

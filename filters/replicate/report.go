@@ -158,6 +158,8 @@ func (u *unit) report() UnitStatus {
 		st.Phase, st.Reason = PhaseFull, plain(outage)
 	case outage != nil:
 		st.Phase, st.Reason = PhaseWaiting, outage.Error()
+	case u.status.problems.cramped:
+		st.Phase, st.Reason = PhaseFull, errNoRoom.Error()
 	case u.status.problems.full > 0:
 		st.Phase, st.Reason = PhaseFull, "since "+u.status.problems.since.Format(time.TimeOnly)
 	case u.status.scanning || u.scan.wanted:

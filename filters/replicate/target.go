@@ -292,6 +292,9 @@ func broken(err error) bool {
 		errors.Is(err, syscall.ESHUTDOWN) || errors.Is(err, syscall.ENXIO)
 }
 
+// errNoRoom says that a barrier could not begin for want of room.
+var errNoRoom = errors.New("the target has no room for the number of the barrier")
+
 // advance makes everything that was shown until now durable and returns how long the sync took. h must
 // have been opened before the first of the writes, so that an error of writeback is reported to it.
 func (t *target) advance(h *hold) (time.Duration, error) {
@@ -301,7 +304,9 @@ func (t *target) advance(h *hold) (time.Duration, error) {
 	t.writing = t.generation + 1
 	next := t.writing
 	t.mu.Unlock()
-	if err := writeGeneration(h.hidden, next); err != nil {
+	if err := writeGeneration(h.hidden, next); full(err) {
+		return 0, errNoRoom
+	} else if err != nil {
 		return 0, err
 	}
 	start := time.Now()

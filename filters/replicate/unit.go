@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -32,6 +33,8 @@ type unit struct {
 	cleaned   bool   // what an earlier process left in the hidden directory was removed
 	seenEpoch uint64 // of the target
 	nested    bool   // a walk carries out what is dirty; walks that this calls for do not do so in turn
+
+	keepIntents atomic.Uint64 // those up to this generation stay until an audit has ended
 
 	barrier barrier
 	bulk    *bulk
@@ -188,11 +191,17 @@ func (u *unit) work(s *session) error {
 		return err
 	}
 	for s.err() == nil {
+		u.mu.Lock()
+		scan := u.scan
+		u.mu.Unlock()
+		if _, err := u.prepareAudit(s, scan); err != nil {
+			return err
+		}
 		if err := u.live(s); err != nil {
 			return err
 		}
 		u.mu.Lock()
-		scan := u.scan
+		scan = u.scan
 		u.mu.Unlock()
 		if !scan.wanted {
 			return nil
@@ -214,6 +223,7 @@ func (u *unit) freshTarget() error {
 		return nil
 	}
 	u.seenEpoch = epoch
+	u.doubt()
 	u.scanWanted(scanRequest{audit: true, full: suspect == epoch, reason: "the target has come back"})
 	return nil
 }
@@ -324,13 +334,10 @@ func (u *unit) load() error {
 	if err := u.loadBrake(); err != nil {
 		return err
 	}
-	u.intended = make(map[replica.Name]bool)
-	return u.ix.MetaRange(metaIntent, func(_ string, value []byte) (bool, error) {
-		for _, name := range decodeNames(value) {
-			u.intended[name] = true
-		}
-		return true, nil
-	})
+	// A batch that was interrupted before it was recorded has used a generation too.
+	last, err := u.loadIntents()
+	u.gen = max(u.gen, last)
+	return err
 }
 
 // Names of the unit's values in the index.

@@ -34,6 +34,10 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	if err := u.takeRoot(s); err != nil {
 		return err
 	}
+	intents, err := u.prepareAudit(s, scan)
+	if err != nil {
+		return err
+	}
 	defer func() {
 		u.mu.Lock()
 		u.status.scanning = false
@@ -51,7 +55,29 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 		return err
 	}
 	u.released(refused)
-	return u.walked(s, from, began)
+	if err := u.walked(s, from, began); err != nil {
+		return err
+	}
+	if scan.audit {
+		u.audited(intents)
+	}
+	u.scanEnded(began)
+	return nil
+}
+
+// prepareAudit makes ready to find a target that may be older than the index, or newer: it may have lost power. It
+// returns the generation of the last intent.
+func (u *unit) prepareAudit(s *session, scan scanRequest) (intents uint64, err error) {
+	if !scan.audit {
+		return 0, nil
+	}
+	if intents, err = u.loadIntents(); err != nil {
+		return 0, err
+	}
+	if _, err := u.audit(s, replica.Parking); err != nil {
+		return 0, err
+	}
+	return intents, u.removeTemps(s)
 }
 
 // takeRoot hands the entries of the former volume's root over to that of the volume that took its place. The
@@ -85,13 +111,16 @@ func (u *unit) walked(s *session, from uint64, began time.Time) error {
 	if err := u.cleanParking(s); err != nil {
 		return err
 	}
-	u.intended = nil
+	return nil
+}
+
+// scanEnded notes that the place was compared as a whole.
+func (u *unit) scanEnded(began time.Time) {
 	u.mu.Lock()
 	u.status.scans++
 	u.status.lastScan, u.status.scanBegan = time.Now(), began
 	u.mu.Unlock()
 	u.r.scanned(u)
-	return nil
 }
 
 // walk compares directories, and with deep all below them. Names of several directories make one batch, and

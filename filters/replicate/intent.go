@@ -1,0 +1,126 @@
+package replicate
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+)
+
+// Intents tell what weir has put under a name, or has not taken away yet, from what somebody else has put there.
+// The index may be behind the target, after a crash of weir, or ahead of it, after a power cut of the target; until
+// a barrier has passed, the objects at the intended names are therefore no proof of a stranger.
+
+// intend writes down which names are about to change, and makes the temporaries durable. What is new may be durable
+// on the target before the index says so, hence the intent is durable before. A name that is only taken away may
+// come back if the target loses power: then it is enough that the intent comes before the record.
+func (b *batch) intend(gen uint64) error {
+	names, makes, err := b.intents()
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	w := b.u.ix.NewBatch()
+	w.Meta(fmt.Sprintf("%s%020d", metaIntent, gen), encodeNames(names))
+	if !makes {
+		return w.Commit(false)
+	}
+	return together(func() error { return w.Commit(true) }, b.syncData)
+}
+
+// intents lists the names that showing may create, replace or take away, and reports whether anything new comes.
+func (b *batch) intents() (list []replica.Name, makes bool, err error) {
+	for _, f := range b.finds {
+		if f.skip || f.problem != nil || f.large {
+			continue
+		}
+		key, taken, err := b.u.ix.Child(f.at.Parent, f.at.Name)
+		if err != nil {
+			return nil, false, err
+		}
+		switch {
+		case f.absent:
+			if taken {
+				list = append(list, f.at)
+			}
+			continue
+		case f.copied == nil && !f.isNew && taken && key == f.key:
+			continue // It has its name, and keeps its object.
+		}
+		list, makes = append(list, f.at), true
+		if f.isNew {
+			continue
+		}
+		// New content comes under all names of a file, and what has moved may be found where it was.
+		err = b.u.ix.NamesOf(f.key, func(n replica.Name) (bool, error) {
+			if n != f.at {
+				list = append(list, n)
+			}
+			return f.copied != nil || len(list) < walkChunk*2, nil
+		})
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	return list, makes, nil
+}
+
+// loadIntents reads the names whose objects are weir's own whatever the index says, and keeps them until an audit
+// has looked at them. It returns the last generation that they are of.
+func (u *unit) loadIntents() (last uint64, err error) {
+	u.intended = make(map[replica.Name]bool)
+	err = u.ix.MetaRange(metaIntent, func(key string, value []byte) (bool, error) {
+		gen, err := strconv.ParseUint(key[len(metaIntent):], 10, 64)
+		if err != nil {
+			return false, fmt.Errorf("read %s of the index: %w", key, err)
+		}
+		last = max(last, gen)
+		for _, name := range decodeNames(value) {
+			u.intended[name] = true
+		}
+		return true, nil
+	})
+	u.keepIntents.Store(last)
+	return last, err
+}
+
+// doubt keeps all intents, since the target may have lost power, until an audit that begins later has ended.
+func (u *unit) doubt() { u.keepIntents.Store(math.MaxUint64) }
+
+// audited forgets the intents up to a generation, which an audit has looked at; the next barrier removes them. If
+// the target was doubted again meanwhile they stay.
+func (u *unit) audited(last uint64) {
+	u.intended = nil
+	u.keepIntents.CompareAndSwap(last, 0)
+}
+
+func encodeNames(names []replica.Name) []byte {
+	var out []byte
+	for _, n := range names {
+		for _, part := range []string{string(n.Parent), n.Name} {
+			out = binary.AppendUvarint(out, uint64(len(part)))
+			out = append(out, part...)
+		}
+	}
+	return out
+}
+
+// decodeNames reads what encodeNames wrote. What is cut short is left out: an intent that was not written
+// whole was not acted upon.
+func decodeNames(in []byte) []replica.Name {
+	var names []replica.Name
+	for len(in) > 0 {
+		var parts [2]string
+		for i := range parts {
+			n, size := binary.Uvarint(in)
+			if size <= 0 || n > uint64(len(in)-size) {
+				return names
+			}
+			parts[i], in = string(in[size:size+int(n)]), in[size+int(n):]
+		}
+		names = append(names, replica.Name{Parent: weir.Handle(parts[0]), Name: parts[1]})
+	}
+	return names
+}
