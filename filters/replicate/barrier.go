@@ -21,6 +21,7 @@ type barrier struct {
 	shown   uint64         // last generation that was shown
 	names   []replica.Name // shown and not durable yet, at most maxUndurable
 	running bool
+	at      time.Time // when the last barrier had passed
 	wg      sync.WaitGroup
 }
 
@@ -125,9 +126,19 @@ func (b *barrier) passed(gen uint64) error {
 	if err := w.Commit(false); err != nil {
 		return err
 	}
+	b.mu.Lock()
+	b.at = time.Now()
+	b.mu.Unlock()
 	b.settled.Store(gen)
 	b.u.r.changed()
 	return nil
+}
+
+// passedAt returns when the last barrier had passed, the zero time if none has.
+func (b *barrier) passedAt() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.at
 }
 
 // failed has everything written again that was not durable: after a failed sync the kernel may have

@@ -37,6 +37,7 @@ type UnitStatus struct {
 	Backlog  int       `json:"backlog"`                 // names and directories that are to be looked at
 	Lag      string    `json:"lag,omitempty"`           // how long the oldest of them has waited
 	Compared time.Time `json:"compared"`                // when the last comparison of the whole place ended
+	Durable  time.Time `json:"durable"`                 // when the last barrier had passed
 	Files    int64     `json:"files"`                   // files, directories and others that the replica holds
 	Problems int       `json:"problems"`
 }
@@ -142,6 +143,7 @@ func (u *unit) report() UnitStatus {
 	if st.Backlog > 0 && !u.dirtySince.IsZero() {
 		st.Lag = time.Since(u.dirtySince).Round(time.Millisecond).String()
 	}
+	st.Durable = u.barrier.passedAt()
 	st.Compared, st.Problems = u.status.lastScan, len(u.status.problems.listed)+len(u.status.problems.unlisted)
 	switch outage := u.status.outage; {
 	case holding != "":
