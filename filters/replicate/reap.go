@@ -122,6 +122,9 @@ func (r *reaper) close() {
 // dir empties a directory of what is no directory and returns its subdirectories.
 func (r *reaper) dir(key weir.Handle) (subs []weir.Handle, err error) {
 	b := r.batch()
+	if gone, err := r.gone(key); err != nil || gone {
+		return nil, err
+	}
 	var names []replica.Name
 	var keys []weir.Handle
 	err = b.ix.Children(key, "", func(name string, child weir.Handle) (bool, error) {
@@ -145,6 +148,24 @@ func (r *reaper) dir(key weir.Handle) (subs []weir.Handle, err error) {
 		}
 	}
 	return subs, nil
+}
+
+// gone makes the index forget a directory that is not where it says: a batch that was interrupted had given
+// it its new place, or had removed it. The walk that follows an interruption finds what became of it.
+func (r *reaper) gone(key weir.Handle) (bool, error) {
+	b := r.batch()
+	node, ok, err := b.ix.Get(key)
+	if err != nil || !ok || !node.Source.IsDir() {
+		return false, err
+	}
+	if _, err := r.s.targetDir(b.ix, key); !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	at, ok, err := anyName(b.ix, node)
+	if err != nil || !ok {
+		return false, err
+	}
+	return true, b.forgetName(key, at)
 }
 
 // name removes one name, or parks what lives on. It reports a directory that has to be emptied first.

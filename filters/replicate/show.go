@@ -53,7 +53,7 @@ func (b *batch) showOne(f *find) error {
 		if !errors.Is(err, errDrift) || try == maxDrifts {
 			return err
 		}
-		b.u.r.log.Warn("the replica was changed by somebody else and is put right", "path", b.s.path(b.ix, f.at))
+		b.u.drifted(b.s.path(b.ix, f.at))
 	}
 }
 

@@ -41,6 +41,12 @@ func (u *unit) skipped(path string, why error) {
 
 // drifted notes a path of the replica that somebody else has changed.
 func (u *unit) drifted(path string) {
+	if len(u.intended) > 0 {
+		// Until the first walk has ended it may be what weir itself did before it was interrupted.
+		u.r.log.Info("the replica is not as it was recorded before an interruption and is put right",
+			"path", weir.QuotePath(path), "target", weir.QuotePath(u.target.path))
+		return
+	}
 	u.r.log.Warn("the replica was changed by somebody else and is put right", "path", weir.QuotePath(path),
 		"target", weir.QuotePath(u.target.path))
 }
