@@ -157,7 +157,30 @@ func (b *batch) took(step replica.Step) error {
 	if step.Over == "" {
 		return nil
 	}
-	return b.forgetName(step.Over, step.To)
+	if err := b.forgetName(step.Over, step.To); err != nil {
+		return err
+	}
+	return b.lessLinked(step.Over)
+}
+
+// lessLinked records that an object has another ctime, since it has lost a name and has others.
+func (b *batch) lessLinked(key weir.Handle) error {
+	node, known, err := b.ix.Get(key)
+	if err != nil || !known {
+		return err
+	}
+	at, ok, err := anyName(b.ix, node)
+	if err != nil || !ok {
+		return err
+	}
+	dir, err := b.s.targetDir(b.ix, at.Parent)
+	if err != nil {
+		return err
+	}
+	if now, err := dir.Stat(at.Name); err != nil || now.Ino != node.Target.Ino {
+		return nil // Somebody has changed the replica, which is found when that name is looked at.
+	}
+	return b.record(node)
 }
 
 // move renames or links an object on the target.
