@@ -141,7 +141,7 @@ func (c command) run() int {
 		return 127
 	}
 	timer := time.AfterFunc(c.Limit, func() {
-		fmt.Printf("weir-vm: %s has not ended within %v; processes:\n%s", c.Name, c.Limit, processes())
+		fmt.Printf("weir-vm: %s has not ended within %v; processes:\n%s", c.Name, c.Limit, processes(c.Args[0]))
 		_ = process.Process.Kill()
 	})
 	defer timer.Stop()
@@ -149,13 +149,13 @@ func (c command) run() int {
 	return process.ProcessState.ExitCode()
 }
 
-// processes shows what every process does, and where the kernel holds it.
-func processes() string {
+// processes shows where the kernel holds the threads of a program.
+func processes(program string) string {
 	var text bytes.Buffer
 	dirs, _ := filepath.Glob("/proc/[0-9]*/task/[0-9]*")
 	for _, dir := range dirs {
 		line, _ := os.ReadFile(dir + "/cmdline")
-		if len(line) == 0 { // of the kernel
+		if !bytes.HasPrefix(line, []byte(program+"\x00")) {
 			continue
 		}
 		stack, _ := os.ReadFile(dir + "/stack")

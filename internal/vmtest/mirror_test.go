@@ -104,7 +104,7 @@ func mounts(m *mirror, v *voltest.Volume) {
 	m.equal("after mounts")
 
 	// The replica of a volume that is away stays.
-	busy = unmount(m.t, c.dir)
+	unmount(m.t, c.dir)
 	changer{m.t, m.source}.write("meanwhile", "x")
 	m.arrival(filepath.Join(m.source, "meanwhile"))
 	for _, target := range m.targets {
@@ -131,17 +131,21 @@ func unmount(t *testing.T, dir string) (busy int) {
 	}
 }
 
-// killed kills weir in the middle of work, several times.
+// killed kills weir in the middle of work, several times, and leaves it running.
 func killed(m *mirror, c changer) {
-	for i := range 3 {
-		for n := range 60 {
-			c.write(fmt.Sprintf("killed/%d/%d", i, n%7), strings.Repeat("k", n*1000))
-		}
-		c.must(os.RemoveAll(c.path(fmt.Sprintf("killed/%d", i-2))))
-		time.Sleep(time.Duration(10+20*i) * time.Millisecond)
-		m.kill()
-		c.change(10 + i)
+	for i := range 4 {
+		m.killDuring(time.Duration(i*i*10)*time.Millisecond, func() {
+			for n := range 60 {
+				c.write(fmt.Sprintf("killed/%d/%d", i, n%7), strings.Repeat("k", n*1000))
+			}
+			c.must(os.RemoveAll(c.path(fmt.Sprintf("killed/%d", i-2))))
+			c.change(10 + i)
+		})
+		c.change(20 + i)
 		m.start()
 	}
 	m.equal("after kills")
+	if strings.Contains(m.output(), "somebody else") {
+		m.t.Error("weir takes for somebody else's what it has done itself")
+	}
 }

@@ -112,6 +112,19 @@ func (m *mirror) kill() {
 	m.process = nil
 }
 
+// killDuring kills weir after a while, and returns when work has ended too.
+func (m *mirror) killDuring(after time.Duration, work func()) {
+	m.t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		time.Sleep(after)
+		m.kill()
+	}()
+	defer func() { <-done }()
+	work()
+}
+
 // engine returns the id of the process that does the work, which has signed in with it.
 func (m *mirror) engine() int {
 	var id struct{ PID int }
@@ -135,7 +148,7 @@ func (m *mirror) await(what string, done func() bool) {
 	m.t.Helper()
 	for deadline := time.Now().Add(patience); !done(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			m.t.Fatalf("waited %v for weir %s\n%s", patience, what, processes())
+			m.t.Fatalf("waited %v for weir %s\n%s", patience, what, processes(m.program))
 		}
 	}
 }
