@@ -47,7 +47,7 @@ func (b *barrier) due(s *session, gen uint64, names []replica.Name) {
 
 // run passes barriers until nothing is left to make durable, or the session has ended.
 func (b *barrier) run(s *session) {
-	defer s.release()
+	defer s.letGo()
 	for {
 		b.mu.Lock()
 		gen, names := b.shown, b.names

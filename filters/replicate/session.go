@@ -52,11 +52,11 @@ func (u *unit) open(ctx context.Context) (*session, error) {
 	s.refs.Store(1)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	if err := s.openSource(volume); err != nil {
-		s.close()
+		s.release()
 		return nil, err
 	}
 	if err := s.openTarget(); err != nil {
-		s.close()
+		s.release()
 		return nil, err
 	}
 	u.r.background.Add(1)
@@ -123,12 +123,24 @@ func (s *session) openTarget() (err error) {
 	return err
 }
 
-// retain keeps the session open until another release.
+// retain keeps the target open until letGo.
 func (s *session) retain() { s.refs.Add(1) }
 
-// release gives both volumes back when the last holder has released the session. Directories that the
-// unit's goroutine kept open are closed by its own release.
+// release is called by who has opened the session: it gives the source back, so that a sync of the target does not
+// hold an unmounted source, and the target when nobody retains it. Directories that the unit's goroutine kept open
+// must be closed before.
 func (s *session) release() {
+	if s.src != nil {
+		s.src.Close()
+	}
+	if s.srcLease != nil {
+		s.srcLease.Close()
+	}
+	s.letGo()
+}
+
+// letGo gives the target back when the last holder has let go.
+func (s *session) letGo() {
 	if s.refs.Add(-1) == 0 {
 		s.close()
 	}
@@ -142,12 +154,6 @@ func (s *session) close() {
 			s.dstRoot.Close()
 		}
 		s.dst.close()
-	}
-	if s.src != nil {
-		s.src.Close()
-	}
-	if s.srcLease != nil {
-		s.srcLease.Close()
 	}
 }
 
