@@ -191,7 +191,7 @@ func (d *dryTarget) place(ctx context.Context, p *place) error {
 	s := &session{u: u, keys: p.keys(), root: root, rel: rel, dirs: make(map[weir.Handle]*tree.Dir)}
 	s.refs.Store(1)
 	s.ctx, s.cancel = context.WithCancel(ctx)
-	defer s.close()
+	defer s.release()
 	if err := s.openSource(volume); err != nil {
 		return err
 	}
