@@ -58,13 +58,13 @@ func (l *level) close() {
 func (c *comparison) down(l *level, name string) {
 	a, err := l.dir[sideA].openDir(name, at.Beneath)
 	if err != nil {
-		c.unreadable(name, fmt.Errorf("A: %w", err))
+		c.unreadable(name, fmt.Errorf("first tree: %w", err))
 		return
 	}
 	b, err := l.dir[sideB].openDir(name, at.Beneath)
 	if err != nil {
 		a.Close()
-		c.unreadable(name, fmt.Errorf("B: %w", err))
+		c.unreadable(name, fmt.Errorf("second tree: %w", err))
 		return
 	}
 	next, err := newLevel(name, a, b)

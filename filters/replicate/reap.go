@@ -221,15 +221,12 @@ func (r *reaper) remove(key weir.Handle) error {
 		_, err := r.name(at, node)
 		return err
 	}
-	dir, err := r.s.targetDir(b.ix, at.Parent)
-	if err != nil {
-		return err
-	}
 	if err := r.emptyOfStrays(key); err != nil {
 		return err
 	}
 	r.s.forget() // The directory may be among those that are kept open.
-	if dir, err = r.s.targetDir(b.ix, at.Parent); err != nil {
+	dir, err := r.s.targetDir(b.ix, at.Parent)
+	if err != nil {
 		return err
 	}
 	if err := dir.Rmdir(at.Name); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -103,7 +103,7 @@ func readStat(path string) (stat, error) {
 	// The name in parentheses may hold anything.
 	_, rest, found := bytes.Cut(text[max(0, bytes.LastIndexByte(text, ')')):], []byte(") "))
 	fields := strings.Fields(string(rest))
-	const stateField, startField = 3 - 3, 22 - 3
+	const stateField, startField = 0, 19 // numbers 3 and 22 of proc(5): these are the fields behind the name
 	if !found || len(fields) <= startField {
 		return stat{}, fmt.Errorf("read %s: %w", path, errStat)
 	}
