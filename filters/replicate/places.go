@@ -558,7 +558,9 @@ func (r *Replicator) placesIn(p *place) []weir.Handle {
 	var list []weir.Handle
 	for _, q := range r.places {
 		if q.parent == p {
+			q.mu.Lock()
 			list = append(list, q.mountKey)
+			q.mu.Unlock()
 		}
 	}
 	return list

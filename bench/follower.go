@@ -6,8 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -75,7 +73,7 @@ func command(s settings, name string, p pair) *exec.Cmd {
 		// -delay 0 instead of its 15 s; rsync is what it runs for each batch.
 		return exec.Command("lsyncd", "-nodaemon", "-delay", "0", "-rsync", p.from(), p.to())
 	}
-	return exec.Command(s.weir, "mirror", "--state", stateDir(s), "--progress", "never", p.from(), p.to())
+	return exec.Command(s.weir, "mirror", "--json", "--state", stateDir(s), "--progress", "never", p.from(), p.to())
 }
 
 func stateDir(s settings) string { return filepath.Join(s.dir, "state") }
@@ -125,57 +123,4 @@ func (f *follower) stop() error {
 func (f *follower) tail() string {
 	text, _ := os.ReadFile(f.log.Name())
 	return string(text[max(0, len(text)-500):])
-}
-
-// cpu is how much processor time the program has used.
-func (f *follower) cpu() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", f.process.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	// proc_pid_stat(5): utime and stime are the 14th and 15th field; the second may hold anything.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+2:]))
-	ticks := int64(0)
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil // USER_HZ is 100
-}
-
-// resident is the program's resident memory in bytes, without what it has mapped from files.
-func (f *follower) resident() (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", f.process.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if value, found := strings.CutPrefix(line, "RssAnon:"); found {
-			kib, err := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
-			return kib * 1024, err
-		}
-	}
-	return 0, errors.New("no RssAnon in /proc/PID/status")
-}
-
-// watches counts what the program has asked the kernel to watch: fanotify marks and inotify watches.
-func (f *follower) watches() (int, error) {
-	infos, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", f.process.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	count := 0
-	for _, info := range infos {
-		text, _ := os.ReadFile(info) // a descriptor may be closed meanwhile
-		for line := range strings.Lines(string(text)) {
-			isMark := strings.HasPrefix(line, "fanotify ") && !strings.HasPrefix(line, "fanotify flags:")
-			if isMark || strings.HasPrefix(line, "inotify ") {
-				count++
-			}
-		}
-	}
-	return count, nil
 }
