@@ -15,11 +15,11 @@ import (
 	"github.com/weirfs/weir/internal/voltest"
 )
 
-// TestMirror follows a mirror through its life, from each kind of volume to the others.
+// TestMirror follows a mirror through its life, with each kind of volume as a source and as a target.
 func TestMirror(t *testing.T) {
 	voltest.RequireRoot(t)
 	program := weirProgram(t)
-	for _, kinds := range [][]string{{"ext4", "xfs", "btrfs"}, {"xfs", "btrfs", "ext4"}, {"btrfs", "ext4", "xfs"}} {
+	for _, kinds := range [][]string{{"ext4", "btrfs", "xfs"}, {"btrfs", "xfs", "ext4"}} {
 		t.Run(kinds[0]+" to "+kinds[1], func(t *testing.T) {
 			eachDiscovery(t, func(t *testing.T, flags ...string) { life(t, append([]string{program}, flags...), kinds) })
 		})
@@ -133,8 +133,8 @@ func unmount(t *testing.T, dir string) (busy int) {
 
 // killed kills weir in the middle of work, several times, and leaves it running.
 func killed(m *mirror, c changer) {
-	for i := range 4 {
-		m.killDuring(time.Duration(i*i*10)*time.Millisecond, func() {
+	for i := range 3 {
+		m.killDuring(time.Duration(i*i*20)*time.Millisecond, func() {
 			for n := range 60 {
 				c.write(fmt.Sprintf("killed/%d/%d", i, n%7), strings.Repeat("k", n*1000))
 			}

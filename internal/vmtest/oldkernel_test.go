@@ -14,7 +14,7 @@ func TestOldKernel(t *testing.T) {
 	commands := []command{
 		{"doctor", []string{weirFile, "doctor"}, 20 * time.Second},
 		{"volumes", []string{weirFile, "volumes", "--all"}, 20 * time.Second},
-		{"mirror", []string{"/init", "-test.v", "-test.run=TestMirror", "-test.timeout=100s"}, 110 * time.Second},
+		{"mirror", []string{"/init", "-test.v", "-test.run=TestMirror", "-test.timeout=120s"}, 125 * time.Second},
 	}
 	limit := 150 * time.Second
 	if packages := strings.Fields(os.Getenv("WEIR_VM_PACKAGES")); len(packages) > 0 {
