@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -14,65 +15,96 @@ type copier struct {
 	argv []string
 }
 
+const weirOnce = "weir mirror --once"
+
 func copiers(s settings, p pair) []copier {
 	return []copier{
 		{"cp -a", []string{"cp", "-a", p.from() + "/.", p.to()}},
 		{"rsync -a", []string{"rsync", "-a", p.from() + "/", p.to() + "/"}},
-		{"weir mirror --once", []string{
-			s.weir, "mirror", "--once", "--state", stateDir(s), "--progress", "never", p.from(), p.to(),
+		{weirOnce, []string{
+			s.weir, "mirror", "--once", "--json", "--state", stateDir(s), "--progress", "never", p.from(), p.to(),
 		}},
 	}
 }
 
-// firstCopy: a cold tree is copied to an empty target, until it is durable.
+// copyRun is one run of a copier: how long it took in milliseconds, and what it printed.
+type copyRun struct {
+	took  float64
+	words told    // of weir
+	ready float64 // milliseconds from the start of weir until all was durable
+}
+
+// firstCopy: a cold tree is copied to an empty target, until it is durable. What weir needs to start and to end,
+// the volumes and the index, is measured with an empty tree.
 func firstCopy(s settings, fs string) error {
-	times := map[string][]float64{}
+	var cp, rsync, weir, ready, empty []float64
 	for range s.runs {
-		for _, c := range copiers(s, pair{&volume{}, &volume{}}) {
-			took, err := copyOnce(s, fs, c.name, true)
+		for name, list := range map[string]*[]float64{"cp -a": &cp, "rsync -a": &rsync, weirOnce: &weir} {
+			r, err := copyOnce(s, fs, name, s.files, true)
 			if err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
+				return fmt.Errorf("%s: %w", name, err)
 			}
-			times[c.name] = append(times[c.name], took)
+			*list = append(*list, r.took)
+			if name == weirOnce {
+				ready = append(ready, r.ready)
+			}
 		}
+		r, err := copyOnce(s, fs, weirOnce, 0, true)
+		if err != nil {
+			return err
+		}
+		empty = append(empty, r.took)
 	}
-	for _, c := range copiers(s, pair{&volume{}, &volume{}}) {
-		report(fmt.Sprintf("first copy of %d files", s.files), c.name, versus(times[c.name], times["cp -a"], "cp -a"))
-	}
+	title := fmt.Sprintf("first copy of %d files", s.files)
+	report(title, "cp -a, syncfs", versus(cp, cp, "cp -a"))
+	report(title, "rsync -a, syncfs", versus(rsync, cp, "cp -a"))
+	report(title, "weir, until durable", versus(ready, cp, "cp -a"))
+	report(title, "weir, until it has ended", versus(weir, cp, "cp -a"))
+	report(title, "weir, an empty tree", fmt.Sprintf("%.0f ms: what it takes to start and to end", median(empty)))
 	return nil
 }
 
-// copyOnce returns how many milliseconds a copier takes, with syncfs, to copy a tree to a new volume. The
-// tree has just been written and, if cold, has to be read from its device.
-func copyOnce(s settings, fs, name string, cold bool) (milliseconds float64, err error) {
+// copyOnce runs a copier, with syncfs, on a tree that was just made and a new volume. If the tree is cold it has to
+// be read from its device.
+func copyOnce(s settings, fs, name string, files int, cold bool) (r copyRun, err error) {
 	err = withPair(s, fs, func(p pair) error {
 		defer os.RemoveAll(stateDir(s))
-		err := errors.Join(fill(p.from(), s.files), os.MkdirAll(p.to(), 0o755))
+		err := errors.Join(os.MkdirAll(p.from(), 0o755), fill(p.from(), files), os.MkdirAll(p.to(), 0o755))
 		if err == nil && cold {
 			err = dropCaches()
 		}
 		if err != nil {
 			return err
 		}
-		milliseconds, err = timeCopy(s, p, name)
+		r, err = timeCopy(s, p, name)
 		return err
 	})
-	return milliseconds, err
+	return r, err
 }
 
-func timeCopy(s settings, p pair, name string) (milliseconds float64, err error) {
+func timeCopy(s settings, p pair, name string) (r copyRun, err error) {
 	for _, c := range copiers(s, p) {
 		if c.name != name {
 			continue
 		}
+		var out, trouble bytes.Buffer
+		command := exec.Command(c.argv[0], c.argv[1:]...)
+		command.Stdout, command.Stderr = &out, &trouble
 		start := time.Now()
-		if out, err := exec.Command(c.argv[0], c.argv[1:]...).CombinedOutput(); err != nil {
-			return 0, fmt.Errorf("%w: %s", err, out)
+		if err := command.Run(); err != nil {
+			return r, fmt.Errorf("%w: %s", err, &trouble)
 		}
 		if err := p.target.sync(); err != nil {
-			return 0, err
+			return r, err
 		}
-		return time.Since(start).Seconds() * 1000, nil
+		r.took = milliseconds(time.Since(start))
+		if name == weirOnce {
+			if r.words, err = lastWords(out.Bytes()); err != nil {
+				return r, err
+			}
+			r.ready = milliseconds(r.words.Status.Replicas[0].Durable.Sub(start))
+		}
+		return r, nil
 	}
-	return 0, fmt.Errorf("no copier %q", name)
+	return r, fmt.Errorf("no copier %q", name)
 }

@@ -17,7 +17,6 @@ type follower struct {
 	process *exec.Cmd
 	log     *os.File
 	waited  chan error
-	ended   bool // by stop
 }
 
 // followers lists those that are installed, weir first.
@@ -29,9 +28,14 @@ func followers() []string {
 }
 
 // following runs a program on p, calls fn once it has replicated a change, and ends the program, in an
-// orderly way unless fn fails or has done so.
+// orderly way unless fn fails. For weir that is behind the barrier.
 func following(s settings, name string, p pair, fn func(f *follower) error) error {
 	defer os.RemoveAll(stateDir(s))
+	return followingKept(s, name, p, fn)
+}
+
+// followingKept is following without the end of weir's state, so that it can be started again.
+func followingKept(s settings, name string, p pair, fn func(f *follower) error) error {
 	f, err := follow(s, name, p)
 	if err != nil {
 		return err
@@ -40,10 +44,7 @@ func following(s settings, name string, p pair, fn func(f *follower) error) erro
 	if _, err = f.change(p, "warm-up", "ready", 5*time.Minute); err == nil {
 		err = fn(f)
 	}
-	switch {
-	case f.ended:
-		return err
-	case err != nil:
+	if err != nil {
 		_ = f.process.Process.Kill()
 		<-f.waited
 		return err
@@ -105,7 +106,6 @@ func (f *follower) change(p pair, name, text string, patience time.Duration) (ti
 
 // stop ends the program in an orderly way. For weir that is behind the barrier.
 func (f *follower) stop() error {
-	f.ended = true
 	if err := f.process.Process.Signal(unix.SIGTERM); err != nil {
 		return err
 	}

@@ -4,8 +4,8 @@
 //
 // It needs root. It works in a mount namespace of its own and in a temporary directory, of which nothing
 // remains. What it prints as visible is what a reader of the replica sees; what it prints as durable is
-// what survives a power cut: after syncfs for the rivals, and for weir after mirror has ended with
-// status 0, which it does only behind the barrier.
+// what survives a power cut: after syncfs for the rivals, and for weir when its barrier has passed, by the
+// time that it tells itself, without the end of the process.
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // settings are what a run can be told.
@@ -25,10 +26,13 @@ type settings struct {
 	dir     string // where images and state are made
 	fs      []string
 	runs    int
-	changes int // single changes per latency run
-	files   int // of a burst
-	moved   int // files in the directory that is renamed
-	idle    int // files of the idle tree
+	changes int   // single changes per latency run
+	files   int   // of a burst
+	moved   int   // files in the directory that is renamed
+	idle    int   // files of the large tree
+	large   int64 // bytes of the file that grows
+	appends int
+	pause   time.Duration // for what goes on behind the last visible change
 }
 
 // insideEnv marks the process that runs in its own mount namespace, and names its directory.
@@ -65,10 +69,14 @@ func readFlags() (settings, error) {
 	flag.IntVar(&s.changes, "changes", 200, "single changes per run")
 	flag.IntVar(&s.files, "files", 20_000, "files of a burst")
 	flag.IntVar(&s.moved, "moved", 10_000, "files of the directory that is renamed")
-	flag.IntVar(&s.idle, "idle", 200_000, "files of the idle tree")
+	flag.IntVar(&s.idle, "idle", 200_000, "files of the tree that is idle, and that weir is started on again")
+	flag.Int64Var(&s.large, "large", 5<<30, "bytes of the file that grows, on ext4")
+	flag.IntVar(&s.appends, "appends", 600, "appends to that file, ten a second")
+	flag.DurationVar(&s.pause, "pause", 10*time.Second, "how long what is idle is watched")
 	flag.Parse()
 	if *short {
 		s.runs, s.changes, s.files, s.moved, s.idle = 1, 20, 1000, 1000, 5000
+		s.large, s.appends, s.pause = 64<<20, 50, 2*time.Second
 	}
 	s.fs = strings.Split(fs, ",")
 	var err error
@@ -124,7 +132,8 @@ func workloads() []workload {
 		{"burst", burst},
 		{"rename of a directory", renameDirectory},
 		{"changes beside the source", besideSource},
-		{"idle", idle},
+		{"large tree", largeTree},
+		{"appends to a large file", appends},
 	}
 }
 

@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 func report(what, who, result string) {
-	fmt.Printf("  %-34s %-28s %s\n", what, who, result)
+	fmt.Printf("  %-36s %-28s %s\n", what, who, result)
 }
 
 // versus prints the median in milliseconds, its range, and how it compares.
@@ -22,3 +23,5 @@ func quantile(values []float64, q float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }
+
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }

@@ -18,15 +18,15 @@ type volume struct{ fs, dir, image string }
 
 func mountNew(s settings, fs, name string) (*volume, error) {
 	v := &volume{fs, filepath.Join(s.dir, name), filepath.Join(s.dir, name+".img")}
-	force := "-f"
+	force, options := "-f", "loop"
 	if fs == "ext4" {
-		force = "-F"
+		force, options = "-F", "loop,noinit_itable" // what the kernel writes by itself is nobody's
 	}
 	for _, command := range [][]string{
 		{"mkdir", "-p", v.dir},
-		{"truncate", "-s", "6G", v.image},
+		{"truncate", "-s", "16G", v.image},
 		{"mkfs." + fs, "-q", force, v.image},
-		{"mount", "-o", "loop", v.image, v.dir},
+		{"mount", "-o", options, v.image, v.dir},
 	} {
 		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("%q: %w: %s", command, err, out)
