@@ -37,7 +37,7 @@ type Options struct {
 	ScanInterval time.Duration
 
 	State    string // directory; "" for the default
-	Idle     bool   // an engine does all its I/O at idle priority
+	Idle     bool   // an engine does its first comparison and copy at idle I/O priority
 	Locked   bool   // the caller has locked State, and keeps it so until the mirror is closed
 	Fallback bool   // find mounts by mountinfo alone, as on kernels before 6.15
 	Logger   *slog.Logger

@@ -148,6 +148,7 @@ func (m *Mirror) wait(ctx context.Context, work, manage *task, once bool) error 
 				Hint: "see to its disk and start again; what the replicas hold is found out by comparing them"}
 		}
 		if !once {
+			m.hurry()
 			continue
 		}
 		if settled, failed := m.replicator.Settled(); settled && m.rests() {
@@ -167,6 +168,22 @@ func (m *Mirror) rests() bool {
 	}
 	m.final.Store(&status)
 	return true
+}
+
+// hurry ends the idle priority when the first comparison and copy are done.
+func (m *Mirror) hurry() {
+	if !m.options.Idle {
+		return
+	}
+	if settled, _ := m.replicator.Settled(); !settled {
+		return
+	}
+	m.options.Idle = false
+	if err := process.Normal(); err != nil {
+		m.options.Logger.Warn("I/O stays at idle priority", "error", err)
+		return
+	}
+	m.options.Logger.Info("the first copy is done: I/O goes on at normal priority")
 }
 
 // drain waits until what has been seen is durable, for as long as that may take, and hardly for a target that is not

@@ -77,7 +77,7 @@ func newMirrorCommand() *cobra.Command {
 	p.BoolVar(&f.noPrivileges, "no-privileges", false, "leave out setuid and setgid bits and file capabilities")
 	p.BoolVar(&f.dryRun, "dry-run", false, "say what would be copied, set aside and refused, and change nothing")
 	p.StringVar(&f.bwlimit, "bwlimit", "", "read at most `RATE` bytes a second from the source; K, M and G are powers of 1024")
-	p.BoolVar(&f.lowPrio, "low-priority", false, "do all I/O at idle priority")
+	p.BoolVar(&f.lowPrio, "low-priority", false, "do the first comparison and copy at idle I/O priority")
 	p.DurationVar(&f.scanInterval, "scan-interval", 10*time.Second, "how often volumes are compared that report no events (FUSE, overlay, network file systems)")
 	p.StringVar(&f.state, "state", "", "`DIR` for weir's memory (default: one below "+daemon.StateRoot+", by SOURCE and TARGETs)")
 	p.BoolVar(&f.json, "json", false, "print a JSON object per line, on standard output")

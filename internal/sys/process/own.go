@@ -35,11 +35,44 @@ func ofRuntime(n int) bool {
 	return err == nil && (name == "anon_inode:[eventpoll]" || name == "anon_inode:[eventfd]")
 }
 
-// Idle gives the calling thread, and what it starts from now on, the idle class of ioprio_set(2).
+// Classes of ioprio_set(2), which are those of single threads.
+const (
+	ioThread = 1
+	ioNormal = 0
+	ioIdle   = 3 << 13
+)
+
+// Idle gives the calling thread, and what it starts from now on, the idle class of I/O.
 func Idle() error {
-	const whoProcess, idleClass = 1, 3 << 13
-	if _, _, errno := unix.Syscall(unix.SYS_IOPRIO_SET, whoProcess, 0, idleClass); errno != 0 {
+	if _, _, errno := unix.Syscall(unix.SYS_IOPRIO_SET, ioThread, 0, ioIdle); errno != 0 {
 		return fmt.Errorf("set idle I/O priority: %w", errno)
+	}
+	return nil
+}
+
+// Normal gives every thread of this process the normal class of I/O again. A thread that an idle one starts
+// meanwhile is met in another round.
+func Normal() error {
+	for left := 1; left > 0; {
+		left = 0
+		tasks, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			return fmt.Errorf("list threads: %w", err)
+		}
+		for _, task := range tasks {
+			tid, err := strconv.Atoi(task.Name())
+			if err != nil {
+				continue
+			}
+			class, _, errno := unix.Syscall(unix.SYS_IOPRIO_GET, ioThread, uintptr(tid), 0)
+			if errno != 0 || class != ioIdle {
+				continue // It has ended, or is normal.
+			}
+			left++
+			if _, _, errno := unix.Syscall(unix.SYS_IOPRIO_SET, ioThread, uintptr(tid), ioNormal); errno != 0 && errno != unix.ESRCH {
+				return fmt.Errorf("set normal I/O priority: %w", errno)
+			}
+		}
 	}
 	return nil
 }

@@ -2,9 +2,12 @@ package process
 
 import (
 	"os/exec"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestStateFollowsAProcessToItsEnd(t *testing.T) {
@@ -43,4 +46,43 @@ func TestStateFollowsAProcessToItsEnd(t *testing.T) {
 		}
 	}
 	_ = child.Wait()
+}
+
+// TestNormalEndsIdleInEveryThread starts threads that are idle, and has all of them be normal.
+func TestNormalEndsIdleInEveryThread(t *testing.T) {
+	class := func() uintptr {
+		class, _, errno := unix.Syscall(unix.SYS_IOPRIO_GET, ioThread, 0, 0)
+		if errno != 0 {
+			t.Error(errno)
+		}
+		return class
+	}
+	const threads = 4
+	ready, normal, done := make(chan bool, threads), make(chan bool), make(chan bool, threads)
+	for range threads {
+		go func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			if err := Idle(); err != nil {
+				t.Error(err)
+			}
+			ready <- class() == ioIdle
+			<-normal
+			done <- class() != ioIdle
+		}()
+	}
+	for range threads {
+		if !<-ready {
+			t.Error("a thread is not idle")
+		}
+	}
+	if err := Normal(); err != nil {
+		t.Fatal(err)
+	}
+	close(normal)
+	for range threads {
+		if !<-done {
+			t.Error("a thread is still idle")
+		}
+	}
 }
