@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"time"
@@ -243,11 +244,18 @@ func (r *Replicator) Stranded() bool {
 		u.mu.Lock()
 		outage := u.status.outage
 		u.mu.Unlock()
-		if outage == nil || weir.KindOf(outage) != weir.KindAbsent || !u.barrier.idle() {
+		if !targetIsAway(outage) || !u.barrier.idle() {
 			return false
 		}
 	}
 	return true
+}
+
+// targetIsAway tells a target that is not there from what passes by itself: a source that was not listed yet when
+// the unit began, or a mount point that is not on the target yet.
+func targetIsAway(outage error) bool {
+	var e *weir.Error
+	return errors.As(outage, &e) && e.Kind == weir.KindAbsent && e.Op != opSource && !errors.Is(outage, errNoPoint)
 }
 
 func (u *unit) behind() bool {

@@ -40,13 +40,18 @@ type session struct {
 	dirs map[weir.Handle]*tree.Dir // of the target, by key
 }
 
-var errGone = errors.New("volume is leaving")
+const opSource = "open source"
+
+var (
+	errGone    = errors.New("volume is leaving")
+	errNoPoint = errors.New("the directory of its mount point is not on the target yet")
+)
 
 // open borrows both sides and proves that they are the ones that the index describes.
 func (u *unit) open(ctx context.Context) (*session, error) {
 	rel, volume, root := u.place.at()
 	if volume == nil {
-		return nil, &weir.Error{Op: "open source", Kind: weir.KindAbsent, Path: u.r.sourcePath(rel), Err: errors.New("source absent")}
+		return nil, &weir.Error{Op: opSource, Kind: weir.KindAbsent, Path: u.r.sourcePath(rel), Err: errors.New("source absent")}
 	}
 	s := &session{u: u, keys: u.place.keys(), root: root, rel: rel, dirs: make(map[weir.Handle]*tree.Dir)}
 	s.refs.Store(1)
@@ -77,7 +82,7 @@ func (s *session) openSource(volume weir.Volume) error {
 	path := s.u.r.sourcePath(s.rel)
 	lease, err := volume.Borrow(s.ctx, path)
 	if err != nil {
-		return err
+		return &weir.Error{Op: opSource, Kind: weir.KindOf(err), Path: path, Err: err}
 	}
 	s.srcLease = lease
 	s.noMapSign = leavesNoSign(volume)
@@ -89,7 +94,7 @@ func (s *session) openSource(volume weir.Volume) error {
 		return err
 	}
 	if s.keys.ofRoot(self) != s.root {
-		return &weir.Error{Op: "open source", Kind: weir.KindAbsent, Path: path, Err: errors.New("another directory stands in its place")}
+		return &weir.Error{Op: opSource, Kind: weir.KindAbsent, Path: path, Err: errors.New("another directory stands in its place")}
 	}
 	s.u.place.mu.Lock()
 	s.merge = s.u.place.merge
@@ -118,7 +123,7 @@ func (s *session) openTarget() (err error) {
 	}
 	s.dstRoot, err = s.dst.root.Walk(names)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &weir.Error{Op: "open target", Kind: weir.KindAbsent, Path: s.rel, Err: errors.New("the directory of the mount point is not on the target yet")}
+		return &weir.Error{Op: "open target", Kind: weir.KindAbsent, Path: s.rel, Err: errNoPoint}
 	}
 	return err
 }

@@ -372,7 +372,7 @@ func (u *unit) rootNames() ([]string, error) {
 	}
 	if !ok || parked || !known || node.Flags&replica.Pinned == 0 {
 		return nil, &weir.Error{Op: "open target", Kind: weir.KindAbsent, Path: u.place.label(),
-			Err: errors.New("the directory of its mount point is not on the target yet")}
+			Err: errNoPoint}
 	}
 	return append(above, own...), nil
 }
