@@ -101,7 +101,7 @@ func (c changer) content(mark string) {
 		c.must(err)
 	})
 	// Within one tick of the clock, and always of one size: no time stamp tells the last from the first.
-	for i := range 100 {
+	for i := range 60 {
 		c.write("rewritten", fmt.Sprintf("%s, %03d", mark, i))
 	}
 	c.open("mapped", func(f *os.File) {

@@ -65,7 +65,7 @@ func life(t *testing.T, weir, kinds []string) {
 // small measures how long a small change takes.
 func small(m *mirror, c changer) {
 	var took []time.Duration
-	for i := range 30 {
+	for i := range 20 {
 		c.write("small", fmt.Sprint(i))
 		c.must(os.Rename(c.path("small"), c.path(fmt.Sprint("small", i))))
 		took = append(took, m.arrival(c.path(fmt.Sprint("small", i))))
@@ -90,7 +90,7 @@ func mounts(m *mirror, v *voltest.Volume) {
 
 	var first []time.Duration
 	busy := 0
-	for i := range 10 {
+	for i := range 6 {
 		busy += unmount(m.t, c.dir)
 		c.write("covered", "of the bare mount point")
 		c.must(os.Remove(c.path("covered")))
@@ -133,12 +133,12 @@ func unmount(t *testing.T, dir string) (busy int) {
 
 // killed kills weir in the middle of work, several times, and leaves it running.
 func killed(m *mirror, c changer) {
-	for i := range 3 {
-		m.killDuring(time.Duration(i*i*20)*time.Millisecond, func() {
+	for i := range 2 {
+		m.killDuring(time.Duration(i*60)*time.Millisecond, func() {
 			for n := range 60 {
 				c.write(fmt.Sprintf("killed/%d/%d", i, n%7), strings.Repeat("k", n*1000))
 			}
-			c.must(os.RemoveAll(c.path(fmt.Sprintf("killed/%d", i-2))))
+			c.must(os.RemoveAll(c.path(fmt.Sprintf("killed/%d", i-1))))
 			c.change(10 + i)
 		})
 		c.change(20 + i)

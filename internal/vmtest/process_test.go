@@ -141,7 +141,7 @@ func (m *mirror) signal(pid int, s syscall.Signal) {
 	}
 }
 
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // await waits until done.
 func (m *mirror) await(what string, done func() bool) {
