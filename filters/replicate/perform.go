@@ -233,6 +233,13 @@ func (b *batch) move(step replica.Step) error {
 	b.touch(step.To.Parent)
 	b.parked = b.parked || parks
 	if node.Source.IsDir() {
+		if keeps, err := b.keeps(step.Key); err != nil {
+			return err
+		} else if keeps {
+			b.u.r.mountsChanged() // The mount in it has moved along, of which no event of mounts tells.
+		}
+	}
+	if node.Source.IsDir() {
 		b.u.movedDir()
 	}
 	if step.From.Parent == replica.Parking {

@@ -143,6 +143,9 @@ func (r *Replicator) reconcile() {
 			notes[rel] = err.Error()
 		}
 	}
+	if !samePoints(mounts, r.options.Mounts.MountsBelow(r.options.Source)) {
+		r.mountsChanged() // A directory above a mount was renamed meanwhile, of which no event of mounts tells.
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.notes = notes
@@ -171,6 +174,20 @@ func (r *Replicator) reconcile() {
 		u.poke()
 	}
 	r.changed()
+}
+
+// samePoints reports whether the same mounts are at the same places, in whatever order.
+func samePoints(a, b []weir.Mount) bool {
+	points := make(map[uint64]string, len(a))
+	for _, m := range a {
+		points[m.ID] = m.Point
+	}
+	for _, m := range b {
+		if points[m.ID] != m.Point {
+			return false
+		}
+	}
+	return len(a) == len(b)
 }
 
 func (r *Replicator) rootPlace() *place {
