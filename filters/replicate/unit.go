@@ -288,6 +288,9 @@ func (u *unit) follow(s *session, items []replica.Item, staged []*find) (err err
 // news of its volume.
 const toldFailures = 2
 
+// strayFailures is how many failures in a row to reach a source may be because its mount is elsewhere now.
+const strayFailures = 6
+
 // outage records that nothing can be done now, and when to try again.
 func (u *unit) outage(err error) {
 	u.failures++
@@ -297,6 +300,10 @@ func (u *unit) outage(err error) {
 	u.status.outages++
 	u.status.retryAt = time.Now().Add(delay)
 	u.mu.Unlock()
+	var e *weir.Error
+	if errors.As(err, &e) && e.Op == opSource && u.failures < strayFailures {
+		time.AfterFunc(delay/2, u.r.mountsChanged) // A directory above the mount may have been renamed.
+	}
 	if u.failures == toldFailures {
 		u.r.log.Warn("replica waits", "place", u.place.label(), "target", weir.QuotePath(u.target.path), "reason", err.Error())
 	}
