@@ -19,6 +19,7 @@ type Batch struct {
 	batch   *pebble.Batch
 	err     error // the first failure, or why the batch has ended
 	added   int64 // nodes, less those that were deleted
+	changed bool  // nodes or names were written
 }
 
 var errEnded = errors.New("the batch has ended")
@@ -62,7 +63,7 @@ func (b *Batch) NamesOf(key weir.Handle, fn func(Name) (more bool, err error)) e
 // that it no longer has are removed. A name that belongs to another node is taken from it; a node may be
 // left without names.
 func (b *Batch) Put(n Node) {
-	b.do("put a node", func() error {
+	b.change("put a node", func() error {
 		old, found, err := b.view.get(n.Key)
 		if err != nil {
 			return err
@@ -84,7 +85,7 @@ func (b *Batch) Put(n Node) {
 // PutNew is Put for a node that is not stored, with names that nobody has: it reads nothing. The caller
 // vouches for both; a node has few names then.
 func (b *Batch) PutNew(n Node) {
-	b.do("put a new node", func() error {
+	b.change("put a new node", func() error {
 		for _, name := range n.Names {
 			if err := b.batch.Set(b.view.keys.entry(name), []byte(n.Key), nil); err != nil {
 				return err
@@ -97,7 +98,7 @@ func (b *Batch) PutNew(n Node) {
 
 // Delete removes a node, its names and their entries. It does nothing if there is no such node.
 func (b *Batch) Delete(key weir.Handle) {
-	b.do("delete a node", func() error {
+	b.change("delete a node", func() error {
 		old, found, err := b.view.get(key)
 		if err != nil || !found {
 			return err
@@ -112,12 +113,12 @@ func (b *Batch) Delete(key weir.Handle) {
 
 // Link adds one name to a node, which must exist. A name that belongs to another node is taken from it.
 func (b *Batch) Link(key weir.Handle, name Name) {
-	b.do("link a name", func() error { return b.link(key, name) })
+	b.change("link a name", func() error { return b.link(key, name) })
 }
 
 // Unlink removes one name from a node. It does nothing if the node does not have it.
 func (b *Batch) Unlink(key weir.Handle, name Name) {
-	b.do("unlink a name", func() error {
+	b.change("unlink a name", func() error {
 		if err := b.dropEntry(key, name); err != nil {
 			return err
 		}
@@ -163,6 +164,10 @@ func (b *Batch) commit(sync bool) error {
 	}
 	batch := b.batch
 	b.batch = nil
+	if b.changed {
+		b.replica.version.Add(1)
+		defer b.replica.version.Add(1)
+	}
 	if err := b.replica.db.commit(batch, sync); err != nil {
 		return err
 	}
@@ -179,6 +184,15 @@ func (b *Batch) Close() {
 	if b.err == nil {
 		b.err = errEnded
 	}
+}
+
+// Changed reports whether nodes or names were written, and not only values.
+func (b *Batch) Changed() bool { return b.changed }
+
+// change runs one write of nodes or names.
+func (b *Batch) change(op string, write func() error) {
+	b.changed = true
+	b.do(op, write)
 }
 
 // do runs one write and keeps its failure.

@@ -13,6 +13,8 @@ type Replica struct {
 	db    *DB
 	id    uint32
 	nodes atomic.Int64
+
+	version atomic.Uint64 // moves before and after each commit that changes nodes or names
 }
 
 // ID returns the number that the replica was opened with.
@@ -74,6 +76,10 @@ func (r *Replica) Sample(n int) (nodes []Node, err error) {
 
 // Count returns the number of nodes. It reads memory only.
 func (r *Replica) Count() (nodes int64, err error) { return r.nodes.Load(), nil }
+
+// Version tells whether anything has changed: what was read of nodes and names after one call is as it was if a later
+// call returns the same. It reads memory only, and means nothing to another process.
+func (r *Replica) Version() uint64 { return r.version.Load() }
 
 // Meta returns a value of the replica, or nil if it is not set.
 func (r *Replica) Meta(key string) (value []byte, err error) {
