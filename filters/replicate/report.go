@@ -237,6 +237,7 @@ func (r *Replicator) Stranded() bool {
 	r.mu.Lock()
 	units := r.units
 	r.mu.Unlock()
+	any := false
 	for _, u := range units {
 		if !u.behind() {
 			continue
@@ -247,8 +248,9 @@ func (r *Replicator) Stranded() bool {
 		if !targetIsAway(outage) || !u.barrier.idle() {
 			return false
 		}
+		any = true
 	}
-	return true
+	return any // What was behind a moment ago may have caught up.
 }
 
 // targetIsAway tells a target that is not there from what passes by itself: a source that was not listed yet when
