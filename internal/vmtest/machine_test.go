@@ -44,7 +44,8 @@ func newGuest(t *testing.T) *guest {
 	}
 	g.json(t, modulesFile, modules)
 	for _, tool := range []struct{ name, origin string }{
-		{"mkfs.ext4", "e2fsprogs"}, {"mkfs.xfs", "xfsprogs"}, {"mkfs.btrfs", "btrfs-progs"}, {"cp", "coreutils"},
+		{"mkfs.ext4", "e2fsprogs"}, {"mkfs.xfs", "xfsprogs"}, {"mkfs.btrfs", "btrfs-progs"},
+		{"btrfs", "btrfs-progs"}, {"cp", "coreutils"}, {"sleep", "coreutils"},
 	} {
 		voltest.RequireTool(t, tool.name, tool.origin)
 		g.tool(t, tool.name)
