@@ -141,10 +141,7 @@ func (u *unit) untilNext(now time.Time) time.Duration {
 		u.busy = false
 		return idle
 	}
-	if u.dirty.All() {
-		u.scan.wanted = true
-		u.scan.reason = "more changes than are remembered one by one"
-	}
+	u.overflowedLocked()
 	if u.scan.wanted || u.dirty.Len() > 0 || len(u.staged) > 0 {
 		u.busy = true
 		return 0
@@ -161,6 +158,14 @@ func (u *unit) untilNext(now time.Time) time.Duration {
 		return 0
 	}
 	return max(wait, time.Millisecond)
+}
+
+// overflowedLocked asks for a walk if more was dirty than is remembered one by one. u.mu is held.
+func (u *unit) overflowedLocked() {
+	if u.dirty.All() {
+		u.scan.wanted = true
+		u.scan.reason = "more changes than are remembered one by one"
+	}
 }
 
 // round opens a session and works until nothing is dirty or something ends it.
@@ -197,17 +202,20 @@ func (u *unit) work(s *session) error {
 		if _, err := u.prepareAudit(s, scan); err != nil {
 			return err
 		}
-		if err := u.live(s); err != nil {
+		more, err := u.present(s)
+		if err != nil {
 			return err
 		}
 		u.mu.Lock()
 		scan = u.scan
 		u.mu.Unlock()
-		if !scan.wanted {
+		switch {
+		case scan.wanted:
+			if err := u.walkAll(s, scan); err != nil {
+				return err
+			}
+		case !more:
 			return nil
-		}
-		if err := u.walkAll(s, scan); err != nil {
-			return err
 		}
 	}
 	return errGone
@@ -230,23 +238,32 @@ func (u *unit) freshTarget() error {
 
 const batchNames = 2048
 
-// live carries out what events have reported and what has become due.
-func (u *unit) live(s *session) error {
-	for s.err() == nil {
+// present carries out what events have reported and what has become due until now, and reports whether
+// there was any. What comes meanwhile is left for the next call, so that a source that never rests does not
+// keep a walk from going on.
+func (u *unit) present(s *session) (some bool, err error) {
+	u.mu.Lock()
+	u.later.due(time.Now(), u.dirty.Add)
+	u.overflowedLocked()
+	left := u.dirty.Len() + len(u.staged)
+	u.mu.Unlock()
+	for some = left > 0; left > 0 && s.err() == nil; {
 		u.mu.Lock()
-		u.later.due(time.Now(), u.dirty.Add)
-		items := u.dirty.Take(batchNames)
+		items := u.dirty.Take(min(left, batchNames))
 		staged := u.staged
 		u.staged = nil
 		u.mu.Unlock()
-		if len(items) == 0 && len(staged) == 0 {
-			return u.reapDue(s)
+		if left -= len(items) + len(staged); len(items)+len(staged) == 0 {
+			break
 		}
 		if err := u.follow(s, items, staged); err != nil {
-			return err
+			return some, err
 		}
 	}
-	return errGone
+	if err := s.err(); err != nil {
+		return some, err
+	}
+	return some, u.reapDue(s)
 }
 
 // follow looks at the items. What could not be looked at because the session ended is dirty again.

@@ -102,7 +102,7 @@ func (u *unit) takeRoot(s *session) error {
 
 // walked ends a walk of the whole place: what is still parked has left the place for good.
 func (u *unit) walked(s *session, from uint64, began time.Time) error {
-	if err := u.live(s); err != nil {
+	if _, err := u.present(s); err != nil {
 		return err
 	}
 	if err := u.reap(s, from); err != nil {
@@ -194,7 +194,8 @@ func (u *unit) liveBetween(s *session) error {
 	}
 	u.nested = true
 	defer func() { u.nested = false }()
-	return u.live(s)
+	_, err := u.present(s)
+	return err
 }
 
 // walker compares directories one after the other.
