@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -73,7 +74,9 @@ func (r *running) stop() error {
 		}
 		return err
 	case <-time.After(20 * time.Second):
-		r.t.Fatalf("the mirror does not end\n%s", r.log)
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		r.t.Fatalf("the mirror does not end\n%s\n%s", r.log, stacks)
 		return nil
 	}
 }
