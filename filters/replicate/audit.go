@@ -27,21 +27,26 @@ func (u *unit) audit(s *session, key weir.Handle) (map[string]bool, error) {
 		return nil, err
 	}
 	unknown := make(map[string]bool)
-	seen := make(map[string]bool)
+	unseen, err := b.children(key)
+	if err != nil {
+		return nil, err
+	}
 	err = dir.List(func(name string, _ uint32) error {
 		at := replica.Name{Parent: key, Name: name}
 		if s.hidden(at) {
 			return nil
 		}
-		child, ok, err := b.ix.Child(key, name)
-		if err != nil {
-			return err
+		child, ok := unseen[name]
+		if !ok { // The index does not have it, or it is told twice.
+			if child, ok, err = b.ix.Child(key, name); err != nil {
+				return err
+			}
 		}
 		if !ok {
 			unknown[name] = true
 			return s.err()
 		}
-		seen[name] = true
+		delete(unseen, name)
 		known, err := b.auditName(dir, at, child)
 		if !known {
 			unknown[name] = true
@@ -49,12 +54,25 @@ func (u *unit) audit(s *session, key weir.Handle) (map[string]bool, error) {
 		return err
 	})
 	if err == nil {
-		err = b.auditMissing(dir, key, seen)
+		err = b.auditMissing(dir, key, unseen)
 	}
 	if err != nil {
 		return nil, err
 	}
+	if !b.ix.Changed() {
+		return unknown, nil
+	}
 	return unknown, b.ix.Commit(false)
+}
+
+// children returns what the index has in a directory: read in order, which is much cheaper than name by name.
+func (b *batch) children(dir weir.Handle) (map[string]weir.Handle, error) {
+	all := make(map[string]weir.Handle)
+	err := b.ix.Children(dir, "", func(name string, key weir.Handle) (bool, error) {
+		all[name] = key
+		return true, nil
+	})
+	return all, err
 }
 
 // hidden reports names on the target that are no part of the tree.
@@ -79,6 +97,14 @@ func (b *batch) auditLost(key weir.Handle) error {
 // index forgets the name, and what stands there is compared with the source, or set aside, on the walk. Until then
 // a reader finds it.
 func (b *batch) auditName(dir *tree.Dir, at replica.Name, key weir.Handle) (known bool, err error) {
+	node, ok, err := b.ix.Get(key)
+	if err != nil || !ok {
+		return true, err
+	}
+	t := node.Target
+	if a, err := dir.Stat(at.Name); err == nil && a.Ino == t.Ino && untouched(a, t) {
+		return true, nil
+	}
 	o, err := dir.Lookup(at.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
@@ -86,17 +112,10 @@ func (b *batch) auditName(dir *tree.Dir, at replica.Name, key weir.Handle) (know
 	if err != nil {
 		return true, err
 	}
-	node, ok, err := b.ix.Get(key)
-	if err != nil || !ok {
-		return true, err
-	}
-	t := node.Target
 	switch {
 	case !b.u.target.sameInode(o, t):
 		return false, b.forgetName(key, at)
-	case o.IsDir():
-		return true, nil // Its own walk compares it.
-	case o.Ctime == t.Ctime && o.Mtime == t.Mtime && o.Size == t.Size && o.Mode == t.Mode && o.UID == t.UID && o.GID == t.GID:
+	case untouched(o.Attr, t):
 		return true, nil
 	case o.Size != t.Size || o.Mtime != t.Mtime:
 		node.Source.Mtime = replica.Time{}
@@ -109,26 +128,24 @@ func (b *batch) auditName(dir *tree.Dir, at replica.Name, key weir.Handle) (know
 	return true, b.ix.Err()
 }
 
-// auditMissing forgets the names that the listing did not show and a lookup does not find.
-func (b *batch) auditMissing(dir *tree.Dir, key weir.Handle, seen map[string]bool) error {
-	var gone []replica.Name
-	var keys []weir.Handle
-	err := b.ix.Children(key, "", func(name string, child weir.Handle) (bool, error) {
-		if seen[name] {
-			return true, b.s.err()
-		}
-		_, err := dir.Lookup(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			gone, keys = append(gone, replica.Name{Parent: key, Name: name}), append(keys, child)
-			err = nil
-		}
-		return true, err
-	})
-	if err != nil {
-		return err
+// untouched reports whether nobody has changed an object since its attributes were recorded. A directory is compared
+// on its own walk.
+func untouched(now, then replica.Attr) bool {
+	if now.IsDir() {
+		return then.IsDir()
 	}
-	for i, at := range gone {
-		if err := b.forgetName(keys[i], at); err != nil {
+	return now.Ctime == then.Ctime && now.Mtime == then.Mtime && now.Size == then.Size &&
+		now.Mode == then.Mode && now.UID == then.UID && now.GID == then.GID
+}
+
+// auditMissing forgets the names that the listing did not show and a lookup does not find.
+func (b *batch) auditMissing(dir *tree.Dir, key weir.Handle, unseen map[string]weir.Handle) error {
+	for name, child := range unseen {
+		_, err := dir.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = b.forgetName(child, replica.Name{Parent: key, Name: name})
+		}
+		if err = errors.Join(err, b.s.err()); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -45,6 +46,9 @@ type find struct {
 	exists       bool // the target has an object of that name that the index does not know
 	takes        bool // that object is equal and is taken over
 	problem      error
+
+	atRest  bool   // nothing had to be done about it when it was looked at
+	version uint64 // of the index at that time
 }
 
 // copied is new content in a temporary of the target.
@@ -147,23 +151,18 @@ func (b *batch) stage() {
 	b.next = len(b.finds)
 	few := len(todo) <= fewFiles
 	var wg sync.WaitGroup
-	queue := make(chan *find)
+	var next atomic.Int64
 	for range min(stagers, len(todo)) {
 		wg.Go(func() {
-			for f := range queue {
-				if b.s.err() == nil {
+			for i := next.Add(1); i <= int64(len(todo)) && b.s.err() == nil; i = next.Add(1) {
+				f := todo[i-1]
+				if f.copied == nil && !f.absent { // Neither a finished copy nor an absence that is known already.
 					b.look(f)
 					b.copySmall(f, few)
 				}
 			}
 		})
 	}
-	for _, f := range todo {
-		if f.copied == nil && !f.absent { // Neither a finished copy nor an absence that is known already.
-			queue <- f
-		}
-	}
-	close(queue)
 	wg.Wait()
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"syscall"
 
 	"github.com/weirfs/weir"
@@ -42,6 +43,7 @@ func (b *batch) look(f *find) {
 		b.u.skipped(s.path(b.u.ix, f.at), errDevice)
 		return
 	}
+	f.version = b.u.ix.Version()
 	node, known, err := b.u.ix.Get(f.key)
 	if err != nil {
 		f.problem = err
@@ -52,9 +54,18 @@ func (b *batch) look(f *find) {
 	if f.work < replica.Compare && f.object.IsFile() {
 		b.u.rested(f.key)
 	}
+	if f.work == replica.Nothing && !f.isNew && !f.exists && !f.owned && slices.Contains(node.Names, f.at) {
+		f.atRest = true // What has a name could be stored under it.
+		return
+	}
 	if f.problem = b.storable(f); f.problem == nil {
 		b.read(f)
 	}
+}
+
+// rests reports whether nothing had to be done about a name, and still has not: the index is as it was.
+func (b *batch) rests(f *find) bool {
+	return f.atRest && f.version == b.u.ix.Version() && (b.ix == nil || !b.ix.Changed())
 }
 
 // outside reports names that are no part of the tree: what a file system check left at the root of a

@@ -48,6 +48,9 @@ const maxDrifts = 4
 
 // showOne makes the replica show what was found at one name.
 func (b *batch) showOne(f *find) error {
+	if b.rests(f) {
+		return nil
+	}
 	for try := 1; ; try++ {
 		err := b.tryShow(f)
 		if !errors.Is(err, errDrift) || try == maxDrifts {
