@@ -45,7 +45,7 @@ func newGuest(t *testing.T) *guest {
 	g.json(t, modulesFile, modules)
 	for _, tool := range []struct{ name, origin string }{
 		{"mkfs.ext4", "e2fsprogs"}, {"mkfs.xfs", "xfsprogs"}, {"mkfs.btrfs", "btrfs-progs"},
-		{"btrfs", "btrfs-progs"}, {"cp", "coreutils"}, {"sleep", "coreutils"},
+		{"btrfs", "btrfs-progs"}, {"cp", "coreutils"}, {"sleep", "coreutils"}, {"blkid", "util-linux"},
 	} {
 		voltest.RequireTool(t, tool.name, tool.origin)
 		g.tool(t, tool.name)
