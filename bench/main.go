@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +26,7 @@ type settings struct {
 	weir    string // path of the binary
 	dir     string // where images and state are made
 	fs      []string
+	only    *regexp.Regexp
 	runs    int
 	changes int   // single changes per latency run
 	files   int   // of a burst
@@ -61,10 +63,11 @@ func start() error {
 
 func readFlags() (settings, error) {
 	var s settings
-	var fs string
+	var fs, only string
 	short := flag.Bool("short", false, "fewer files and runs, to see that it works")
 	flag.StringVar(&s.weir, "weir", "../build/weir", "the `binary` to measure")
 	flag.StringVar(&fs, "fs", "ext4,xfs,btrfs", "file systems, of source and target alike")
+	flag.StringVar(&only, "only", "", "measure only what a `pattern` matches: "+strings.Join(names(), ", "))
 	flag.IntVar(&s.runs, "runs", 5, "runs, of which the median is printed")
 	flag.IntVar(&s.changes, "changes", 200, "single changes per run")
 	flag.IntVar(&s.files, "files", 20_000, "files of a burst")
@@ -79,9 +82,10 @@ func readFlags() (settings, error) {
 		s.large, s.appends, s.pause = 64<<20, 50, 2*time.Second
 	}
 	s.fs = strings.Split(fs, ",")
-	var err error
-	s.weir, err = filepath.Abs(s.weir)
-	return s, err
+	var err, abs error
+	s.only, err = regexp.Compile(only)
+	s.weir, abs = filepath.Abs(s.weir)
+	return s, errors.Join(err, abs)
 }
 
 // enclose runs the program again in a private mount namespace, and removes its files afterwards.
@@ -108,6 +112,9 @@ func run(s settings) error {
 	for _, fs := range s.fs {
 		fmt.Printf("\n%s to %s\n", fs, fs)
 		for _, workload := range workloads() {
+			if !s.only.MatchString(workload.name) {
+				continue
+			}
 			err := workload.run(s, fs)
 			if err != nil {
 				fmt.Printf("  %-34s FAILED: %v\n", workload.name, err)
@@ -122,6 +129,13 @@ func run(s settings) error {
 type workload struct {
 	name string
 	run  func(s settings, fs string) error
+}
+
+func names() (list []string) {
+	for _, w := range workloads() {
+		list = append(list, w.name)
+	}
+	return list
 }
 
 // workloads lists everything that is measured.
@@ -149,6 +163,9 @@ func describeMachine(s settings) error {
 	load, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		return err
+	}
+	if len(followers()) == 1 {
+		fmt.Println("lsyncd is not installed and is left out")
 	}
 	cpus, _ := exec.Command("nproc").Output()
 	fmt.Printf("%sLinux %s, %s CPUs, load %s\nmedians of %d runs; loop images in %s\n",
