@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/comparer"
 	"github.com/weirfs/weir/internal/voltest"
 )
@@ -247,5 +246,3 @@ func TestStateLosesPower(t *testing.T) {
 		})
 	}
 }
-
-var _ = replicate.PhaseFull

@@ -76,17 +76,22 @@ type batch struct {
 	opened  []*tree.Dir // of the source, closed at the end
 	open    *tree.Dir   // the one of them that is left open
 	touched map[weir.Handle]bool
-	shown   []replica.Name
-	grown   []weir.Handle // directories that are new on the replica and have to be walked
-	parked  bool
-	pinned  bool           // a mount point was: the volume on it can go on
-	strays  []replica.Name // on the target, known to nobody
-	lists   []weir.Handle  // directories to compare when the batch is finished
-	trees   []weir.Handle  // likewise, with all below them
+
+	// Unknown directories whose uppermost is among the finds.
+	resolving map[weir.Handle]bool
+
+	shown    []replica.Name
+	grown    []weir.Handle // directories that are new on the replica and have to be walked
+	parked   bool
+	movedDir bool           // the paths of problems may be others
+	pinned   bool           // a mount point was: the volume on it can go on
+	strays   []replica.Name // on the target, known to nobody
+	lists    []weir.Handle  // directories to compare when the batch is finished
+	trees    []weir.Handle  // likewise, with all below them
 }
 
 func (u *unit) newBatch(s *session, mode walkMode) *batch {
-	return &batch{u: u, s: s, mode: mode, touched: make(map[weir.Handle]bool)}
+	return &batch{u: u, s: s, mode: mode, touched: make(map[weir.Handle]bool), resolving: make(map[weir.Handle]bool)}
 }
 
 // add queues a name of a source directory, which stays open until finish.
@@ -192,6 +197,9 @@ func (b *batch) commit() error {
 	}
 	if recordErr := b.ix.Commit(false); recordErr != nil {
 		return fmt.Errorf("record in the index: %w", recordErr)
+	}
+	if b.movedDir {
+		u.movedDir()
 	}
 	if b.pinned {
 		u.r.kick()

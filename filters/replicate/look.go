@@ -110,6 +110,9 @@ func (f *find) decide(s *session, node replica.Node, known bool) {
 		f.work = replica.Content
 	}
 	u.mu.Unlock()
+	if f.work == replica.Nothing && f.mode.scan && u.privileges && !f.object.IsDir() {
+		f.work = replica.Metadata
+	}
 	if f.mode.full && f.work < replica.Compare && f.object.IsFile() {
 		f.work = replica.Compare
 	}
@@ -152,7 +155,7 @@ var errVanished = errors.New("changed while it was looked at")
 func (b *batch) resolve(dir weir.Handle) error {
 	s, u := b.s, b.u
 	h, ok := s.keys.handle(dir)
-	if !ok {
+	if !ok || b.resolving[dir] {
 		return nil
 	}
 	d, err := s.src.OpenHandle(h)
@@ -187,7 +190,13 @@ func (b *batch) resolve(dir weir.Handle) error {
 				return err
 			}
 		}
-		if known {
+		if known || b.resolving[key] {
+			for _, k := range chain { // What is found below them in this batch is walked with them.
+				b.resolving[k] = true
+			}
+			if !known {
+				return nil
+			}
 			return b.resolved(chain, key, where, pathErr)
 		}
 		if key == chain[len(chain)-1] || u.place.foreign.has(key) {

@@ -239,9 +239,7 @@ func (b *batch) move(step replica.Step) error {
 			b.u.r.mountsChanged() // The mount in it has moved along, of which no event of mounts tells.
 		}
 	}
-	if node.Source.IsDir() {
-		b.u.movedDir()
-	}
+	b.movedDir = b.movedDir || node.Source.IsDir()
 	if step.From.Parent == replica.Parking {
 		b.pinned = b.pinned || node.Source.IsDir() && len(b.u.r.placesIn(b.u.place)) > 0 // They go on where it is now.
 		b.u.reclaimed(1)

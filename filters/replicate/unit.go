@@ -36,6 +36,8 @@ type unit struct {
 
 	keepIntents atomic.Uint64 // those up to this generation stay until an audit has ended
 
+	privileges bool // the metadata of all files is set again: with or without privileges, as it was not before
+
 	barrier barrier
 	bulk    *bulk
 
@@ -356,6 +358,9 @@ func (u *unit) load() error {
 	u.barrier.settled.Store(settled)
 	u.barrier.shown = settled
 	if err := u.loadBrake(); err != nil {
+		return err
+	}
+	if err := u.loadPrivileges(); err != nil {
 		return err
 	}
 	// A batch that was interrupted before it was recorded has used a generation too.

@@ -61,6 +61,9 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	if scan.audit {
 		u.audited(intents)
 	}
+	if err := u.savePrivileges(); err != nil {
+		return err
+	}
 	u.scanEnded(began)
 	return nil
 }
