@@ -15,8 +15,9 @@ type Item struct {
 // degrades to "this directory", then to "everything", and never loses a place. The zero value is empty
 // and bounded by its defaults. It is not safe for concurrent use.
 type Dirty struct {
-	// MaxNames bounds the names of one directory, MaxDirs the directories; 0 means 1,024 and 65,536.
-	MaxNames, MaxDirs int
+	// MaxNames bounds the names of one directory, MaxDirs the directories, MaxSize the places in all of them beyond
+	// one or two for each directory; 0 means 1,024, 65,536 and 262,144.
+	MaxNames, MaxDirs, MaxSize int
 
 	dirs  map[weir.Handle]*dirtyDir
 	order []weir.Handle // in order of first mention; taken from the front
@@ -65,8 +66,11 @@ func (d *Dirty) Add(i Item) {
 		d.dirs[i.Dir] = dir
 		d.order = append(d.order, i.Dir)
 	}
-	before := dir.len()
-	dir.add(i, orDefault(d.MaxNames, 1024))
+	before, room := dir.len(), orDefault(d.MaxNames, 1024)
+	if d.size >= orDefault(d.MaxSize, 1<<18) {
+		room = 0
+	}
+	dir.add(i, room)
 	d.size += dir.len() - before
 }
 

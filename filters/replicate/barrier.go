@@ -20,6 +20,7 @@ type barrier struct {
 	mu      sync.Mutex
 	shown   uint64         // last generation that was shown
 	names   []replica.Name // shown and not durable yet, at most maxUndurable
+	fails   int            // in a row
 	running bool
 	at      time.Time // when the last barrier had passed
 	wg      sync.WaitGroup
@@ -64,13 +65,13 @@ func (b *barrier) run(s *session) {
 			continue
 		}
 		if err != nil {
-			b.failed(names, err)
+			b.failed(s, names, err)
 			return
 		}
 		b.u.cramped(false)
 		b.u.status.synced(took)
 		if err := b.passed(gen); err != nil {
-			b.failed(names, err)
+			b.failed(s, names, err)
 			return
 		}
 		b.pause(s, took)
@@ -130,6 +131,9 @@ func (b *barrier) passed(gen uint64) error {
 	b.at = time.Now()
 	b.mu.Unlock()
 	b.settled.Store(gen)
+	b.mu.Lock()
+	b.fails = 0
+	b.mu.Unlock()
 	b.u.r.changed()
 	return nil
 }
@@ -143,12 +147,22 @@ func (b *barrier) passedAt() time.Time {
 
 // failed has everything written again that was not durable: after a failed sync the kernel may have
 // dropped the dirty pages, and a second sync would succeed without them.
-func (b *barrier) failed(names []replica.Name, err error) {
+func (b *barrier) failed(s *session, names []replica.Name, err error) {
 	b.mu.Lock()
 	b.running = false
 	names = append(names, b.names...)
 	b.names = nil
+	b.fails++
+	delay := retries.Delay(b.fails)
 	b.mu.Unlock()
+	s.cancel() // What it would show next is written again anyway.
+	defer b.u.poke()
+	b.u.mu.Lock()
+	b.u.status.outage = fmt.Errorf("sync the target: %w", err)
+	b.u.status.outages++
+	b.u.status.retryAt = time.Now().Add(delay)
+	b.u.mu.Unlock()
+	b.u.r.changed()
 	b.u.r.log.Warn("sync of the target failed; what was not durable is written again",
 		"target", weir.QuotePath(b.u.target.path), "error", err)
 	// A target that has lost power has lost removals and renames too, which names do not tell.
@@ -160,10 +174,9 @@ func (b *barrier) failed(names []replica.Name, err error) {
 	b.u.mu.Lock()
 	for _, n := range names {
 		b.u.rewrite[n] = true
-		b.u.dirty.Add(replica.Item{Dir: n.Parent, Name: n.Name, Ops: weir.OpModify})
+		b.u.addLocked(replica.Item{Dir: n.Parent, Name: n.Name, Ops: weir.OpModify})
 	}
 	b.u.mu.Unlock()
-	b.u.poke()
 }
 
 // idle reports whether everything that was shown is durable.

@@ -134,7 +134,8 @@ func (b *batch) finish() error {
 	return b.conclude()
 }
 
-// conclude is finish for a batch that has been staged.
+// conclude is finish for a batch that has been staged. After an error the directories whose times its steps have
+// moved are dirty.
 func (b *batch) conclude() error {
 	defer b.closeDirs()
 	err := b.s.err()
@@ -142,6 +143,11 @@ func (b *batch) conclude() error {
 		err = b.commit()
 	}
 	b.discard()
+	if err != nil {
+		for key := range b.touched {
+			b.u.add(replica.Item{Dir: key})
+		}
+	}
 	for _, key := range b.grown {
 		if !b.mode.descends {
 			b.u.add(replica.Item{Dir: key, Tree: true})
@@ -283,10 +289,11 @@ func (b *batch) asideStrays() error {
 // failed notes what happened to one name and when to try again. It reports whether the whole target is
 // in trouble, so that going on makes no sense.
 func (b *batch) failed(f *find, err error) (stop bool) {
-	if errors.Is(err, errGone) || b.s.err() != nil || broken(err) {
+	if errors.Is(err, errGone) || b.s.err() != nil || b.s.broken(err) {
 		return true
 	}
 	if errors.Is(err, errUnknownDir) {
+		b.u.passedOver()
 		return false // The directory could not be made; when it is, all of it is walked.
 	}
 	b.u.problem(b.s.path(b.ix, f.at), f, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -21,18 +22,31 @@ type bulk struct {
 	queue  []*find
 	queued map[weir.Handle]bool
 	now    *find
-	since  uint64 // temporaries with larger numbers are those of now; 0 while nothing is copied
+	missed []replica.Item // names of files that stand in the queue, and changes while they are copied
+	more   bool           // a walk has to find what has no room here
+	since  uint64         // temporaries with larger numbers are those of now; 0 while nothing is copied
 }
 
 func newBulk(u *unit) *bulk {
 	return &bulk{u: u, wake: make(chan struct{}, 1), queued: make(map[weir.Handle]bool)}
 }
 
-// enqueue has a file copied.
+// maxBulk bounds the queue, and the names that are looked at again after it.
+const maxBulk = 4096
+
+// enqueue has a file copied. What is reported of a file that stands in the queue is looked at when it was copied: it
+// may be another name of it, or a change that comes behind the reader.
 func (l *bulk) enqueue(f *find) {
 	l.u.mu.Lock()
 	defer l.u.mu.Unlock()
 	if l.queued[f.key] {
+		if l.now != nil && l.now.key == f.key || !l.stands(f) {
+			l.missedLocked(replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops})
+		}
+		return
+	}
+	if len(l.queue) >= maxBulk {
+		l.more = true
 		return
 	}
 	l.queued[f.key] = true
@@ -40,6 +54,37 @@ func (l *bulk) enqueue(f *find) {
 	select {
 	case l.wake <- struct{}{}:
 	default:
+	}
+}
+
+// stands reports whether the queue has a file under the name at which it was found now. u.mu is held.
+func (l *bulk) stands(f *find) bool {
+	return slices.ContainsFunc(l.queue, func(q *find) bool { return q.at == f.at && q.key == f.key })
+}
+
+func (l *bulk) missedLocked(i replica.Item) {
+	if len(l.missed) < maxBulk {
+		l.missed = append(l.missed, i)
+		return
+	}
+	l.more = true
+}
+
+// finishedLocked has looked at what was put off until a file was copied. u.mu is held.
+func (l *bulk) finishedLocked(f *find, err error) {
+	delete(l.queued, f.key)
+	for _, i := range l.missed {
+		if err == nil {
+			l.u.addLocked(i)
+		} else {
+			l.u.later.add(time.Now().Add(retries.First), i)
+		}
+	}
+	l.missed = nil
+	if l.more && len(l.queue) == 0 {
+		l.more = false
+		l.u.scan.wanted = true
+		l.u.scan.reason = "more large files than are remembered one by one"
 	}
 }
 
@@ -64,15 +109,16 @@ func (l *bulk) run(ctx context.Context) {
 				continue
 			}
 		}
+		start := time.Now()
 		err := l.copy(ctx, f)
 		l.u.mu.Lock()
-		delete(l.queued, f.key)
+		l.finishedLocked(f, err)
 		if err == nil {
 			l.u.staged = append(l.u.staged, f)
 		}
 		l.u.mu.Unlock()
 		if err != nil {
-			l.failed(ctx, f, err)
+			l.failed(ctx, f, err, time.Since(start))
 		}
 		l.u.poke()
 		if ctx.Err() != nil {
@@ -81,16 +127,25 @@ func (l *bulk) run(ctx context.Context) {
 	}
 }
 
-// failed has the file looked at again: at once when the volumes are back, or later with a reason.
-func (l *bulk) failed(ctx context.Context, f *find, err error) {
+// maxSettle is the longest time for which a file is left in peace after a dear copy that failed.
+const maxSettle = time.Minute
+
+// failed has the file looked at again: at once when the volumes are back, or later with a reason. A target that is
+// full must not be filled with the same large file all the time.
+func (l *bulk) failed(ctx context.Context, f *find, err error, took time.Duration) {
 	item := replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: weir.OpModify}
-	if ctx.Err() != nil || errors.Is(err, errGone) || weir.KindOf(err) == weir.KindAbsent || broken(err) {
+	if ctx.Err() != nil || errors.Is(err, errGone) || weir.KindOf(err) == weir.KindAbsent {
 		l.u.mu.Lock()
 		l.u.later.add(time.Now().Add(retries.First), item)
 		l.u.mu.Unlock()
 		return
 	}
 	l.u.problem(l.u.path(l.u.ix, f.at), f, err)
+	if wait := min(replica.Settle(took), maxSettle); wait > 0 && !errors.Is(err, errVanished) {
+		l.u.mu.Lock()
+		l.u.settle[f.key] = settling{until: time.Now().Add(wait)}
+		l.u.mu.Unlock()
+	}
 }
 
 // copy makes one stable version of the file in a temporary.
@@ -106,7 +161,7 @@ func (l *bulk) copy(ctx context.Context, f *find) error {
 	}
 	defer src.Close()
 	f.copied, err = s.version(l.u, src, f, true)
-	if err != nil && s.err() != nil {
+	if err != nil && (s.err() != nil || s.broken(err)) {
 		return errGone
 	}
 	return err

@@ -75,6 +75,15 @@ func (r *Replicator) anyCovered() bool {
 	})
 }
 
+// leftOutMoved reports whether a mount below the source that is not followed may have left, of which nobody tells
+// either: what it covered is to be looked at.
+func (r *Replicator) leftOutMoved() bool {
+	r.mu.Lock()
+	watched, before := len(r.notes) > 0, r.mounted
+	r.mu.Unlock()
+	return watched && len(r.options.Mounts.MountsBelow(r.options.Source)) != before
+}
+
 // reach makes sure that a path, relative to the target's root, is not on or below a mount.
 func (h *hold) reach(path string) error {
 	for _, c := range h.covered {

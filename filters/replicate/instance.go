@@ -20,6 +20,7 @@ func (r *Replicator) setup(_ context.Context, volume weir.Volume, reason weir.Se
 	r.kick() // A target may be on it.
 	r.targetsBack()
 	r.coverTargets()
+	r.mountsChanged() // Also what is left out covers something.
 	if !r.concerns(volume) {
 		return nil, fmt.Errorf("%w: the volume shows no part of %s", weir.ErrDecline, weir.QuotePath(r.options.Source))
 	}

@@ -36,6 +36,9 @@ func (b *batch) intents() (list []replica.Name, makes bool, err error) {
 		if f.skip || f.problem != nil || f.large || b.rests(f) {
 			continue
 		}
+		if f.exists {
+			continue // What stands there may be a stranger's until the moment at which it is set aside.
+		}
 		key, taken, err := b.u.ix.Child(f.at.Parent, f.at.Name)
 		if err != nil {
 			return nil, false, err

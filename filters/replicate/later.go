@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"time"
 
+	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/replica"
 )
 
@@ -11,7 +12,13 @@ import (
 // earliest time.
 type laterHeap struct {
 	items []laterItem
-	known map[replica.Name]time.Time
+	known map[replica.Name]putOff
+}
+
+// putOff is when a name is due, and what was reported on it.
+type putOff struct {
+	at  time.Time
+	ops weir.Ops
 }
 
 type laterItem struct {
@@ -32,13 +39,15 @@ func (h *laterHeap) Pop() any {
 // add puts an item off until at. An earlier time that it has already stays.
 func (h *laterHeap) add(at time.Time, item replica.Item) {
 	name := nameOfItem(item)
-	if before, ok := h.known[name]; ok && !at.Before(before) {
+	before, ok := h.known[name]
+	if item.Ops |= before.ops; ok && !at.Before(before.at) {
+		h.known[name] = putOff{before.at, item.Ops}
 		return
 	}
 	if h.known == nil {
-		h.known = make(map[replica.Name]time.Time)
+		h.known = make(map[replica.Name]putOff)
 	}
-	h.known[name] = at
+	h.known[name] = putOff{at, item.Ops}
 	heap.Push(h, laterItem{at, item})
 }
 
@@ -46,7 +55,9 @@ func (h *laterHeap) add(at time.Time, item replica.Item) {
 func (h *laterHeap) due(now time.Time, take func(replica.Item)) {
 	for len(h.items) > 0 && !h.items[0].at.After(now) {
 		i := heap.Pop(h).(laterItem)
-		delete(h.known, nameOfItem(i.item))
+		name := nameOfItem(i.item)
+		i.item.Ops |= h.known[name].ops
+		delete(h.known, name)
 		take(i.item)
 	}
 }

@@ -183,6 +183,10 @@ func (b *batch) resolve(dir weir.Handle) error {
 			return err
 		}
 		key := s.keys.ofHandle(self.Handle)
+		if covered, _ := u.place.covers(key); covered {
+			b.foreign(chain)
+			return nil
+		}
 		known := key == s.root
 		if !known {
 			_, known, err = u.ix.Get(key)

@@ -54,6 +54,31 @@ func (p *place) covers(key weir.Handle) (covered, owned bool) {
 	return covered, owned
 }
 
+// cover sets the directories on which volumes are mounted, and returns those that are no longer covered: what is in
+// them was not looked at. With unsure, and while the volume is away, what was covered stays so.
+func (p *place) cover(covered map[weir.Handle]bool, unsure bool) (bare []weir.Handle) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, owned := range p.covered {
+		if _, still := covered[key]; still || owned {
+			continue
+		}
+		if !unsure && p.volume != nil {
+			bare = append(bare, key)
+			continue
+		}
+		if covered == nil {
+			covered = make(map[weir.Handle]bool)
+		}
+		covered[key] = false
+	}
+	if len(bare) > 0 {
+		p.foreign.clear() // What was below them counted as foreign.
+	}
+	p.covered = covered
+	return bare
+}
+
 // keys makes keys of what a place shows. It is a value: a session takes one at its start.
 type keys struct{ epoch string }
 
@@ -149,6 +174,17 @@ func (f *foreignSet) addLocked(key weir.Handle) {
 		f.young = make(map[weir.Handle]struct{})
 	}
 	f.young[key] = struct{}{}
+}
+
+// remove forgets a directory that is in the tree, and reports whether it was in the set.
+func (f *foreignSet) remove(key weir.Handle) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, young := f.young[key]
+	_, mature := f.mature[key]
+	delete(f.young, key)
+	delete(f.mature, key)
+	return young || mature
 }
 
 // clear forgets everything: a directory was renamed into or out of the tree.

@@ -133,6 +133,7 @@ func (r *Replicator) reconcile() {
 	present := make(map[*place]bool)
 	covered := make(map[*place]map[weir.Handle]bool)
 	pins := make(map[*place][]replica.Item) // mount points that the place around them has to pin
+	unsure := false                         // of some mount it is not known what it covers
 	root := r.rootPlace()
 	present[root] = true
 	r.settle(ctx, root, r.options.Source, mounts)
@@ -141,6 +142,8 @@ func (r *Replicator) reconcile() {
 		rel := strings.TrimPrefix(strings.TrimPrefix(m.Point, r.options.Source), "/")
 		if err := r.reconcileMount(ctx, m, rel, present, covered, pins); err != nil {
 			notes[rel] = err.Error()
+			var why leftOut
+			unsure = unsure || !errors.As(err, &why)
 		}
 	}
 	if !samePoints(mounts, r.options.Mounts.MountsBelow(r.options.Source)) {
@@ -148,7 +151,7 @@ func (r *Replicator) reconcile() {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.notes = notes
+	r.notes, r.mounted = notes, len(mounts)
 	for _, p := range r.places {
 		if !present[p] {
 			r.leftLocked(p)
@@ -163,9 +166,13 @@ func (r *Replicator) reconcile() {
 		}
 	}
 	for _, p := range r.places {
-		p.mu.Lock()
-		p.covered = covered[p]
-		p.mu.Unlock()
+		for _, key := range p.cover(covered[p], unsure) {
+			for _, u := range r.units {
+				if u.place == p {
+					u.add(replica.Item{Dir: key, Tree: true})
+				}
+			}
+		}
 	}
 	for _, u := range r.units {
 		for _, item := range pins[u.place] {
@@ -215,7 +222,7 @@ func (r *Replicator) reconcileMount(ctx context.Context, m weir.Mount, rel strin
 			covered[parent] = make(map[weir.Handle]bool)
 		}
 		covered[parent][key] = false
-		return errors.New(why)
+		return leftOut(why)
 	}
 	p, err := r.placeFor(parent, key, rel)
 	if err != nil {
@@ -235,6 +242,11 @@ func (r *Replicator) reconcileMount(ctx context.Context, m weir.Mount, rel strin
 	pins[parent] = append(pins[parent], replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpCreate})
 	return nil
 }
+
+// leftOut is why a mount is not followed, of which it is known what it covers.
+type leftOut string
+
+func (l leftOut) Error() string { return string(l) }
 
 func shows(v weir.Volume, mount uint64) bool {
 	for _, m := range v.Info().Mounts {
@@ -501,6 +513,7 @@ func (r *Replicator) follow(p *place, volume weir.Volume, id weir.Identity, self
 	case p.known && (keysOf(p.epoch).ofRoot(self) != p.root || policy.Identify(p.identity, id) == policy.MatchOther):
 		p.epoch++
 	}
+	p.volume = nil // Until the walk is owed.
 	p.holding, p.identity, p.mountRoot = "", id, mountRoot
 	p.root = keysOf(p.epoch).ofRoot(self)
 	p.mu.Unlock()

@@ -124,6 +124,9 @@ func (u *unit) problem(path string, f *find, err error) {
 		again = replica.Item{Dir: f.at.Parent, Tree: true}
 	}
 	u.mu.Lock()
+	if !errors.Is(err, errBrake) && !errors.Is(err, errPinned) && !isUnstorable(err) {
+		u.missed++
+	}
 	if errors.Is(err, errVanished) {
 		defer u.mu.Unlock()
 		u.later.add(time.Now().Add(20*time.Millisecond), replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops})

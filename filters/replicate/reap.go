@@ -24,20 +24,33 @@ func (u *unit) reapDue(s *session) error {
 // before: a walk of the whole place has ended since and has not found them.
 func (u *unit) reap(s *session, before uint64) error {
 	u.reapAt = time.Now().Add(reapEvery)
-	var keys []weir.Handle
-	err := u.ix.Children(replica.Parking, "", func(_ string, key weir.Handle) (bool, error) {
-		keys = append(keys, key)
-		return len(keys) < walkChunk, nil
-	})
-	if err != nil || len(keys) == 0 {
-		u.anyParked = false
-		return err
+	u.anyParked = false
+	for last, more := "", true; more; {
+		var keys []weir.Handle
+		err := u.ix.Children(replica.Parking, last, func(name string, key weir.Handle) (bool, error) {
+			keys, last = append(keys, key), name
+			return len(keys) < walkChunk, nil
+		})
+		more = len(keys) == walkChunk
+		u.anyParked = u.anyParked || len(keys) > 0 || err != nil
+		if err == nil {
+			err = u.reapAll(s, keys, before)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	u.anyParked = true
+	return nil
+}
+
+func (u *unit) reapAll(s *session, keys []weir.Handle, before uint64) error {
 	for _, key := range keys {
 		node, ok, err := u.ix.Get(key)
-		if err != nil || !ok {
+		if err != nil {
 			return err
+		}
+		if !ok {
+			continue
 		}
 		sure := node.Gen <= before
 		alive, err := s.alive(key)

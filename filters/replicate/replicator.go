@@ -81,6 +81,7 @@ type Replicator struct {
 	places   []*place
 	units    []*unit
 	attached map[weir.VolumeID]weir.Volume
+	mounted  int               // how many mounts there were below the source when the places were compared with them
 	notes    map[string]string // mounts below the source that are not followed, and why
 }
 
@@ -155,6 +156,9 @@ func (r *Replicator) Run(ctx context.Context) error {
 		case <-uncover.C:
 			if r.anyCovered() {
 				r.coverTargets()
+			}
+			if r.leftOutMoved() {
+				r.mountsChanged()
 			}
 		}
 	}

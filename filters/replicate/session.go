@@ -25,6 +25,7 @@ type session struct {
 	keys   keys
 	root   weir.Handle // key of the place's root
 	rel    string      // path of the place, for messages and rules
+	volume weir.Volume // of the source
 
 	srcLease weir.Lease
 	src      *tree.Dir
@@ -53,7 +54,7 @@ func (u *unit) open(ctx context.Context) (*session, error) {
 	if volume == nil {
 		return nil, &weir.Error{Op: opSource, Kind: weir.KindAbsent, Path: u.r.sourcePath(rel), Err: errors.New("source absent")}
 	}
-	s := &session{u: u, keys: u.place.keys(), root: root, rel: rel, dirs: make(map[weir.Handle]*tree.Dir)}
+	s := &session{u: u, keys: u.place.keys(), root: root, rel: rel, volume: volume, dirs: make(map[weir.Handle]*tree.Dir)}
 	s.refs.Store(1)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	if err := s.openSource(volume); err != nil {
@@ -168,6 +169,28 @@ func (s *session) err() error {
 		return errGone
 	}
 	return nil
+}
+
+// current reports whether the place still shows what the session has borrowed: a volume may be mounted over
+// another one that stays.
+func (s *session) current() bool {
+	_, volume, root := s.u.place.at()
+	return volume != nil && volume.ID() == s.volume.ID() && root == s.root
+}
+
+// broken reports whether an error is one of the whole target, so that going on makes no sense. A bad block of the
+// source, or below one file of the target, gives the same errors: whether the target takes anything at all is tried.
+func (s *session) broken(err error) bool {
+	if !broken(err) {
+		return false
+	}
+	name := s.u.tempName()
+	f, err := s.dst.tmp.CreateTemp(name)
+	if err != nil {
+		return !full(err)
+	}
+	f.Close()
+	return s.dst.tmp.Unlink(name) != nil
 }
 
 const maxOpenDirs = 256

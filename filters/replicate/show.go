@@ -61,8 +61,8 @@ func (b *batch) showOne(f *find) error {
 }
 
 func (b *batch) tryShow(f *find) error {
-	if _, owned := b.u.place.covers(f.at.Parent); owned {
-		return nil // A volume was mounted over it since it was looked at: the name belongs to that one's replica.
+	if covered, _ := b.u.place.covers(f.at.Parent); covered {
+		return nil // A volume was mounted over it since it was looked at.
 	}
 	if f.absent {
 		return b.vanish(f)
@@ -95,6 +95,9 @@ func (b *batch) tryShow(f *find) error {
 		if err := b.perform(step, f); err != nil {
 			return err
 		}
+	}
+	if f.object.IsDir() && b.u.place.foreign.remove(f.key) {
+		b.grown = append(b.grown, f.key) // It has come into the tree, and what happened in it until now was not looked at.
 	}
 	if !known || f.deferred || f.work == replica.Nothing {
 		return b.pin(f) // A new node was made with all that belongs to it.
@@ -297,6 +300,7 @@ func (b *batch) forgetTree(key weir.Handle) error {
 		}
 		b.ix.Delete(dir)
 		b.u.resolvedIn(dir)
+		b.u.rested(dir)
 	}
 	return b.ix.Err()
 }

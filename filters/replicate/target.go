@@ -245,6 +245,9 @@ func (t *target) prove(h *hold, record *targetRecord) error {
 	} else if err != nil {
 		return err
 	}
+	t.mu.Lock()
+	passed := t.generation // A barrier may pass while the marker is read, which then is no older than the index.
+	t.mu.Unlock()
 	marker, generation, err := readMarker(h.hidden)
 	if err != nil {
 		return err
@@ -258,7 +261,7 @@ func (t *target) prove(h *hold, record *targetRecord) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case generation < t.generation:
+	case generation < passed:
 		t.epoch++
 		t.suspect = t.epoch
 		t.generation, t.writing = generation, generation
@@ -286,7 +289,7 @@ func full(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// broken reports whether the error is one of the whole target, and not of one path on it.
+// broken reports whether the error may be one of the whole target, and not of one path.
 func broken(err error) bool {
 	return errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENODEV) ||
 		errors.Is(err, syscall.ESHUTDOWN) || errors.Is(err, syscall.ENXIO)

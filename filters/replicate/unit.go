@@ -55,6 +55,7 @@ type unit struct {
 	brake      *policy.Brake
 	brakeMoved bool // since it was recorded
 	refused    int  // how often the brake has said no
+	missed     int  // how often a name could not be looked at or shown
 	status     unitStatus
 }
 
@@ -135,7 +136,7 @@ func (u *unit) untilNext(now time.Time) time.Duration {
 	early := u.early()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.later.due(now, u.dirty.Add)
+	u.later.due(now, u.addLocked)
 	if wait := u.status.retryAt.Sub(now); wait > 0 {
 		return wait
 	}
@@ -232,9 +233,10 @@ func (u *unit) freshTarget() error {
 	if epoch == u.seenEpoch {
 		return nil
 	}
+	seen := u.seenEpoch
 	u.seenEpoch = epoch
 	u.doubt()
-	u.scanWanted(scanRequest{audit: true, full: suspect == epoch, reason: "the target has come back"})
+	u.scanWanted(scanRequest{audit: true, full: suspect > seen, reason: "the target has come back"})
 	return nil
 }
 
@@ -290,7 +292,10 @@ func (u *unit) follow(s *session, items []replica.Item, staged []*find) (err err
 			n++
 		}
 		if err := u.followDir(s, b, rest[:n]); err != nil {
-			return err
+			if err := u.dirProblem(s, rest[0].Dir, err); err != nil {
+				b.abandon()
+				return err
+			}
 		}
 		rest = rest[n:]
 	}
@@ -412,13 +417,24 @@ func (u *unit) followDir(s *session, b *batch, items []replica.Item) error {
 	if u.place.foreign.has(key) {
 		return nil
 	}
+	if covered, _ := u.place.covers(key); covered {
+		return nil // What happens below a mount is covered by it.
+	}
 	if key != s.root {
 		node, known, err := u.ix.Get(key)
 		if err != nil {
 			return err
 		}
 		if !known {
-			return b.resolve(key)
+			err := b.resolve(key)
+			if err == nil {
+				u.resolvedIn(key)
+			}
+			return err
+		}
+		if rules := &u.r.options.Rules; !rules.Empty() && rules.Excluded(s.path(u.ix, replica.Name{Parent: key}), true) {
+			u.place.foreign.add(key) // It was copied before the rule was there.
+			return nil
 		}
 		if node.Flags&replica.Pinned != 0 {
 			return nil // What happens below a mount point that is not mounted is covered.

@@ -29,15 +29,8 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	u.r.changed()
 	from, began := u.gen, time.Now()
 	u.mu.Lock()
-	refused := u.refused
+	refused, missed := u.refused, u.missed
 	u.mu.Unlock()
-	if err := u.takeRoot(s); err != nil {
-		return err
-	}
-	intents, err := u.prepareAudit(s, scan)
-	if err != nil {
-		return err
-	}
 	defer func() {
 		u.mu.Lock()
 		u.status.scanning = false
@@ -49,13 +42,23 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 		u.mu.Unlock()
 		u.r.changed()
 	}()
+	if !s.current() {
+		return errGone // The walk is owed for the volume that has come meanwhile.
+	}
+	if err := u.takeRoot(s); err != nil {
+		return err
+	}
+	intents, err := u.prepareAudit(s, scan)
+	if err != nil {
+		return err
+	}
 	// Where no store through a mapping leaves a sign, what happened unseen shows in the content alone.
 	full := scan.full || s.noMapSign
 	if err := u.walk(s, []weir.Handle{s.root}, walkMode{full: full, audit: scan.audit}, true); err != nil {
 		return err
 	}
 	u.released(refused)
-	if err := u.walked(s, from, began); err != nil {
+	if err := u.walked(s, from, missed); err != nil {
 		return err
 	}
 	if scan.audit {
@@ -103,11 +106,24 @@ func (u *unit) takeRoot(s *session) error {
 	return b.ix.Commit(true)
 }
 
-// walked ends a walk of the whole place: what is still parked has left the place for good.
-func (u *unit) walked(s *session, from uint64, began time.Time) error {
+// passedOver notes that a name was not shown, under which what is parked may live.
+func (u *unit) passedOver() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.missed++
+}
+
+// walked ends a walk of the whole place: what is still parked has left the place for good, unless a name was not
+// reached, or is still to be looked at, under which it may live. missed is how many were when the walk began.
+func (u *unit) walked(s *session, from uint64, missed int) error {
 	if _, err := u.present(s); err != nil {
 		return err
 	}
+	u.mu.Lock()
+	if u.missed != missed || u.scan.wanted || u.dirty.Len() > 0 || len(u.staged) > 0 {
+		from = 0
+	}
+	u.mu.Unlock()
 	if err := u.reap(s, from); err != nil {
 		return err
 	}
@@ -224,6 +240,9 @@ type visit struct {
 // alone.
 func (w *walker) dir(v visit) error {
 	key := v.key
+	if covered, _ := w.u.place.covers(key); covered {
+		return nil
+	}
 	src, err := w.s.sourceDir(w.u.ix, key)
 	if err != nil {
 		if unlessVanished(err) == nil {
@@ -322,7 +341,7 @@ func (w *walker) pinned(f *find) (bool, error) {
 
 // dirProblem notes that a directory cannot be compared; what the replica has of it stays.
 func (u *unit) dirProblem(s *session, key weir.Handle, err error) error {
-	if s.err() != nil || errors.Is(err, errGone) || broken(err) {
+	if s.err() != nil || errors.Is(err, errGone) || s.broken(err) {
 		return err
 	}
 	at := replica.Name{Parent: key}
