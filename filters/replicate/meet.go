@@ -1,0 +1,210 @@
+package replicate
+
+import (
+	"context"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/policy"
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+// settle decides what to do with a place, given what stands there now.
+func (r *Replicator) settle(ctx context.Context, p *place, path string, mountsBelow []weir.Mount) {
+	volume, err := r.options.Discovery.At(path)
+	if err != nil {
+		r.mu.Lock()
+		r.leftLocked(p)
+		r.mu.Unlock()
+		return
+	}
+	r.mu.Lock()
+	_, attached := r.attached[volume.ID()]
+	r.mu.Unlock()
+	p.mu.Lock()
+	same := p.volume != nil && p.volume.ID() == volume.ID()
+	p.mu.Unlock()
+	if same || !attached {
+		if !same {
+			r.mu.Lock()
+			r.leftLocked(p)
+			r.mu.Unlock()
+		}
+		return
+	}
+	if err := r.meet(ctx, p, path, volume); err != nil && ctx.Err() == nil {
+		r.log.Warn("a volume cannot be followed yet", "place", p.label(), "error", err)
+	}
+}
+
+// meet looks at a volume that has come to a place, and follows it unless that is in doubt.
+func (r *Replicator) meet(ctx context.Context, p *place, path string, volume weir.Volume) error {
+	lease, err := volume.Borrow(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer lease.Close()
+	root, err := tree.Open(lease.FD())
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	self, err := root.Self()
+	if err != nil {
+		return err
+	}
+	info := volume.Info()
+	mountRoot := false
+	for _, m := range info.Mounts {
+		mountRoot = mountRoot || m.Own && m.Point == path
+	}
+	p.mu.Lock()
+	if p.known && p.mountRoot && !mountRoot {
+		// The bare mount point: what lies in it is covered while the volume is there, and is not copied.
+		p.volume, p.holding = nil, ""
+		p.mu.Unlock()
+		return nil
+	}
+	facts := policy.Place{Known: p.known, Found: true, Candidates: 1}
+	if p.known {
+		facts.Match = policy.Identify(p.identity, info.Identity)
+		if keysOf(p.epoch).ofRoot(self) != p.root {
+			facts.Match = policy.MatchOther
+		}
+	}
+	p.mu.Unlock()
+	if facts.Holds, facts.Sample, err = r.sample(p, root); err != nil {
+		return err
+	}
+	facts.Candidates = r.candidates(info)
+	r.follow(p, volume, info.Identity, self, mountRoot, r.options.Replaced.Decide(facts))
+	return nil
+}
+
+// candidates counts the volumes that have the identity of one.
+func (r *Replicator) candidates(info weir.VolumeInfo) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, v := range r.attached {
+		if policy.Identify(v.Info().Identity, info.Identity) == policy.MatchSame {
+			n++
+		}
+	}
+	return max(n, 1)
+}
+
+const sampleSize = 16
+
+// sample looks up some of what the index knows of the place on the volume that was found.
+func (r *Replicator) sample(p *place, root *tree.Dir) (holds bool, result policy.Sample, err error) {
+	k := p.keys()
+	for _, u := range r.unitsOf(p) {
+		count, err := u.ix.Count()
+		if err != nil {
+			return false, 0, err
+		}
+		holds = holds || count > 1
+		nodes, err := u.ix.Sample(sampleSize)
+		if err != nil {
+			return false, 0, err
+		}
+		if len(nodes) < sampleSize && result == policy.SampleUntested {
+			continue // So few files may well all have been deleted.
+		}
+		for _, n := range nodes {
+			if n.Key == p.root || len(n.Names) == 0 {
+				continue
+			}
+			if result == policy.SampleUntested {
+				result = policy.SampleLost
+			}
+			if known(root, u, k, p.root, n) {
+				return holds, policy.SampleResolved, nil
+			}
+		}
+	}
+	if holds && result == policy.SampleUntested {
+		result = policy.SampleResolved // Too little is held to tell.
+	}
+	return holds, result, nil
+}
+
+// known reports whether the volume has the inode of a node.
+func known(root *tree.Dir, u *unit, k keys, rootKey weir.Handle, n replica.Node) bool {
+	if h, ok := k.handle(n.Key); ok {
+		o, err := root.Probe(h)
+		return err == nil && o.Type() == n.Source.Type()
+	}
+	path, parked, ok, err := names(u.ix, rootKey, n.Names[0].Parent)
+	if err != nil || !ok || parked {
+		return false
+	}
+	dir, err := root.Walk(path)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	o, err := dir.Lookup(n.Names[0].Name)
+	return err == nil && o.Type() == n.Source.Type()
+}
+
+// follow carries a decision out.
+func (r *Replicator) follow(p *place, volume weir.Volume, id weir.Identity, self tree.Object, mountRoot bool, d policy.Decision) {
+	if d.Action == policy.ActionHold || d.Action == policy.ActionAbsent {
+		r.hold(p, volume, d.Reason)
+		return
+	}
+	p.mu.Lock()
+	switch {
+	case d.Action != policy.ActionFollow:
+		p.epoch++
+		p.merge = d.Action == policy.ActionMerge
+	case p.known && (keysOf(p.epoch).ofRoot(self) != p.root || policy.Identify(p.identity, id) == policy.MatchOther):
+		p.epoch++
+	}
+	p.volume = nil // Until the walk is owed.
+	p.holding, p.identity, p.mountRoot = "", id, mountRoot
+	p.root = keysOf(p.epoch).ofRoot(self)
+	p.mu.Unlock()
+	p.foreign.clear()
+	if err := p.save(r); err != nil {
+		r.log.Error("the index does not take a place", "place", p.label(), "error", err)
+		return
+	}
+	// The walk is owed before the volume shows: no unit works on it without.
+	units := r.unitsOf(p)
+	for _, u := range units {
+		u.scanWanted(scanRequest{audit: true, reason: "the volume has come"})
+	}
+	p.mu.Lock()
+	p.volume = volume
+	p.mu.Unlock()
+	for _, u := range units {
+		u.poke()
+	}
+	r.log.Info("volume is followed", "place", p.label(), "volume", volume.ID(), "type", id.FSType, "why", d.Reason)
+}
+
+// hold leaves the replica of a place as it is although a volume is there.
+func (r *Replicator) hold(p *place, volume weir.Volume, reason string) {
+	p.mu.Lock()
+	before := p.holding
+	p.volume, p.holding = volume, reason
+	p.mu.Unlock()
+	if before != reason {
+		r.log.Warn("place is held: nothing is changed on its replica", "place", p.label(), "reason", reason,
+			"hint", "say --replaced merge or --replaced mirror if this is right, or mount the former volume")
+	}
+}
+
+// leftLocked notes that the volume of a place is away. r.mu is held.
+func (r *Replicator) leftLocked(p *place) {
+	p.mu.Lock()
+	had := p.volume != nil
+	p.volume, p.holding = nil, ""
+	p.mu.Unlock()
+	if had {
+		r.log.Warn("source absent: its replica stays as it is", "place", p.label())
+	}
+}

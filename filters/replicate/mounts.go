@@ -1,0 +1,257 @@
+package replicate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+// mountsChanged has the places compared with what is mounted, soon and once for all that has changed: what
+// happens on a volume until its place is found is seen by the walk that begins then.
+func (r *Replicator) mountsChanged() {
+	select {
+	case r.mountsMoved <- struct{}{}:
+	default:
+	}
+}
+
+// reconcile compares the places with what is mounted now.
+func (r *Replicator) reconcile() {
+	r.reconcileMu.Lock()
+	defer r.reconcileMu.Unlock()
+	r.mu.Lock()
+	ctx := r.ctx
+	r.mu.Unlock()
+	if ctx == nil || ctx.Err() != nil {
+		return
+	}
+	mounts := r.options.Mounts.MountsBelow(r.options.Source)
+	notes := make(map[string]string)
+	present := make(map[*place]bool)
+	covered := make(map[*place]map[weir.Handle]bool)
+	pins := make(map[*place][]replica.Item) // mount points that the place around them has to pin
+	unsure := false                         // of some mount it is not known what it covers
+	root := r.rootPlace()
+	present[root] = true
+	r.settle(ctx, root, r.options.Source, mounts)
+	sort.SliceStable(mounts, func(i, j int) bool { return len(mounts[i].Point) < len(mounts[j].Point) })
+	for _, m := range mounts {
+		rel := strings.TrimPrefix(strings.TrimPrefix(m.Point, r.options.Source), "/")
+		if err := r.reconcileMount(ctx, m, rel, present, covered, pins); err != nil {
+			notes[rel] = err.Error()
+			var why leftOut
+			unsure = unsure || !errors.As(err, &why)
+		}
+	}
+	if !samePoints(mounts, r.options.Mounts.MountsBelow(r.options.Source)) {
+		r.mountsChanged() // A directory above a mount was renamed meanwhile, of which no event of mounts tells.
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.notes, r.mounted = notes, len(mounts)
+	for _, p := range r.places {
+		if !present[p] {
+			r.leftLocked(p)
+		}
+	}
+	for _, p := range r.places {
+		if p.parent != nil {
+			if covered[p.parent] == nil {
+				covered[p.parent] = make(map[weir.Handle]bool)
+			}
+			covered[p.parent][p.mountKey] = true
+		}
+	}
+	for _, p := range r.places {
+		for _, key := range p.cover(covered[p], unsure) {
+			for _, u := range r.units {
+				if u.place == p {
+					u.add(replica.Item{Dir: key, Tree: true})
+				}
+			}
+		}
+	}
+	for _, u := range r.units {
+		for _, item := range pins[u.place] {
+			u.add(item)
+		}
+		u.poke()
+	}
+	r.changed()
+}
+
+// samePoints reports whether the same mounts are at the same places, in whatever order.
+func samePoints(a, b []weir.Mount) bool {
+	points := make(map[uint64]string, len(a))
+	for _, m := range a {
+		points[m.ID] = m.Point
+	}
+	for _, m := range b {
+		if points[m.ID] != m.Point {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// reconcileMount settles the place of one mount below the source. The error says why it is not followed.
+func (r *Replicator) reconcileMount(ctx context.Context, m weir.Mount, rel string, present map[*place]bool, covered map[*place]map[weir.Handle]bool, pins map[*place][]replica.Item) error {
+	volume, err := r.options.Discovery.At(m.Point)
+	if err != nil {
+		return fmt.Errorf("hidden by another mount: %w", err)
+	}
+	if !shows(volume, m.ID) {
+		return nil // Another mount lies over it.
+	}
+	parent := r.placeAbove(rel, present)
+	at, key, isDir, err := r.mountKey(ctx, parent, rel)
+	if err != nil {
+		return fmt.Errorf("its mount point cannot be reached: %w", err)
+	}
+	if why := r.leaveOut(volume, m, rel, isDir); why != "" {
+		if covered[parent] == nil {
+			covered[parent] = make(map[weir.Handle]bool)
+		}
+		covered[parent][key] = false
+		return leftOut(why)
+	}
+	p, err := r.placeFor(parent, key, rel)
+	if err != nil {
+		return err
+	}
+	present[p] = true
+	p.mu.Lock()
+	moved := p.rel != rel || p.mountKey != key
+	p.rel, p.mountKey = rel, key
+	p.mu.Unlock()
+	if moved {
+		if err := p.save(r); err != nil {
+			return err
+		}
+	}
+	r.settle(ctx, p, m.Point, nil)
+	pins[parent] = append(pins[parent], replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpCreate})
+	return nil
+}
+
+// leftOut is why a mount is not followed, of which it is known what it covers.
+type leftOut string
+
+func (l leftOut) Error() string { return string(l) }
+
+func shows(v weir.Volume, mount uint64) bool {
+	for _, m := range v.Info().Mounts {
+		if m.ID == mount {
+			return true
+		}
+	}
+	return false
+}
+
+// leaveOut says why a mount is not followed, or nothing.
+func (r *Replicator) leaveOut(v weir.Volume, m weir.Mount, rel string, isDir bool) string {
+	switch {
+	case r.options.OneVolume:
+		return "left out by --one-volume"
+	case v.Info().Pseudo:
+		return "it is of a pseudo file system, which holds no data"
+	case !isDir:
+		return "a single file is mounted here; weir follows directories"
+	case r.options.Rules.Excluded(rel, true):
+		return "excluded"
+	}
+	for _, t := range r.targets {
+		if inside(m.Point, t.path) || inside(t.path, m.Point) || r.showsTarget(v, m, t) {
+			return "it shows the target " + weir.QuotePath(t.path)
+		}
+	}
+	return ""
+}
+
+// placeAbove returns the deepest present place that has rel below it.
+func (r *Replicator) placeAbove(rel string, present map[*place]bool) *place {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	best := r.places[0]
+	for _, p := range r.places {
+		if present[p] && p.rel != rel && (p.rel == "" || strings.HasPrefix(rel, p.rel+"/")) && len(p.rel) >= len(best.rel) {
+			best = p
+		}
+	}
+	return best
+}
+
+// placeFor returns the place of a mount point: the one on that directory, or the one that had this path
+// before the directory was made anew, or a new one.
+func (r *Replicator) placeFor(parent *place, key weir.Handle, rel string) (*place, error) {
+	r.mu.Lock()
+	var byPath *place
+	next := uint32(0)
+	for _, p := range r.places {
+		next = max(next, p.id+1)
+		if p.parent != parent {
+			continue
+		}
+		if p.mountKey == key {
+			r.mu.Unlock()
+			return p, nil
+		}
+		if p.rel == rel {
+			byPath = p
+		}
+	}
+	r.mu.Unlock()
+	if byPath != nil {
+		return byPath, nil
+	}
+	if next > 0xffff {
+		return nil, errors.New("more places than weir can number")
+	}
+	p := &place{id: next, parent: parent, rel: rel, mountKey: key}
+	return p, r.addPlace(p)
+}
+
+// mountKey returns name and key of the directory that a mount below a place covers, by walking to it on a
+// clone of the parent's mount, in which it is not covered.
+func (r *Replicator) mountKey(ctx context.Context, parent *place, rel string) (at replica.Name, key weir.Handle, isDir bool, err error) {
+	prefix, volume, key := parent.at()
+	if volume == nil {
+		return at, "", false, errors.New("the volume around it is not followed now")
+	}
+	lease, err := volume.Borrow(ctx, r.sourcePath(prefix))
+	if err != nil {
+		return at, "", false, err
+	}
+	defer lease.Close()
+	dir, err := tree.Open(lease.FD())
+	if err != nil {
+		return at, "", false, err
+	}
+	defer func() { dir.Close() }()
+	k := parent.keys()
+	names := strings.Split(strings.TrimPrefix(strings.TrimPrefix(rel, prefix), "/"), "/")
+	for i, name := range names {
+		o, err := dir.Lookup(name)
+		if err != nil {
+			return at, "", false, err
+		}
+		at = replica.Name{Parent: key, Name: name}
+		key, isDir = k.of(at, o), o.IsDir()
+		if i == len(names)-1 {
+			break
+		}
+		next, err := dir.OpenDir(name)
+		if err != nil {
+			return at, "", false, err
+		}
+		dir.Close()
+		dir = next
+	}
+	return at, key, isDir, nil
+}
