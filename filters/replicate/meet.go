@@ -94,7 +94,12 @@ func (r *Replicator) candidates(info weir.VolumeInfo) int {
 	return max(n, 1)
 }
 
-const sampleSize = 16
+const (
+	sampleSize = 16
+	// sampleWorth is how many files the replica has to hold for a sample to mean anything. A spool may turn
+	// over while weir is away; what the brake lets go without consent needs none here either.
+	sampleWorth = 1000
+)
 
 // sample looks up some of what the index knows of the place on the volume that was found.
 func (r *Replicator) sample(p *place, root *tree.Dir) (holds bool, result policy.Sample, err error) {
@@ -109,8 +114,8 @@ func (r *Replicator) sample(p *place, root *tree.Dir) (holds bool, result policy
 		if err != nil {
 			return false, 0, err
 		}
-		if len(nodes) < sampleSize && result == policy.SampleUntested {
-			continue // So few files may well all have been deleted.
+		if count <= sampleWorth && result == policy.SampleUntested {
+			continue
 		}
 		for _, n := range nodes {
 			if n.Key == p.root || len(n.Names) == 0 {
