@@ -42,4 +42,3 @@ func BenchmarkRestart(b *testing.B) {
 		})
 	}
 }
-

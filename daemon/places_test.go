@@ -26,7 +26,7 @@ func TestMountPointsChange(t *testing.T) {
 		write(t, s.in("outer"), "1")
 		s.begin()
 		s.alike()
-		before := s.m.Status()
+		var before replicate.Status
 		number := inode(t, s.at("media/disk/d001/f001"))
 		same := func(rel string) {
 			t.Helper()

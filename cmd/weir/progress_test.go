@@ -99,7 +99,7 @@ func TestLiveView(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	defer cmd.Process.Kill()
-	for _, want := range []string{`backlog \d+, lag \d`, `\d files copied, .* read, .* written, [1-9.]+ .?i?B/s`, `comparing .* -> `, `in sync .* 5 files`} {
+	for _, want := range []string{`backlog \d+, lag \d`, `\d files copied, .* read, .* written, [0-9.]*[1-9][0-9.]* .?i?B/s`, `comparing .* -> `, `in sync .* 5 files`} {
 		eventually(t, 20*time.Second, func() error {
 			if !regexp.MustCompile(want).MatchString(screen.String()) {
 				return fmt.Errorf("no %q on the terminal", want)

@@ -159,7 +159,9 @@ func (b *barrier) failed(s *session, names []replica.Name, err error) {
 	defer b.u.poke()
 	b.u.mu.Lock()
 	b.u.status.outage = fmt.Errorf("sync the target: %w", err)
-	b.u.status.outages++
+	if b.u.status.outageSince.IsZero() {
+		b.u.status.outageSince = time.Now()
+	}
 	b.u.status.retryAt = time.Now().Add(delay)
 	b.u.mu.Unlock()
 	b.u.r.changed()

@@ -253,7 +253,7 @@ func (r *Replicator) kick() {
 	r.mu.Unlock()
 	for _, u := range units {
 		u.mu.Lock()
-		u.status.retryAt, u.status.outages = time.Time{}, 0
+		u.status.retryAt = time.Time{}
 		u.mu.Unlock()
 		u.poke()
 	}

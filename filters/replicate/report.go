@@ -141,8 +141,13 @@ func (u *unit) report() UnitStatus {
 	if u.bulk.now != nil {
 		st.Backlog++
 	}
-	if st.Backlog > 0 && !u.dirtySince.IsZero() {
-		st.Lag = time.Since(u.dirtySince).Round(time.Millisecond).String()
+	since := u.dirtySince
+	if u.status.scanning {
+		st.Backlog++ // The walk itself.
+		since = u.status.scanStarted
+	}
+	if st.Backlog > 0 && !since.IsZero() {
+		st.Lag = time.Since(since).Round(time.Millisecond).String()
 	}
 	st.Durable = u.barrier.passedAt()
 	st.Compared, st.Problems = u.status.lastScan, len(u.status.problems.listed)+len(u.status.problems.unlisted)
@@ -197,15 +202,15 @@ func (r *Replicator) Settled() (settled bool, failed []UnitStatus) {
 	return len(units) > 0, failed
 }
 
-// hopeless is how often in a row a unit fails before one run gives it up.
-const hopeless = 4
+// hopeless is how long a unit has failed when one run gives it up.
+const hopeless = 2 * time.Second
 
 func (u *unit) settled() (done, ok bool) {
 	_, volume, _ := u.place.at()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if volume == nil || u.status.outage != nil {
-		return u.status.outages >= hopeless, false
+		return !u.status.outageSince.IsZero() && time.Since(u.status.outageSince) >= hopeless, false
 	}
 	soon, waits := u.later.next()
 	waits = waits && time.Until(soon) < 200*time.Millisecond

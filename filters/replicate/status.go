@@ -19,17 +19,18 @@ type counters struct {
 
 // unitStatus is guarded by unit.mu, except for what says otherwise.
 type unitStatus struct {
-	outage     error // of the source or the whole target; nil while all is well
-	outages    int   // in a row
-	retryAt    time.Time
-	scanning   bool
-	scanReason string
-	scans      int
-	lastScan   time.Time
-	scanBegan  time.Time // when the last walk that has ended began
-	problems   problems
-	aside      []string
-	syncCost   atomic.Int64 // nanoseconds of the last sync of the target; not guarded
+	outage      error     // of the source or the whole target; nil while all is well
+	outageSince time.Time // zero while all is well
+	retryAt     time.Time
+	scanning    bool
+	scanReason  string
+	scanStarted time.Time // of the walk that goes on
+	scans       int
+	lastScan    time.Time
+	scanBegan   time.Time // when the last walk that has ended began
+	problems    problems
+	aside       []string
+	syncCost    atomic.Int64 // nanoseconds of the last sync of the target; not guarded
 }
 
 func (s *unitStatus) synced(took time.Duration) { s.syncCost.Store(int64(took)) }

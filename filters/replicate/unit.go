@@ -321,7 +321,9 @@ func (u *unit) outage(err error) {
 	delay := retries.Delay(u.failures)
 	u.mu.Lock()
 	u.status.outage = err
-	u.status.outages++
+	if u.status.outageSince.IsZero() {
+		u.status.outageSince = time.Now()
+	}
 	u.status.retryAt = time.Now().Add(delay)
 	u.mu.Unlock()
 	var e *weir.Error
@@ -337,7 +339,7 @@ func (u *unit) outage(err error) {
 func (u *unit) recovered() {
 	u.mu.Lock()
 	was := u.status.outage
-	u.status.outage, u.status.outages, u.status.retryAt = nil, 0, time.Time{}
+	u.status.outage, u.status.outageSince, u.status.retryAt = nil, time.Time{}, time.Time{}
 	u.mu.Unlock()
 	if u.failures >= toldFailures && was != nil {
 		u.r.log.Info("replica goes on", "place", u.place.label(), "target", weir.QuotePath(u.target.path))

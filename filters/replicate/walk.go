@@ -24,7 +24,7 @@ const (
 func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	u.mu.Lock()
 	u.scan = scanRequest{}
-	u.status.scanning, u.status.scanReason = true, scan.reason
+	u.status.scanning, u.status.scanReason, u.status.scanStarted = true, scan.reason, time.Now()
 	u.mu.Unlock()
 	u.r.changed()
 	from, began := u.gen, time.Now()
