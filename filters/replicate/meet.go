@@ -76,6 +76,11 @@ func (r *Replicator) meet(ctx context.Context, p *place, path string, volume wei
 	if facts.Holds, facts.Sample, err = r.sample(p, root); err != nil {
 		return err
 	}
+	if facts.Match == policy.MatchSame && self.Handle != "" {
+		// The root is the very inode that was replicated, born when that was. Whatever has become of the files
+		// in it has become of them there; how many may go without consent is the brake's to say.
+		facts.Sample = policy.SampleResolved
+	}
 	facts.Candidates = r.candidates(info)
 	r.follow(p, volume, info.Identity, self, mountRoot, r.options.Replaced.Decide(facts))
 	return nil

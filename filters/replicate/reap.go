@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
 
@@ -96,11 +97,12 @@ func (u *unit) reapTree(s *session, top weir.Handle, sure bool) error {
 }
 
 type reaper struct {
-	u    *unit
-	s    *session
-	sure bool
-	b    *batch
-	n    int
+	u     *unit
+	s     *session
+	sure  bool
+	b     *batch
+	n     int
+	names []replica.Name // taken away since the last commit
 }
 
 func (r *reaper) batch() *batch {
@@ -117,7 +119,11 @@ func (r *reaper) commit() error {
 		return nil
 	}
 	b := r.b
-	r.b, r.n = nil, 0
+	// What is taken away may come back if the target loses power, and is no stranger's then.
+	if len(r.names) > 0 {
+		b.ix.Meta(fmt.Sprintf("%s%020d", metaIntent, r.u.gen), encodeNames(r.names))
+	}
+	r.b, r.n, r.names = nil, 0, nil
 	b.ix.Meta(metaGen, formatGen(r.u.gen))
 	if err := b.ix.Commit(false); err != nil {
 		return err
@@ -184,6 +190,7 @@ func (r *reaper) gone(key weir.Handle) (bool, error) {
 // name removes one name, or parks what lives on. It reports a directory that has to be emptied first.
 func (r *reaper) name(at replica.Name, node replica.Node) (sub bool, err error) {
 	b := r.batch()
+	r.names = append(r.names, at)
 	b.s.trim()
 	if node.NameCount() == 1 && !r.sure {
 		alive, err := r.s.alive(node.Key)
@@ -230,6 +237,7 @@ func (r *reaper) remove(key weir.Handle) error {
 	if err != nil || !ok {
 		return err
 	}
+	r.names = append(r.names, at)
 	if !node.Source.IsDir() {
 		_, err := r.name(at, node)
 		return err

@@ -242,7 +242,8 @@ func (b *batch) replaceContent(f *find, node replica.Node) error {
 }
 
 // expect makes sure that a name on the target is the object that the index says. If not, what stands
-// there is set aside, the index forgets the name, and the error is errDrift.
+// there is set aside, the index forgets the name, and the error is errDrift. A version that an interrupted
+// batch of this replica put there stays for readers until what comes is renamed over it.
 func (b *batch) expect(dir *tree.Dir, at replica.Name, node replica.Node) error {
 	if a, err := dir.Stat(at.Name); err == nil && a.Ino == node.Target.Ino && a.Type() == node.Target.Type() {
 		return nil
@@ -254,7 +255,7 @@ func (b *batch) expect(dir *tree.Dir, at replica.Name, node replica.Node) error 
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err == nil {
+	if err == nil && (o.IsDir() || !b.u.intended[at]) {
 		if err := b.setAside(dir, at); err != nil {
 			return err
 		}
