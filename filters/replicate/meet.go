@@ -22,7 +22,7 @@ func (r *Replicator) settle(ctx context.Context, p *place, path string, mountsBe
 	_, attached := r.attached[volume.ID()]
 	r.mu.Unlock()
 	p.mu.Lock()
-	same := p.volume != nil && p.volume.ID() == volume.ID()
+	same := p.volume != nil && p.volume.ID() == volume.ID() && p.holding == "" // What is held may be cleared up now.
 	p.mu.Unlock()
 	if same || !attached {
 		if !same {
@@ -92,7 +92,8 @@ func (r *Replicator) candidates(info weir.VolumeInfo) int {
 	defer r.mu.Unlock()
 	n := 0
 	for _, v := range r.attached {
-		if policy.Identify(v.Info().Identity, info.Identity) == policy.MatchSame {
+		// One that has left, and was not torn down yet, has no mounts.
+		if other := v.Info(); len(other.Mounts) > 0 && policy.Identify(other.Identity, info.Identity) == policy.MatchSame {
 			n++
 		}
 	}
