@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
-	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/replica"
@@ -20,12 +19,6 @@ type dryWalk struct {
 	found  map[weir.Handle]bool   // known nodes that were met under another name
 	linked map[weir.Handle]string // files with several names that the replica gets, and their first
 	gone   []vanished
-}
-
-// vanished is a name that the replica has and the source has lost.
-type vanished struct {
-	path string
-	key  weir.Handle
 }
 
 // dryDir is one directory to compare.
@@ -403,116 +396,4 @@ func (w *dryWalk) copy(act Act, path string, o tree.Object, key weir.Handle) {
 		c.Reason = "without its setuid or setgid bit: --no-privileges"
 	}
 	w.say(c)
-}
-
-// absences collects the names that the replica has and the source has lost.
-func (w *dryWalk) absences(n *dryNames) error {
-	if n.key == "" {
-		return nil
-	}
-	return w.u.ix.Children(n.key, "", func(name string, key weir.Handle) (bool, error) {
-		if n.seen[name] {
-			return true, nil
-		}
-		if _, err := n.src.Lookup(name); !errors.Is(err, fs.ErrNotExist) {
-			return true, nil
-		}
-		node, known, err := w.u.ix.Get(key)
-		if err != nil || !known || node.Flags&replica.Pinned != 0 || w.s.merge && w.s.keys.former(key) {
-			return true, err
-		}
-		path := w.path(n.dryDir, name)
-		if !w.r.options.Rules.ExcludedEntry(path, node.Source.IsDir()) {
-			w.gone = append(w.gone, vanished{path, key})
-		}
-		return true, nil
-	})
-}
-
-// strays tells about what the target has and nobody knows.
-func (w *dryWalk) strays(n *dryNames) error {
-	if n.dst == nil {
-		return nil
-	}
-	return n.dst.List(func(name string, _ uint32) error {
-		if n.seen[name] || len(n.path) == 0 && w.s.rel == "" && (name == HiddenDir || name == lostFound) {
-			return nil
-		}
-		if n.key != "" {
-			if _, known, err := w.u.ix.Child(n.key, name); err != nil || known {
-				return err
-			}
-		}
-		w.say(Change{Act: ActAside, Path: w.path(n.dryDir, name), Reason: "weir did not make it, and the source does not have it"})
-		return nil
-	})
-}
-
-// asks asks the brake whether n names may go.
-func (w *dryWalk) asks(n int) bool {
-	total, err := w.u.ix.Count()
-	if err != nil {
-		return false
-	}
-	ok := w.u.brake.Ask(time.Now(), n, total)
-	if !ok {
-		w.total.Held += int64(n)
-	}
-	return ok
-}
-
-// removals tells what is deleted: names that have vanished, unless their objects were met elsewhere.
-func (w *dryWalk) removals() error {
-	for _, v := range w.gone {
-		if w.found[v.key] {
-			continue
-		}
-		var lost []vanished
-		holds, err := w.below(v, &lost)
-		if err != nil {
-			return err
-		}
-		if holds {
-			w.say(Change{Act: ActHold, Path: v.path, Reason: errPinned.Error()})
-			continue
-		}
-		reason := ""
-		if !w.asks(len(lost)) {
-			reason = errBrake.Error()
-		}
-		for _, l := range lost {
-			w.say(Change{Act: ActDelete, Path: l.path, Reason: reason})
-		}
-	}
-	return nil
-}
-
-// below lists a name and what the replica has below it, without what lives on elsewhere. It reports whether
-// the replica of another volume is among it.
-func (w *dryWalk) below(top vanished, lost *[]vanished) (holds bool, err error) {
-	stack := []vanished{top}
-	for len(stack) > 0 && !holds {
-		v := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		node, known, err := w.u.ix.Get(v.key)
-		if err != nil {
-			return false, err
-		}
-		if !known || w.found[v.key] {
-			continue
-		}
-		holds = node.Flags&replica.Pinned != 0
-		*lost = append(*lost, v)
-		if !node.Source.IsDir() {
-			continue
-		}
-		err = w.u.ix.Children(v.key, "", func(name string, key weir.Handle) (bool, error) {
-			stack = append(stack, vanished{join(v.path, name), key})
-			return true, nil
-		})
-		if err != nil {
-			return false, err
-		}
-	}
-	return holds, nil
 }

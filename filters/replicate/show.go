@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/replica"
@@ -312,7 +311,7 @@ func (b *batch) setAside(dir *tree.Dir, at replica.Name) error {
 		return tree.RemoveAll(dir, at.Name) // An interrupted batch of this replica put it there.
 	}
 	path := b.s.path(b.ix, at)
-	to, name, err := b.s.asideDir(time.Now(), path)
+	to, name, err := b.s.asideDir(path)
 	if err != nil {
 		return err
 	}

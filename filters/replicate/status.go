@@ -64,7 +64,7 @@ func (u *unit) setAside(path string) {
 
 // asideDir opens the directory in which a path is set aside, and returns a free name in it. Each run of
 // weir has a directory of its own.
-func (s *session) asideDir(_ time.Time, path string) (*tree.Dir, string, error) {
+func (s *session) asideDir(path string) (*tree.Dir, string, error) {
 	dir, err := tree.Open(s.dst.setOff.FD())
 	if err != nil {
 		return nil, "", err
@@ -80,8 +80,13 @@ func (s *session) asideDir(_ time.Time, path string) (*tree.Dir, string, error) 
 	}
 	name := parts[len(parts)-1]
 	for n := 2; ; n++ {
-		if _, err := dir.Lookup(name); err != nil {
+		_, err := dir.Lookup(name)
+		if errors.Is(err, fs.ErrNotExist) {
 			return dir, name, nil
+		}
+		if err != nil {
+			dir.Close()
+			return nil, "", err
 		}
 		name = fmt.Sprintf("%.240s~%d", parts[len(parts)-1], n)
 	}
