@@ -33,8 +33,8 @@ func (w *Watcher) Unreported(ctx context.Context, volumes []weir.Volume) (map[we
 	}
 	result := make(chan answer, 1)
 	err := w.inBackground(func() {
-		defer w.listing.Store(false)
 		files, err := w.unreported(volumes)
+		w.listing.Store(false) // Before the caller is told, who may call again at once.
 		result <- answer{files, err}
 	})
 	if err != nil {
