@@ -3,6 +3,7 @@ package tree
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 
 	"github.com/weirfs/weir/internal/sys/at"
@@ -53,6 +54,23 @@ func Rename(from *Dir, old string, to *Dir, new string, flags uint) error {
 		return to.failed("rename to", new, err)
 	}
 	return from.failed("rename", old, err)
+}
+
+// RenameFree is Rename to a name that must not be taken: the error is fs.ErrExist if it is. A file system that knows
+// no flags of renameat2(2) is asked first; there, between asking and renaming, somebody else's new object could be
+// overwritten.
+func RenameFree(from *Dir, old string, to *Dir, name string) error {
+	err := Rename(from, old, to, name, NoReplace)
+	if !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	switch _, lookErr := to.Lookup(name); {
+	case errors.Is(lookErr, fs.ErrNotExist):
+		return Rename(from, old, to, name, 0)
+	case lookErr != nil:
+		return err
+	}
+	return to.failed("rename to", name, syscall.EEXIST)
 }
 
 // Link gives the object another name and does not follow it.

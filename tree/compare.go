@@ -41,8 +41,8 @@ type CompareResult struct {
 // private is the directory at the root of a target that is no part of the tree.
 const private = ".weir"
 
-// salvage is the directory at the root of a volume that belongs to fsck(8).
-const salvage = "lost+found"
+// LostFound is the directory at the root of a volume that belongs to fsck(8).
+const LostFound = "lost+found"
 
 // Compare compares every attribute of two trees: names, types, sizes, owners, the 12 permission bits, times of
 // modification, extended attributes and access control lists, texts of symbolic links, numbers of devices, and
@@ -147,7 +147,7 @@ func (c *comparison) foreign(l *level, name string) bool {
 	switch name {
 	case private:
 		return len(c.levels) == 1
-	case salvage:
+	case LostFound:
 		root, err := l.dir[l.side].AtVolumeRoot()
 		return err == nil && root
 	}

@@ -45,7 +45,7 @@ func TestNamesOfAnyBytes(t *testing.T) {
 			return nil
 		}))
 		slices.Sort(names)
-		listed = slices.DeleteFunc(listed, func(n string) bool { return n == salvage })
+		listed = slices.DeleteFunc(listed, func(n string) bool { return n == LostFound })
 		if slices.Sort(listed); !slices.Equal(listed, names) {
 			t.Errorf("listed %q, want %q", listed, names)
 		}

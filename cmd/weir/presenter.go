@@ -12,6 +12,7 @@ import (
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/daemon"
 	"github.com/weirfs/weir/filters/replicate"
+	"github.com/weirfs/weir/filters/replicate/target"
 )
 
 // presenter shows how a mirror stands: one live view on a terminal, a line for each change of phase
@@ -237,7 +238,7 @@ func (p *presenter) finish(err error) {
 		p.line("and %d more", s.More)
 	}
 	for _, a := range s.Aside {
-		p.line("set aside: %s in %s/%s/set-aside", weir.QuotePath(a.Path), weir.QuotePath(a.Target), replicate.HiddenDir)
+		p.line("set aside: %s in %s/%s", weir.QuotePath(a.Path), weir.QuotePath(a.Target), target.Aside)
 	}
 	for _, note := range s.Notes {
 		p.line("not followed: %s: %s", weir.QuotePath(note.Path), note.Reason)

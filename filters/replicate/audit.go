@@ -5,6 +5,7 @@ import (
 	"io/fs"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
@@ -77,7 +78,7 @@ func (b *batch) children(dir weir.Handle) (map[string]weir.Handle, error) {
 
 // hidden reports names on the target that are no part of the tree.
 func (s *session) hidden(at replica.Name) bool {
-	return at.Parent == s.root && s.rel == "" && (at.Name == HiddenDir || at.Name == lostFound)
+	return at.Parent == s.root && s.rel == "" && (at.Name == target.HiddenDir || at.Name == tree.LostFound)
 }
 
 // auditLost forgets a directory that is not where the index says.
@@ -113,7 +114,7 @@ func (b *batch) auditName(dir *tree.Dir, at replica.Name, key weir.Handle) (know
 		return true, err
 	}
 	switch {
-	case !b.u.target.sameInode(o, t):
+	case !b.u.target.SameInode(o, t):
 		return false, b.forgetName(key, at)
 	case untouched(o.Attr, t):
 		return true, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 )
 
@@ -60,8 +61,8 @@ func (b *barrier) run(s *session) {
 		}
 		b.names = nil
 		b.mu.Unlock()
-		took, err := b.u.target.advance(s.dst)
-		if errors.Is(err, errNoRoom) && b.waitForRoom(s, names) {
+		took, err := b.u.target.Advance(s.dst)
+		if errors.Is(err, target.ErrNoRoom) && b.waitForRoom(s, names) {
 			continue
 		}
 		if err != nil {
@@ -166,7 +167,7 @@ func (b *barrier) failed(s *session, names []replica.Name, err error) {
 	b.u.mu.Unlock()
 	b.u.r.changed()
 	b.u.r.log.Warn("sync of the target failed; what was not durable is written again",
-		"target", weir.QuotePath(b.u.target.path), "error", err)
+		"target", weir.QuotePath(b.u.target.Path()), "error", err)
 	// A target that has lost power has lost removals and renames too, which names do not tell.
 	b.u.doubt()
 	b.u.scanWanted(scanRequest{full: len(names) > maxUndurable, audit: true, reason: "a sync of the target failed"})

@@ -230,7 +230,7 @@ func (b *batch) syncData() error {
 	for _, f := range b.finds {
 		if f.copied != nil && !f.copied.synced {
 			start := time.Now()
-			err := b.s.dst.tmp.Syncfs()
+			err := b.s.dst.Tmp.Syncfs()
 			b.u.status.synced(time.Since(start))
 			return err
 		}
@@ -304,7 +304,7 @@ func (b *batch) failed(f *find, err error) (stop bool) {
 func (b *batch) discard() {
 	for _, f := range b.finds {
 		if f.copied != nil && f.copied.temp != "" {
-			if err := b.s.dst.tmp.Unlink(f.copied.temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := b.s.dst.Tmp.Unlink(f.copied.temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				b.u.r.log.Debug("temporary is left until the next start", "name", f.copied.temp, "error", err)
 			}
 			f.copied.temp = ""

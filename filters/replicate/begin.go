@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 )
 
 // Patience with a target that does not answer when weir starts. One that the index knows has its units wait for it,
@@ -14,71 +15,75 @@ const (
 	newPatience   = 30 * time.Second
 )
 
-// prepareAll prepares the targets side by side, since one that hangs must not keep the others.
+// prepareAll prepares the targets side by side, since one that hangs must not keep the others. All are asked before the
+// first is written, so that a refusal leaves no trace on any.
 func (r *Replicator) prepareAll(ctx context.Context) error {
-	results := make([]chan error, len(r.targets))
-	for i, t := range r.targets {
-		if err := t.load(); err != nil {
+	var awake []*preparing
+	for _, t := range r.targets {
+		if err := t.Load(); err != nil {
 			return err
 		}
-		t.setUnready(true)
-		results[i] = make(chan error, 1)
-		go func() { results[i] <- t.prepare(ctx, false) }()
+		t.SetUnready(true)
+		awake = append(awake, &preparing{t, make(chan error, 1)})
 	}
-	begun := time.Now()
-	for i, t := range r.targets {
-		if err := r.await(ctx, t, results[i], begun); err != nil {
-			return err
+	for _, dry := range []bool{true, false} {
+		for _, p := range awake {
+			go func() { p.result <- p.t.Prepare(ctx, dry) }()
 		}
+		begun := time.Now()
+		var answered []*preparing
+		for _, p := range awake {
+			ok, err := r.await(ctx, p, begun)
+			if err != nil {
+				return err
+			}
+			if ok {
+				answered = append(answered, p)
+			}
+		}
+		awake = answered
+	}
+	for _, p := range awake {
+		p.t.SetUnready(false)
 	}
 	return nil
 }
 
-// await waits for a target to be prepared, but not for ever.
-func (r *Replicator) await(ctx context.Context, t *target, result chan error, begun time.Time) error {
+// preparing is a target that is being prepared.
+type preparing struct {
+	t      *target.Target
+	result chan error
+}
+
+// await waits for a target to answer, but not for ever. One that is known and does not is prepared when it does.
+func (r *Replicator) await(ctx context.Context, p *preparing, begun time.Time) (answered bool, err error) {
 	patience := newPatience
-	if t.known() {
+	if p.t.Known() {
 		patience = knownPatience
 	}
 	select {
-	case err := <-result:
-		t.setUnready(false)
-		return err
+	case err := <-p.result:
+		return true, err
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	case <-time.After(max(time.Until(begun.Add(patience)), 20*time.Millisecond)):
 	}
-	if !t.known() {
-		return refuse(t.path, "it does not answer", "see whether its file system is frozen, or its disk or server is gone")
+	if !p.t.Known() {
+		return false, target.Refuse(p.t.Path(), "it does not answer", "see whether its file system is frozen, or its disk or server is gone")
 	}
-	r.log.Warn("a target does not answer; weir goes on without it until it does", "target", weir.QuotePath(t.path))
+	r.log.Warn("a target does not answer; weir goes on without it until it does", "target", weir.QuotePath(p.t.Path()))
 	go func() {
-		err := <-result
-		if err != nil {
-			r.log.Warn("target was not prepared", "target", weir.QuotePath(t.path), "error", err)
+		err := <-p.result
+		if err == nil {
+			err = p.t.Prepare(ctx, false)
 		}
-		t.setUnready(false)
+		if err != nil {
+			r.log.Warn("target was not prepared", "target", weir.QuotePath(p.t.Path()), "error", err)
+		}
+		p.t.SetUnready(false)
 		r.kick()
 	}()
-	return nil
-}
-
-func (t *target) known() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.record != nil
-}
-
-func (t *target) isUnready() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.unready
-}
-
-func (t *target) setUnready(unready bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.unready = unready
+	return false, nil
 }
 
 // Listed says that every volume that was there at the start has had its chance to be followed: a place that has

@@ -186,7 +186,7 @@ func (b *batch) adoptStaged(staged []*find) {
 			b.u.r.log.Debug("a copy is dropped", "name", weir.QuotePath(f.at.Name), "reason", err)
 			temp := f.copied.temp
 			if temp != "" {
-				_ = b.s.dst.tmp.Unlink(temp) // What is left is removed at the next start.
+				_ = b.s.dst.Tmp.Unlink(temp) // What is left is removed at the next start.
 			}
 			b.u.add(replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: weir.OpModify})
 		}

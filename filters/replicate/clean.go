@@ -31,12 +31,12 @@ func (u *unit) removeTemps(s *session) error {
 	}
 	u.mu.Unlock()
 	n := 0
-	err := s.dst.tmp.List(func(name string, _ uint32) error {
+	err := s.dst.Tmp.List(func(name string, _ uint32) error {
 		if used[name] || since != 0 && u.tempNumber(name) > since {
 			return s.err()
 		}
 		n++
-		return errors.Join(s.err(), tree.RemoveAll(s.dst.tmp, name))
+		return errors.Join(s.err(), tree.RemoveAll(s.dst.Tmp, name))
 	})
 	if n > 0 {
 		u.r.log.Info("temporaries that were left behind are removed", "number", n, "place", u.place.label())
@@ -47,11 +47,11 @@ func (u *unit) removeTemps(s *session) error {
 // cleanParking removes what is parked and no node of the index: an interrupted batch has parked it, and the
 // walk that has ended now has found all that lives.
 func (u *unit) cleanParking(s *session) error {
-	return s.dst.parked.List(func(name string, _ uint32) error {
+	return s.dst.Parked.List(func(name string, _ uint32) error {
 		if _, known, err := u.ix.Child(replica.Parking, name); err != nil || known {
 			return err
 		}
-		err := tree.RemoveAll(s.dst.parked, name)
+		err := tree.RemoveAll(s.dst.Parked, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}

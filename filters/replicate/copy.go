@@ -75,7 +75,7 @@ func (s *session) version(u *unit, src *tree.File, f *find, sync bool) (*copied,
 			return c, nil
 		}
 		if c.temp != "" {
-			if err := s.dst.tmp.Unlink(c.temp); err != nil {
+			if err := s.dst.Tmp.Unlink(c.temp); err != nil {
 				return nil, err
 			}
 		}
@@ -178,14 +178,14 @@ func sameContent(ctx context.Context, src, base *tree.File, size int64, throttle
 // copyTo makes the temporary, with content and metadata.
 func (s *session) copyTo(u *unit, c *copied, src, base *tree.File, sync bool) (err error) {
 	name := u.tempName()
-	temp, err := s.dst.tmp.CreateTemp(name)
+	temp, err := s.dst.Tmp.CreateTemp(name)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		temp.Close()
 		if err != nil {
-			_ = s.dst.tmp.Unlink(name) // What is left is removed at the next start.
+			_ = s.dst.Tmp.Unlink(name) // What is left is removed at the next start.
 		}
 	}()
 	result, err := tree.CopyData(s.ctx, temp, src, base, tree.CopyOptions{Throttle: u.r.throttle, Source: &c.version, Pair: &s.pair})
@@ -196,7 +196,7 @@ func (s *session) copyTo(u *unit, c *copied, src, base *tree.File, sync bool) (e
 	if err != nil {
 		return err
 	}
-	if refused = u.target.surprises(refused, c.version.Attr); len(refused) > 0 {
+	if refused = u.target.Surprises(refused, c.version.Attr); len(refused) > 0 {
 		c.flags |= replica.Partial
 		c.refused = refused
 	}

@@ -4,7 +4,7 @@
 //
 //	Replicator  the filter: decides which volumes show a part of the source, and keeps their places
 //	place       one part of the source: the tree that a mount shows at or below SOURCE
-//	target      one directory that replicas are written to: its identity, its marker, what it can store
+//	target      one directory that replicas are written to; package target
 //	unit        one place on one target, with its own dirty set, index and goroutine
 //	session     a unit's short hold on both volumes; ends when either leaves
 //	batch       names that are looked at, staged, made durable and shown together
@@ -30,5 +30,5 @@
 //
 // Each unit has one goroutine that owns its batches, one that copies large files, and at most one that
 // waits for a barrier. The manager's goroutines only add to dirty sets. Lock order: Replicator.mu, then
-// target.mu or unit.mu; no I/O is done under any of them except under target.barrierMu.
+// unit.mu; no I/O is done under either. A target locks itself.
 package replicate

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
 )
 
 // vanished is a name that the replica has and the source has lost.
@@ -45,7 +47,7 @@ func (w *dryWalk) strays(n *dryNames) error {
 		return nil
 	}
 	return n.dst.List(func(name string, _ uint32) error {
-		if n.seen[name] || len(n.path) == 0 && w.s.rel == "" && (name == HiddenDir || name == lostFound) {
+		if n.seen[name] || len(n.path) == 0 && w.s.rel == "" && (name == target.HiddenDir || name == tree.LostFound) {
 			return nil
 		}
 		if n.key != "" {

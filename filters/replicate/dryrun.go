@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
@@ -63,7 +64,7 @@ type Total struct {
 // are those of Prepare.
 func (r *Replicator) DryRun(ctx context.Context, tell func(Change)) ([]Total, error) {
 	for _, t := range r.targets {
-		if err := t.prepare(ctx, true); err != nil {
+		if err := t.Prepare(ctx, true); err != nil {
 			return nil, err
 		}
 	}
@@ -77,7 +78,7 @@ func (r *Replicator) DryRun(ctx context.Context, tell func(Change)) ([]Total, er
 	r.reconcile()
 	var totals []Total
 	for _, t := range r.targets {
-		d := &dryTarget{r: r, t: t, total: Total{Target: t.path, Counts: make(map[Act]int64), Brake: r.options.Brake.Words()}, tell: tell}
+		d := &dryTarget{r: r, t: t, total: Total{Target: t.Path(), Counts: make(map[Act]int64), Brake: r.options.Brake.Words()}, tell: tell}
 		if err := d.run(ctx); err != nil {
 			return nil, err
 		}
@@ -110,8 +111,8 @@ func (r *Replicator) attachAll(ctx context.Context) error {
 // dryTarget is the dry run of one target.
 type dryTarget struct {
 	r      *Replicator
-	t      *target
-	h      *hold // nil if the target does not exist yet
+	t      *target.Target
+	h      *target.Hold // nil if the target does not exist yet
 	limits tree.Limits
 	tried  bool
 	total  Total
@@ -119,20 +120,20 @@ type dryTarget struct {
 }
 
 func (d *dryTarget) say(c Change) {
-	c.Target = d.t.path
+	c.Target = d.t.Path()
 	d.total.Counts[c.Act]++
 	d.total.Bytes += c.Bytes
 	d.tell(c)
 }
 
 func (d *dryTarget) run(ctx context.Context) error {
-	h, err := d.t.find(ctx)
+	h, err := d.t.Find(ctx)
 	if weir.KindOf(err) == weir.KindAbsent || errors.Is(err, fs.ErrNotExist) {
-		if d.t.known() && !d.t.adopt {
+		if d.t.Known() && !d.t.Adopts() {
 			d.say(Change{Act: ActHold, Reason: err.Error()})
 			return nil
 		}
-		if h, err = d.t.openRoot(ctx); weir.KindOf(err) == weir.KindAbsent || errors.Is(err, fs.ErrNotExist) {
+		if h, err = d.t.OpenRoot(ctx); weir.KindOf(err) == weir.KindAbsent || errors.Is(err, fs.ErrNotExist) {
 			h, err = nil, nil
 		}
 	}
@@ -140,7 +141,7 @@ func (d *dryTarget) run(ctx context.Context) error {
 		return err
 	}
 	if d.h = h; h != nil {
-		defer h.close()
+		defer h.Close()
 	}
 	d.learnLimits()
 	for _, n := range d.r.Status().Notes {
@@ -156,8 +157,8 @@ func (d *dryTarget) run(ctx context.Context) error {
 
 // learnLimits asks the index what the target was found to store. Trying it would change the target.
 func (d *dryTarget) learnLimits() {
-	d.t.loadLimits()
-	d.limits, d.tried = d.t.tried()
+	d.t.LoadLimits()
+	d.limits, d.tried = d.t.Limits()
 	d.total.Untried = !d.tried
 	if d.tried {
 		d.total.Missing = d.limits.Missing()
@@ -208,7 +209,7 @@ func (d *dryTarget) top(u *unit, rel string) *tree.Dir {
 	if err != nil && rel != "" { // Not copied yet; a target that is taken over may have it all the same.
 		path = strings.Split(rel, "/")
 	}
-	dir, err := d.h.root.Walk(path)
+	dir, err := d.h.Root.Walk(path)
 	if err != nil {
 		return nil
 	}
@@ -220,11 +221,11 @@ func (d *dryTarget) cannot(o replica.Attr, name string) string {
 	if !d.tried {
 		return ""
 	}
-	if what := kindMissing(d.limits, o, name); what != "" {
-		return unstorable(what).Error()
+	if what := target.Missing(d.limits, o, name); what != "" {
+		return target.Unstorable(what).Error()
 	}
-	if !d.limits.AnyName && oddName(name) {
-		return unstorable("names with special characters, or some of them").Error()
+	if !d.limits.AnyName && target.OddName(name) {
+		return target.Unstorable("names with special characters, or some of them").Error()
 	}
 	return ""
 }

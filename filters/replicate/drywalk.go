@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
@@ -217,7 +218,7 @@ func (w *dryWalk) same(n *dryNames, name, path string, o tree.Object, node repli
 		case errors.Is(err, fs.ErrNotExist):
 			w.copy(ActCopy, path, o, node.Key) // Somebody has removed it from the target.
 			return false
-		case err == nil && !w.t.sameInode(on, node.Target):
+		case err == nil && !w.t.SameInode(on, node.Target):
 			w.say(Change{Act: ActAside, Path: path, Reason: "somebody has replaced it on the target"})
 			w.copy(ActCopy, path, o, node.Key)
 			return false
@@ -261,7 +262,7 @@ func (w *dryWalk) moved(n *dryNames, name, path string, o tree.Object, node repl
 	if !o.IsDir() && o.Nlink > 1 {
 		c.Act = ActLink
 		if w.tried && !w.limits.HardLinks {
-			c.Act, c.Reason = ActCannot, unstorable("hard links").Error()
+			c.Act, c.Reason = ActCannot, target.Unstorable("hard links").Error()
 		}
 	}
 	if at, ok, err := anyName(w.u.ix, node); err == nil && ok && at.Parent != replica.Parking {
@@ -316,7 +317,7 @@ func (w *dryWalk) newcomer(n *dryNames, name, path string, o tree.Object, key we
 	}
 	if first, again := w.linked[key]; again {
 		if w.tried && !w.limits.HardLinks {
-			w.say(Change{Act: ActCannot, Path: path, From: first, Reason: unstorable("hard links").Error()})
+			w.say(Change{Act: ActCannot, Path: path, From: first, Reason: target.Unstorable("hard links").Error()})
 		} else {
 			w.say(Change{Act: ActLink, Path: path, From: first})
 		}

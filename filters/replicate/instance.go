@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 )
 
@@ -38,10 +39,8 @@ func (r *Replicator) setup(_ context.Context, volume weir.Volume, reason weir.Se
 // was unmounted may have been changed, or restored from a backup, before it was mounted again.
 func (r *Replicator) targetsBack() {
 	for _, t := range r.targets {
-		t.mu.Lock()
-		shown := t.shown
-		t.mu.Unlock()
-		volume, err := r.options.Discovery.At(t.path)
+		shown := t.Shown()
+		volume, err := r.options.Discovery.At(t.Path())
 		if err != nil || shown == 0 || volume.ID() == shown {
 			continue
 		}
@@ -52,7 +51,7 @@ func (r *Replicator) targetsBack() {
 }
 
 // unitsOn returns the units of a target.
-func (r *Replicator) unitsOn(t *target) []*unit {
+func (r *Replicator) unitsOn(t *target.Target) []*unit {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var list []*unit
@@ -177,7 +176,7 @@ func (r *Replicator) placesOn(volume weir.Volume) []*place {
 }
 
 // unitOf returns the unit of a place on a target.
-func (r *Replicator) unitOf(p *place, t *target) *unit {
+func (r *Replicator) unitOf(p *place, t *target.Target) *unit {
 	for _, u := range r.unitsOf(p) {
 		if u.target == t {
 			return u
@@ -188,14 +187,14 @@ func (r *Replicator) unitOf(p *place, t *target) *unit {
 
 // showsTarget reports whether a mount below the source shows a directory that a target is in, by another
 // path: a bind mount of the target, or of a directory around it.
-func (r *Replicator) showsTarget(v weir.Volume, m weir.Mount, t *target) bool {
-	at, err := r.options.Discovery.At(t.path)
+func (r *Replicator) showsTarget(v weir.Volume, m weir.Mount, t *target.Target) bool {
+	at, err := r.options.Discovery.At(t.Path())
 	if err != nil || at.ID() != v.ID() {
 		return false
 	}
 	for _, own := range at.Info().Mounts {
-		if own.Own && inside(own.Point, t.path) {
-			within := strings.TrimPrefix(t.path, own.Point)
+		if own.Own && inside(own.Point, t.Path()) {
+			within := strings.TrimPrefix(t.Path(), own.Point)
 			root := strings.TrimSuffix(own.Root, "/") + "/" + strings.TrimPrefix(within, "/")
 			root = "/" + strings.Trim(root, "/")
 			if inside(m.Root, root) || inside(root, m.Root) {
@@ -209,6 +208,6 @@ func (r *Replicator) showsTarget(v weir.Volume, m weir.Mount, t *target) bool {
 // scanned is called when a unit's walk of its whole place has ended.
 func (r *Replicator) scanned(u *unit) {
 	r.gapsClosed(u)
-	r.log.Info("place was compared", "place", u.place.label(), "target", weir.QuotePath(u.target.path))
+	r.log.Info("place was compared", "place", u.place.label(), "target", weir.QuotePath(u.target.Path()))
 	r.changed()
 }

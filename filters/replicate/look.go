@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
@@ -74,7 +75,7 @@ func (s *session) outside(at replica.Name) bool {
 	if at.Parent != s.root {
 		return false
 	}
-	return at.Name == lostFound || at.Name == HiddenDir && s.rel == ""
+	return at.Name == tree.LostFound || at.Name == target.HiddenDir && s.rel == ""
 }
 
 func (b *batch) excluded(f *find) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sort"
 	"strings"
 
@@ -167,8 +168,8 @@ func (r *Replicator) leaveOut(v weir.Volume, m weir.Mount, rel string, isDir boo
 		return "excluded"
 	}
 	for _, t := range r.targets {
-		if inside(m.Point, t.path) || inside(t.path, m.Point) || r.showsTarget(v, m, t) {
-			return "it shows the target " + weir.QuotePath(t.path)
+		if inside(m.Point, t.Path()) || inside(t.Path(), m.Point) || r.showsTarget(v, m, t) {
+			return "it shows the target " + weir.QuotePath(t.Path())
 		}
 	}
 	return ""
@@ -254,4 +255,10 @@ func (r *Replicator) mountKey(ctx context.Context, parent *place, rel string) (a
 		dir = next
 	}
 	return at, key, isDir, nil
+}
+
+// inside reports whether path is dir or below it; both are clean and absolute.
+func inside(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && (rel == "." || filepath.IsLocal(rel))
 }

@@ -10,9 +10,6 @@ import (
 	"github.com/weirfs/weir/tree"
 )
 
-// noReplace is RENAME_NOREPLACE of renameat2(2).
-const noReplace = 1
-
 var (
 	errBrake  = errors.New("held by the brake: more is being deleted or emptied than --max-delete allows")
 	errPinned = errors.New("kept: it holds the replica of a volume that is not mounted now")
@@ -54,7 +51,7 @@ func (b *batch) make(step replica.Step, f *find) error {
 	case f.object.IsDir():
 		err = b.makeDir(dir, step.To)
 	case f.object.IsFile():
-		err = b.place(b.s.dst.tmp, f.copied.temp, dir, step.To, step.Over)
+		err = b.place(b.s.dst.Tmp, f.copied.temp, dir, step.To, step.Over)
 	default:
 		refused, err = b.makeSpecial(dir, step, f)
 	}
@@ -109,7 +106,7 @@ func (b *batch) makeDir(dir *tree.Dir, at replica.Name) error {
 
 // makeSpecial creates a symlink, FIFO, socket or device with its metadata, and only then shows it.
 func (b *batch) makeSpecial(dir *tree.Dir, step replica.Step, f *find) (refused tree.Unstored, err error) {
-	tmp, name := b.s.dst.tmp, b.u.tempName()
+	tmp, name := b.s.dst.Tmp, b.u.tempName()
 	if f.object.Type() == replica.TypeLink {
 		err = tmp.Symlink(f.text, name)
 	} else {
@@ -139,7 +136,7 @@ func (b *batch) place(from *tree.Dir, old string, to *tree.Dir, at replica.Name,
 		}
 		return tree.Rename(from, old, to, at.Name, 0)
 	}
-	err := renameFree(from, old, to, at.Name)
+	err := tree.RenameFree(from, old, to, at.Name)
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -149,7 +146,7 @@ func (b *batch) place(from *tree.Dir, old string, to *tree.Dir, at replica.Name,
 	if err := b.setAside(to, at); err != nil {
 		return err
 	}
-	return renameFree(from, old, to, at.Name)
+	return tree.RenameFree(from, old, to, at.Name)
 }
 
 // took makes the index forget who had the name that a step has given to another node.
@@ -264,15 +261,15 @@ func (b *batch) link(from *tree.Dir, step replica.Step, to *tree.Dir) error {
 		}
 	}
 	temp := b.u.tempName()
-	if err := tree.Link(from, old.Name, b.s.dst.tmp, temp); err != nil {
+	if err := tree.Link(from, old.Name, b.s.dst.Tmp, temp); err != nil {
 		return err
 	}
-	if err := b.place(b.s.dst.tmp, temp, to, at, step.Over); err != nil {
-		_ = b.s.dst.tmp.Unlink(temp)
+	if err := b.place(b.s.dst.Tmp, temp, to, at, step.Over); err != nil {
+		_ = b.s.dst.Tmp.Unlink(temp)
 		return err
 	}
 	// Where both were the same inode already, renameat2 has done nothing and left the temporary.
-	if err := b.s.dst.tmp.Unlink(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := b.s.dst.Tmp.Unlink(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
@@ -111,7 +112,7 @@ func (p *problems) resolveIn(dir weir.Handle) {
 
 // isHeld tells what is not tried again by itself: what holds it says when it lets go, or weir starts anew.
 func isHeld(err error) bool {
-	return errors.Is(err, errBrake) || errors.Is(err, errPinned) || errors.Is(err, errCovered) || isUnstorable(err)
+	return errors.Is(err, errBrake) || errors.Is(err, errPinned) || errors.Is(err, target.ErrCovered) || target.IsUnstorable(err)
 }
 
 // fullRetry is the longest time between two tries of what a target has no room for.
@@ -124,7 +125,7 @@ func (u *unit) problem(path string, f *find, err error) {
 		again = replica.Item{Dir: f.at.Parent, Tree: true}
 	}
 	u.mu.Lock()
-	if !errors.Is(err, errBrake) && !errors.Is(err, errPinned) && !isUnstorable(err) {
+	if !errors.Is(err, errBrake) && !errors.Is(err, errPinned) && !target.IsUnstorable(err) {
 		u.missed++
 	}
 	if errors.Is(err, errVanished) {
@@ -139,26 +140,26 @@ func (u *unit) problem(path string, f *find, err error) {
 		u.mu.Unlock()
 		return
 	}
-	if full(err) {
+	if target.Full(err) {
 		wait = min(wait, fullRetry)
 	}
 	if !isHeld(err) {
 		u.later.add(time.Now().Add(wait), again)
 	}
-	first := u.status.problems.put(f.at, Problem{Path: path, Target: u.target.path, Reason: plain(err), Since: time.Now(), full: full(err)})
+	first := u.status.problems.put(f.at, Problem{Path: path, Target: u.target.Path(), Reason: plain(err), Since: time.Now(), full: target.Full(err)})
 	u.mu.Unlock()
 	if first {
-		u.r.log.Warn("not replicated", "path", weir.QuotePath(path), "target", weir.QuotePath(u.target.path), "reason", plain(err))
+		u.r.log.Warn("not replicated", "path", weir.QuotePath(path), "target", weir.QuotePath(u.target.Path()), "reason", plain(err))
 		u.r.changed()
 	}
 }
 
 // plain is an error's text without the internal names of temporaries.
 func plain(err error) string {
-	if full(err) {
-		return "the target is full: " + errnoText(err)
+	if target.Full(err) {
+		return "the target is full: " + target.Reason(err)
 	}
-	for _, held := range []error{errCovered, errBrake, errPinned, errDevice} {
+	for _, held := range []error{target.ErrCovered, errBrake, errPinned, errDevice} {
 		if errors.Is(err, held) {
 			return held.Error()
 		}
@@ -173,18 +174,18 @@ var temporary = regexp.MustCompile(` ?\b[0-9]+-[0-9]{16,}\b`)
 func (u *unit) partly(path string, at replica.Name, refused tree.Unstored) {
 	u.mu.Lock()
 	for _, r := range refused {
-		if full(r.Err) {
+		if target.Full(r.Err) {
 			wait := pathRetries.Delay(u.status.problems.failed(at))
 			u.later.add(time.Now().Add(wait), replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpAttrib})
 			break
 		}
 	}
 	first := u.status.problems.put(at, Problem{
-		Path: path, Target: u.target.path, Reason: "not stored: " + refused.String(), Since: time.Now(), Partial: true,
+		Path: path, Target: u.target.Path(), Reason: "not stored: " + refused.String(), Since: time.Now(), Partial: true,
 	})
 	u.mu.Unlock()
 	if first {
-		u.r.log.Warn("not stored in full", "path", weir.QuotePath(path), "target", weir.QuotePath(u.target.path), "reason", refused.String())
+		u.r.log.Warn("not stored in full", "path", weir.QuotePath(path), "target", weir.QuotePath(u.target.Path()), "reason", refused.String())
 		u.r.changed()
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 )
 
@@ -59,7 +60,7 @@ func (u *unit) reapAll(s *session, keys []weir.Handle, before uint64) error {
 			return err
 		}
 		if !alive || sure {
-			if err := u.reapTree(s, key, sure); err != nil && !errors.Is(err, errCovered) {
+			if err := u.reapTree(s, key, sure); err != nil && !errors.Is(err, target.ErrCovered) {
 				return err
 			}
 		}

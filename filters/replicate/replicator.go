@@ -13,15 +13,11 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/index"
 	"github.com/weirfs/weir/policy"
 	"github.com/weirfs/weir/replica"
 )
-
-// Mounts tells which mounts weir's own namespace has below a path, in the order in which they were made.
-type Mounts interface {
-	MountsBelow(path string) []weir.Mount
-}
 
 // Options says what is replicated, and how. They must not be changed after New.
 type Options struct {
@@ -40,7 +36,7 @@ type Options struct {
 
 	Index     *index.DB
 	Discovery weir.Discovery
-	Mounts    Mounts
+	Mounts    target.Mounts
 	Gaps      Gaps // nil records nothing
 	Logger    *slog.Logger
 
@@ -77,7 +73,7 @@ type Replicator struct {
 
 	mu       sync.Mutex
 	ctx      context.Context // of Run; nil before
-	targets  []*target
+	targets  []*target.Target
 	places   []*place
 	units    []*unit
 	attached map[weir.VolumeID]weir.Volume
@@ -102,10 +98,10 @@ func New(o Options) (*Replicator, error) {
 		r.limiter = rate.NewLimiter(rate.Limit(o.Bandwidth), int(max(o.Bandwidth/10, 1<<20)))
 	}
 	for n, path := range o.Targets {
-		r.targets = append(r.targets, &target{
-			n: n, path: path, db: o.Index, discovery: o.Discovery, mounts: o.Mounts, adopt: o.Adopt, uncovered: r.uncovered,
-			source: o.Source, epoch: 1, log: o.Logger,
-		})
+		r.targets = append(r.targets, target.New(target.Options{
+			Number: n, Path: path, Source: o.Source, Adopt: o.Adopt, Index: o.Index, Discovery: o.Discovery, Mounts: o.Mounts,
+			Uncovered: r.uncovered, Logger: o.Logger,
+		}))
 	}
 	return r, nil
 }
@@ -226,10 +222,10 @@ func (r *Replicator) changed() {
 func (r *Replicator) Changed() <-chan struct{} { return r.signal }
 
 // unitID is the number of a unit's namespace in the index.
-func unitID(t *target, p *place) uint32 { return uint32(t.n)<<16 | p.id }
+func unitID(t *target.Target, p *place) uint32 { return uint32(t.Number())<<16 | p.id }
 
 // newUnit makes the unit of a place on a target.
-func (r *Replicator) newUnit(t *target, p *place) (*unit, error) {
+func (r *Replicator) newUnit(t *target.Target, p *place) (*unit, error) {
 	u := &unit{
 		r: r, place: p, target: t, ix: r.options.Index.Replica(unitID(t, p)), wake: make(chan struct{}, 1),
 		settle: make(map[weir.Handle]settling), rewrite: make(map[replica.Name]bool),
@@ -239,10 +235,9 @@ func (r *Replicator) newUnit(t *target, p *place) (*unit, error) {
 		return nil, fmt.Errorf("load the state of %s: %w", weir.QuotePath(r.sourcePath(p.rel)), err)
 	}
 	u.bulk = newBulk(u)
-	t.mu.Lock()
-	u.seenEpoch = t.epoch
-	u.scan = scanRequest{wanted: true, audit: true, full: t.suspect == t.epoch, reason: "weir has started"}
-	t.mu.Unlock()
+	epoch, suspect := t.Epochs()
+	u.seenEpoch = epoch
+	u.scan = scanRequest{wanted: true, audit: true, full: suspect == epoch, reason: "weir has started"}
 	return u, nil
 }
 

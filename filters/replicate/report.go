@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/tree"
 )
 
@@ -95,14 +96,12 @@ func (r *Replicator) Status() Status {
 		Looked: r.counters.seen.Load(), Removed: r.counters.removed.Load(), Notes: notes,
 	}
 	for _, t := range r.targets {
-		st := TargetStatus{Path: t.path}
+		st := TargetStatus{Path: t.Path()}
 		var limits tree.Limits
-		if limits, st.Tried = t.tried(); st.Tried {
+		if limits, st.Tried = t.Limits(); st.Tried {
 			st.Missing = limits.Missing()
 		}
-		t.mu.Lock()
-		st.Covered = t.covered
-		t.mu.Unlock()
+		st.Covered = t.Covered()
 		s.Targets = append(s.Targets, st)
 	}
 	for _, u := range units {
@@ -114,7 +113,7 @@ func (r *Replicator) Status() Status {
 		}
 		s.More += int64(len(u.status.problems.unlisted))
 		for _, path := range u.status.aside {
-			s.Aside = append(s.Aside, Aside{path, u.target.path})
+			s.Aside = append(s.Aside, Aside{path, u.target.Path()})
 		}
 		u.mu.Unlock()
 	}
@@ -127,7 +126,7 @@ func (u *unit) report() UnitStatus {
 	u.place.mu.Lock()
 	holding := u.place.holding
 	u.place.mu.Unlock()
-	st := UnitStatus{Place: u.r.sourcePath(rel), Target: u.target.path}
+	st := UnitStatus{Place: u.r.sourcePath(rel), Target: u.target.Path()}
 	st.Files, _ = u.ix.Count()
 	if volume != nil {
 		if sight := volume.Info().Sight; sight < weir.SightFull {
@@ -162,12 +161,12 @@ func (u *unit) report() UnitStatus {
 		st.Phase = PhaseSourceAbsent
 	case outage != nil && weir.KindOf(outage) == weir.KindAbsent:
 		st.Phase, st.Reason = PhaseTargetAbsent, outage.Error()
-	case outage != nil && full(outage):
+	case outage != nil && target.Full(outage):
 		st.Phase, st.Reason = PhaseFull, plain(outage)
 	case outage != nil:
 		st.Phase, st.Reason = PhaseWaiting, outage.Error()
 	case u.status.problems.cramped:
-		st.Phase, st.Reason = PhaseFull, errNoRoom.Error()
+		st.Phase, st.Reason = PhaseFull, target.ErrNoRoom.Error()
 	case u.status.problems.full > 0:
 		st.Phase, st.Reason = PhaseFull, "since "+u.status.problems.since.Format(time.TimeOnly)
 	case u.status.scanning || u.scan.wanted:
@@ -228,9 +227,9 @@ func (r *Replicator) Behind() []string {
 	seen := make(map[string]bool)
 	var behind []string
 	for _, u := range units {
-		if !seen[u.target.path] && u.behind() {
-			seen[u.target.path] = true
-			behind = append(behind, u.target.path)
+		if !seen[u.target.Path()] && u.behind() {
+			seen[u.target.Path()] = true
+			behind = append(behind, u.target.Path())
 		}
 	}
 	return behind

@@ -8,13 +8,10 @@ import (
 	"sync/atomic"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
-
-// lostFound is the directory that a file system check puts at the root of a volume. It belongs to the
-// volume and not to the tree.
-const lostFound = "lost+found"
 
 // session is a unit's short hold on the source volume and on the target. It is used by the unit's
 // goroutine and by the workers that this goroutine waits for.
@@ -29,7 +26,7 @@ type session struct {
 
 	srcLease weir.Lease
 	src      *tree.Dir
-	dst      *hold
+	dst      *target.Hold
 	dstRoot  *tree.Dir // where the place's root is on the target
 	dstPath  []string  // the names that lead there
 	merge    bool
@@ -70,8 +67,8 @@ func (u *unit) open(ctx context.Context) (*session, error) {
 		defer u.r.background.Done()
 		select {
 		case <-s.srcLease.Done():
-		case <-s.dst.lease.Done():
-		case <-s.dst.moved:
+		case <-s.dst.Done():
+		case <-s.dst.Moved():
 		case <-s.ctx.Done():
 		}
 		s.cancel()
@@ -104,14 +101,14 @@ func (s *session) openSource(volume weir.Volume) error {
 }
 
 func (s *session) openTarget() (err error) {
-	if s.u.target.isUnready() {
-		return absent(s.u.target.path, "it does not answer", "see whether its file system is frozen")
+	if s.u.target.Unready() {
+		return target.Absent(s.u.target.Path(), "it does not answer", "see whether its file system is frozen")
 	}
-	if s.dst, err = s.u.target.borrow(s.ctx, s.u.place.id); err != nil {
+	if s.dst, err = s.u.target.Borrow(s.ctx, s.u.place.id); err != nil {
 		return err
 	}
 	if s.u.place.parent == nil {
-		s.dstRoot = s.dst.root
+		s.dstRoot = s.dst.Root
 		return nil
 	}
 	names, err := s.u.rootNames()
@@ -122,7 +119,7 @@ func (s *session) openTarget() (err error) {
 	if err := s.reachDir(false, nil); err != nil {
 		return &weir.Error{Op: "open target", Kind: weir.KindAbsent, Path: s.rel, Err: err}
 	}
-	s.dstRoot, err = s.dst.root.Walk(names)
+	s.dstRoot, err = s.dst.Root.Walk(names)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &weir.Error{Op: "open target", Kind: weir.KindAbsent, Path: s.rel, Err: errNoPoint}
 	}
@@ -156,10 +153,10 @@ func (s *session) close() {
 	s.cancel()
 	s.forget()
 	if s.dst != nil {
-		if s.dstRoot != nil && s.dstRoot != s.dst.root {
+		if s.dstRoot != nil && s.dstRoot != s.dst.Root {
 			s.dstRoot.Close()
 		}
-		s.dst.close()
+		s.dst.Close()
 	}
 }
 
@@ -181,16 +178,16 @@ func (s *session) current() bool {
 // broken reports whether an error is one of the whole target, so that going on makes no sense. A bad block of the
 // source, or below one file of the target, gives the same errors: whether the target takes anything at all is tried.
 func (s *session) broken(err error) bool {
-	if !broken(err) {
+	if !target.Broken(err) {
 		return false
 	}
 	name := s.u.tempName()
-	f, err := s.dst.tmp.CreateTemp(name)
+	f, err := s.dst.Tmp.CreateTemp(name)
 	if err != nil {
-		return !full(err)
+		return !target.Full(err)
 	}
 	f.Close()
-	return s.dst.tmp.Unlink(name) != nil
+	return s.dst.Tmp.Unlink(name) != nil
 }
 
 const maxOpenDirs = 256
@@ -249,7 +246,7 @@ func (s *session) targetDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
 	case key == s.root:
 		return s.dstRoot, nil
 	case key == replica.Parking:
-		return s.dst.parked, nil
+		return s.dst.Parked, nil
 	case s.dirs[key] != nil:
 		return s.dirs[key], nil
 	}
@@ -262,7 +259,7 @@ func (s *session) targetDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
 
 func (s *session) openTargetDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
 	// The parent is often the directory of the step before.
-	if n, ok, err := ix.Get(key); err == nil && ok && len(n.Names) > 0 && len(s.dst.covered) == 0 {
+	if n, ok, err := ix.Get(key); err == nil && ok && len(n.Names) > 0 && !s.dst.Covered() {
 		if parent := s.dirs[n.Names[0].Parent]; parent != nil {
 			return parent.OpenDir(n.Names[0].Name)
 		}
@@ -287,7 +284,7 @@ func (s *session) openTargetDirShared(ix nodes, key weir.Handle) (*tree.Dir, err
 	}
 	top := s.dstRoot
 	if parked {
-		top = s.dst.parked
+		top = s.dst.Parked
 	}
 	return top.Walk(path)
 }

@@ -165,7 +165,7 @@ func (b *batch) bringUp(f *find) error {
 
 // noteRefused lists what the target did not store.
 func (b *batch) noteRefused(f *find, node *replica.Node, refused tree.Unstored) {
-	refused = b.u.target.surprises(refused, node.Source)
+	refused = b.u.target.Surprises(refused, node.Source)
 	if len(refused) > 0 {
 		node.Flags |= replica.Partial
 		b.u.partly(b.s.path(b.ix, f.at), f.at, refused)
@@ -224,11 +224,11 @@ func (b *batch) replaceContent(f *find, node replica.Node) error {
 				return err
 			}
 			temp = b.u.tempName()
-			if err := tree.Link(first, all[0].Name, b.s.dst.tmp, temp); err != nil {
+			if err := tree.Link(first, all[0].Name, b.s.dst.Tmp, temp); err != nil {
 				return err
 			}
 		}
-		if err := tree.Rename(b.s.dst.tmp, temp, dir, at.Name, 0); err != nil {
+		if err := tree.Rename(b.s.dst.Tmp, temp, dir, at.Name, 0); err != nil {
 			return err
 		}
 		if i == 0 {
@@ -248,7 +248,7 @@ func (b *batch) expect(dir *tree.Dir, at replica.Name, node replica.Node) error 
 		return nil
 	}
 	o, err := dir.Lookup(at.Name)
-	if err == nil && b.u.target.sameInode(o, node.Target) {
+	if err == nil && b.u.target.SameInode(o, node.Target) {
 		return nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -311,13 +311,8 @@ func (b *batch) setAside(dir *tree.Dir, at replica.Name) error {
 		return tree.RemoveAll(dir, at.Name) // An interrupted batch of this replica put it there.
 	}
 	path := b.s.path(b.ix, at)
-	to, name, err := b.s.asideDir(path)
-	if err != nil {
+	if err := b.s.dst.SetAside(b.u.r.stamp, dir, at.Name, path); err != nil {
 		return err
-	}
-	defer to.Close()
-	if err := tree.Rename(dir, at.Name, to, name, 0); err != nil {
-		return fmt.Errorf("set aside: %w", err)
 	}
 	b.touch(at.Parent)
 	b.u.setAside(path)

@@ -1,15 +1,11 @@
 package replicate
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/weirfs/weir"
-	"github.com/weirfs/weir/tree"
+	"github.com/weirfs/weir/filters/replicate/target"
 )
 
 // counters are totals of the whole mirror since its start.
@@ -45,11 +41,11 @@ func (u *unit) drifted(path string) {
 	if len(u.intended) > 0 {
 		// Until the first walk has ended it may be what weir itself did before it was interrupted.
 		u.r.log.Info("the replica is not as it was recorded before an interruption and is put right",
-			"path", weir.QuotePath(path), "target", weir.QuotePath(u.target.path))
+			"path", weir.QuotePath(path), "target", weir.QuotePath(u.target.Path()))
 		return
 	}
 	u.r.log.Warn("the replica was changed by somebody else and is put right", "path", weir.QuotePath(path),
-		"target", weir.QuotePath(u.target.path))
+		"target", weir.QuotePath(u.target.Path()))
 }
 
 // setAside notes what was moved out of the way.
@@ -59,44 +55,7 @@ func (u *unit) setAside(path string) {
 		u.status.aside = append(u.status.aside, path)
 	}
 	u.mu.Unlock()
-	u.r.log.Warn("set aside", "path", weir.QuotePath(path), "target", weir.QuotePath(u.target.path), "below", HiddenDir+"/"+asideDir)
-}
-
-// asideDir opens the directory in which a path is set aside, and returns a free name in it. Each run of
-// weir has a directory of its own.
-func (s *session) asideDir(path string) (*tree.Dir, string, error) {
-	dir, err := tree.Open(s.dst.setOff.FD())
-	if err != nil {
-		return nil, "", err
-	}
-	parts := append([]string{s.u.r.stamp}, strings.Split(path, "/")...)
-	for _, part := range parts[:len(parts)-1] {
-		next, err := openOrMake(dir, part)
-		dir.Close()
-		if err != nil {
-			return nil, "", err
-		}
-		dir = next
-	}
-	name := parts[len(parts)-1]
-	for n := 2; ; n++ {
-		_, err := dir.Lookup(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return dir, name, nil
-		}
-		if err != nil {
-			dir.Close()
-			return nil, "", err
-		}
-		name = fmt.Sprintf("%.240s~%d", parts[len(parts)-1], n)
-	}
-}
-
-func openOrMake(dir *tree.Dir, name string) (*tree.Dir, error) {
-	if err := dir.Mkdir(name); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
-	return dir.OpenDir(name)
+	u.r.log.Warn("set aside", "path", weir.QuotePath(path), "target", weir.QuotePath(u.target.Path()), "below", target.Aside)
 }
 
 // shownFile counts a file that got new content, and not one that the target had already.

@@ -2,31 +2,14 @@ package replicate
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"strconv"
 	"strings"
-	"sync/atomic"
-	"syscall"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
-
-// unstorable is why a target does not take an object at all. It is listed and not tried again until the
-// source changes or weir starts anew.
-type unstorable string
-
-func (u unstorable) Error() string { return "the target cannot store " + string(u) }
-
-// isUnstorable tells what no repetition heals.
-func isUnstorable(err error) bool {
-	var u unstorable
-	return errors.As(err, &u)
-}
 
 // collision says that a target which does not tell upper from lower case has the name already.
 type collision struct {
@@ -38,50 +21,15 @@ func (c collision) Error() string {
 	return "the target does not tell the name from " + weir.QuotePath(c.other) + ", which it has already"
 }
 
-// kindMissing says in words what a target with these limits cannot store of an object, or nothing.
-func kindMissing(l tree.Limits, o replica.Attr, name string) string {
-	switch typ := o.Type(); {
-	case typ == replica.TypeLink && !l.Symlinks:
-		return "symbolic links"
-	case typ == replica.TypeFIFO && !l.FIFOs:
-		return "FIFOs"
-	case typ == replica.TypeSocket && !l.FIFOs:
-		return "sockets"
-	case (typ == replica.TypeChar || typ == replica.TypeBlock) && !l.Devices:
-		return "devices"
-	case len(name) > l.MaxName:
-		return fmt.Sprintf("names longer than %d bytes", l.MaxName)
-	case o.IsFile() && l.MaxSize > 0 && o.Size > l.MaxSize:
-		return fmt.Sprintf("files larger than %d bytes", l.MaxSize)
-	}
-	return ""
-}
-
-// oddName reports whether a name has what some file systems refuse, or change without a word.
-func oddName(name string) bool {
-	last := name[len(name)-1]
-	if last == '.' || last == ' ' || !utf8.ValidString(name) || strings.ContainsAny(name, `<>:"\|?*`) {
-		return true
-	}
-	return strings.ContainsFunc(name, unicode.IsControl)
-}
-
-// tried returns what the target stores, and whether that is known.
-func (t *target) tried() (tree.Limits, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.limits, t.limits.MaxName > 0
-}
-
 // storable finds out whether the target takes what was found, before anything is copied. A name that the
 // replica has already is not asked about.
 func (b *batch) storable(f *find) error {
-	l, ok := b.u.target.tried()
+	l, ok := b.u.target.Limits()
 	if !ok {
 		return nil
 	}
-	if what := kindMissing(l, f.object.Attr, f.at.Name); what != "" {
-		return unstorable(what)
+	if what := target.Missing(l, f.object.Attr, f.at.Name); what != "" {
+		return target.Unstorable(what)
 	}
 	if l.AnyName && l.CaseSensitive {
 		return nil
@@ -89,8 +37,8 @@ func (b *batch) storable(f *find) error {
 	if key, taken, err := b.u.ix.Child(f.at.Parent, f.at.Name); err != nil || taken && key == f.key {
 		return err
 	}
-	if !l.AnyName && oddName(f.at.Name) {
-		if err := tryName(b.s.dst.tmp, f.at.Name); err != nil {
+	if !l.AnyName && target.OddName(f.at.Name) {
+		if err := b.u.target.TryName(b.s.dst.Tmp, f.at.Name); err != nil {
 			return err
 		}
 	}
@@ -103,37 +51,6 @@ func (b *batch) storable(f *find) error {
 	}
 	defer dir.Close()
 	return b.collides(b.u.ix, dir, f.at, f.key)
-}
-
-var trialNumber atomic.Uint64
-
-// tryName makes a directory of that name aside and looks whether it is listed under it.
-func tryName(tmp *tree.Dir, name string) error {
-	aside := "name-" + strconv.FormatUint(trialNumber.Add(1), 10)
-	if err := tmp.Mkdir(aside); err != nil {
-		return err
-	}
-	defer func() { _ = tree.RemoveAll(tmp, aside) }() // What is left is removed at the next start.
-	dir, err := tmp.OpenDir(aside)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := dir.Mkdir(name); err != nil {
-		if full(err) || errors.Is(err, syscall.EROFS) {
-			return err
-		}
-		return unstorable("this name: " + errnoText(err))
-	}
-	found := false
-	err = dir.List(func(listed string, _ uint32) error {
-		found = found || listed == name
-		return nil
-	})
-	if err == nil && !found {
-		err = unstorable("this name: it changes it")
-	}
-	return err
 }
 
 // children lists the entries of a directory of the replica: the index, or a batch with its own writes.
@@ -176,43 +93,9 @@ func isLeaving(err error) bool {
 	return errors.As(err, &c) && c.leaving
 }
 
-// surprises leaves out what the target is known to store of no file: that was said for all of them.
-func (t *target) surprises(refused tree.Unstored, want replica.Attr) tree.Unstored {
-	l, ok := t.tried()
-	if !ok || len(refused) == 0 {
-		return refused
-	}
-	var left tree.Unstored
-	for _, r := range refused {
-		known := r.Attribute == "owner" && !l.Owners || r.Attribute == "mode" && !l.Modes ||
-			r.Attribute == "mtime" && (!l.Times || between(want.Mtime, l.TimeStep))
-		if !known {
-			left = append(left, r)
-		}
-	}
-	return left
-}
-
-// between reports whether a time lies between two that are told apart in steps of so many nanoseconds.
-func between(t replica.Time, step int64) bool {
-	if step > 1e9 {
-		return t.Nsec != 0 || t.Sec%(step/1e9) != 0
-	}
-	return step > 1 && int64(t.Nsec)%step != 0
-}
-
-// sameInode reports whether an object on the target is the one that the index remembers. Where inode
-// numbers do not last, as on most programs behind FUSE, the type has to do.
-func (t *target) sameInode(o tree.Object, known replica.Attr) bool {
-	if o.Type() != known.Type() {
-		return false
-	}
-	return o.Ino == known.Ino || o.Handle == ""
-}
-
 // free makes sure that a step does not take the name of another object that differs in case alone.
 func (b *batch) free(dir *tree.Dir, step replica.Step) error {
-	if l, ok := b.u.target.tried(); !ok || l.CaseSensitive || step.To.Parent == replica.Parking {
+	if l, ok := b.u.target.Limits(); !ok || l.CaseSensitive || step.To.Parent == replica.Parking {
 		return nil
 	}
 	if _, taken, err := b.ix.Child(step.To.Parent, step.To.Name); err != nil || taken {
@@ -224,43 +107,27 @@ func (b *batch) free(dir *tree.Dir, step replica.Step) error {
 // sameButCase reports whether a step only changes the case of a name on a target that does not tell cases
 // apart: there the new name seems to be taken, by the object itself.
 func (u *unit) sameButCase(step replica.Step) bool {
-	l, ok := u.target.tried()
+	l, ok := u.target.Limits()
 	return ok && !l.CaseSensitive && step.From.Parent == step.To.Parent && strings.EqualFold(step.From.Name, step.To.Name)
 }
 
 // recase changes the case of a name, by way of a name that is surely another.
 func (b *batch) recase(dir *tree.Dir, step replica.Step) error {
 	temp := b.u.tempName()
-	if err := tree.Rename(dir, step.From.Name, b.s.dst.tmp, temp, 0); err != nil {
+	if err := tree.Rename(dir, step.From.Name, b.s.dst.Tmp, temp, 0); err != nil {
 		return err
 	}
-	err := renameFree(b.s.dst.tmp, temp, dir, step.To.Name)
+	err := tree.RenameFree(b.s.dst.Tmp, temp, dir, step.To.Name)
 	if err != nil {
-		return errors.Join(err, tree.Rename(b.s.dst.tmp, temp, dir, step.From.Name, 0))
+		return errors.Join(err, tree.Rename(b.s.dst.Tmp, temp, dir, step.From.Name, 0))
 	}
 	return nil
-}
-
-// renameFree renames to a name that must not be taken. A file system that knows no flags of renameat2(2) is
-// asked first; there, between asking and renaming, somebody else's new object could be overwritten.
-func renameFree(from *tree.Dir, old string, to *tree.Dir, name string) error {
-	err := tree.Rename(from, old, to, name, noReplace)
-	if !errors.Is(err, syscall.EINVAL) {
-		return err
-	}
-	switch _, lookErr := to.Lookup(name); {
-	case errors.Is(lookErr, fs.ErrNotExist):
-		return tree.Rename(from, old, to, name, 0)
-	case lookErr != nil:
-		return err
-	}
-	return fmt.Errorf("rename to %s: %w", weir.QuotePath(name), fs.ErrExist)
 }
 
 // withoutLinks turns a link on a target that has none into a rename, where the source has lost the old name
 // too, or where it was the way into the parking. If not, the second name cannot be stored.
 func (b *batch) withoutLinks(step *replica.Step) error {
-	l, ok := b.u.target.tried()
+	l, ok := b.u.target.Limits()
 	if !ok || l.HardLinks || step.Verb != replica.Link {
 		return nil
 	}
@@ -282,5 +149,5 @@ func (b *batch) withoutLinks(step *replica.Step) error {
 	case b.s.keys.of(step.From, o) != step.Key:
 		return nil
 	}
-	return unstorable("hard links; it has the file under another name")
+	return target.Unstorable("hard links; it has the file under another name")
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/index"
 	"github.com/weirfs/weir/policy"
 	"github.com/weirfs/weir/replica"
@@ -20,7 +21,7 @@ import (
 type unit struct {
 	r      *Replicator
 	place  *place
-	target *target
+	target *target.Target
 	ix     *index.Replica
 	wake   chan struct{} // holds one token
 
@@ -226,10 +227,7 @@ func (u *unit) work(s *session) error {
 
 // freshTarget asks for a scan if the target has come back or is older than the index.
 func (u *unit) freshTarget() error {
-	t := u.target
-	t.mu.Lock()
-	epoch, suspect := t.epoch, t.suspect
-	t.mu.Unlock()
+	epoch, suspect := u.target.Epochs()
 	if epoch == u.seenEpoch {
 		return nil
 	}
@@ -331,7 +329,7 @@ func (u *unit) outage(err error) {
 		time.AfterFunc(delay/2, u.r.mountsChanged) // A directory above the mount may have been renamed.
 	}
 	if u.failures == toldFailures {
-		u.r.log.Warn("replica waits", "place", u.place.label(), "target", weir.QuotePath(u.target.path), "reason", err.Error())
+		u.r.log.Warn("replica waits", "place", u.place.label(), "target", weir.QuotePath(u.target.Path()), "reason", err.Error())
 	}
 	u.r.changed()
 }
@@ -342,7 +340,7 @@ func (u *unit) recovered() {
 	u.status.outage, u.status.outageSince, u.status.retryAt = nil, time.Time{}, time.Time{}
 	u.mu.Unlock()
 	if u.failures >= toldFailures && was != nil {
-		u.r.log.Info("replica goes on", "place", u.place.label(), "target", weir.QuotePath(u.target.path))
+		u.r.log.Info("replica goes on", "place", u.place.label(), "target", weir.QuotePath(u.target.Path()))
 		u.r.changed()
 	}
 	u.failures = 0

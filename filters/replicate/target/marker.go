@@ -1,4 +1,4 @@
-package replicate
+package target
 
 import (
 	"crypto/rand"

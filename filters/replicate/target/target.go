@@ -1,0 +1,158 @@
+package target
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/index"
+	"github.com/weirfs/weir/tree"
+)
+
+// HiddenDir is the directory at a target's root that holds temporaries, the parking, what was set aside
+// and the marker. It is no part of the tree.
+const HiddenDir = ".weir"
+
+// Directories in HiddenDir.
+const (
+	tmpDir     = "tmp"
+	parkedDir  = "parked"
+	asideDir   = "set-aside"
+	limitsDir  = "limits"
+	markerFile = "replica.json"
+	genFile    = "generation"
+)
+
+// Mounts tells which mounts weir's own namespace has below a path, in the order in which they were made.
+type Mounts interface {
+	MountsBelow(path string) []weir.Mount
+}
+
+// Options describes a target. They must not be changed after New.
+type Options struct {
+	Number    int    // position on the command line, from 0
+	Path      string // absolute and clean
+	Source    string // of the mirror, as the marker names it
+	Adopt     bool   // it may hold data that weir did not make
+	Index     *index.DB
+	Discovery weir.Discovery
+	Mounts    Mounts
+	Uncovered func(*Target) // has its replicas compared, since what is mounted below it has changed
+	Logger    *slog.Logger
+}
+
+// Target is one directory that replicas are written to. It is safe for concurrent use.
+type Target struct {
+	options Options
+	trials  atomic.Uint64 // names that were tried
+
+	// barrierMu serialises barriers: the marker's generation is written, the target synced, and only
+	// then the index told.
+	barrierMu sync.Mutex
+
+	// limitsMu is held while it is tried out what the target stores.
+	limitsMu sync.Mutex
+
+	mu         sync.Mutex
+	record     *record     // nil until the target has been marked
+	generation uint64      // the last that is known to be durable on the target
+	writing    uint64      // the one that is being written, or generation
+	limits     tree.Limits // zero until it was tried out
+	epoch      uint64      // counts the times at which the target may have become another than the index says
+	suspect    uint64      // the last epoch that began with a target older than the index: content is compared in full
+	away       bool        // it was not there when it was last wanted
+	unready    bool        // it is being prepared, and may hang
+
+	covered      []string      // mount points below it, relative to it
+	coveredMoved chan struct{} // closed when they change
+
+	shown weir.VolumeID // the volume that showed it when it was last opened; 0 before
+}
+
+// New describes a target; nothing is opened until Prepare.
+func New(o Options) *Target { return &Target{options: o, epoch: 1} }
+
+// Number returns the position of the target on the command line, from 0.
+func (t *Target) Number() int { return t.options.Number }
+
+// Path returns the path of the target, absolute and clean.
+func (t *Target) Path() string { return t.options.Path }
+
+// Adopts reports whether the target may hold data that weir did not make.
+func (t *Target) Adopts() bool { return t.options.Adopt }
+
+// Known reports whether the index knows the target.
+func (t *Target) Known() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.record != nil
+}
+
+// Unready reports whether the target is still being prepared.
+func (t *Target) Unready() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.unready
+}
+
+// SetUnready says whether the target is being prepared; it may hang.
+func (t *Target) SetUnready(unready bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unready = unready
+}
+
+// Epochs returns a number that grows whenever the target may have become another than the index says, and the last
+// such number at which it was older than the index, so that content has to be compared in full.
+func (t *Target) Epochs() (epoch, suspect uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.epoch, t.suspect
+}
+
+// Shown returns the volume that showed the target when it was last opened; 0 before.
+func (t *Target) Shown() weir.VolumeID {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.shown
+}
+
+// record is what the index remembers of a target.
+type record struct {
+	ReplicaID string        `json:"replica_id"`
+	Path      string        `json:"path"`
+	Identity  weir.Identity `json:"identity"`
+	Root      weir.Handle   `json:"root"`
+	RootIno   uint64        `json:"root_ino"`
+}
+
+func (t *Target) recordKey() string     { return fmt.Sprintf("target/%d/record", t.options.Number) }
+func (t *Target) limitsKey() string     { return fmt.Sprintf("target/%d/limits", t.options.Number) }
+func (t *Target) generationKey() string { return fmt.Sprintf("target/%d/generation", t.options.Number) }
+
+// Load reads what the index remembers of the target.
+func (t *Target) Load() error {
+	text, err := t.options.Index.Meta(t.recordKey())
+	if err != nil || text == nil {
+		return err
+	}
+	known := new(record)
+	if err := json.Unmarshal(text, known); err != nil {
+		return fmt.Errorf("read record of target %s: %w", weir.QuotePath(t.options.Path), err)
+	}
+	text, err = t.options.Index.Meta(t.generationKey())
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.record = known
+	if _, err := fmt.Sscan(string(text), &t.generation); err != nil && text != nil {
+		return fmt.Errorf("read generation of target %s: %w", weir.QuotePath(t.options.Path), err)
+	}
+	t.writing = t.generation
+	return nil
+}
