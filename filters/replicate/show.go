@@ -186,7 +186,11 @@ func (b *batch) record(node replica.Node) error {
 	if err != nil {
 		return err
 	}
-	node.Target, node.Gen = o, b.u.gen
+	// What steps in a directory have done to its metadata stays to be seen until finishDir has set it.
+	if !node.Source.IsDir() || o.Ino != node.Target.Ino {
+		node.Target = o
+	}
+	node.Gen = b.u.gen
 	b.u.noteWritten(&node)
 	b.ix.Put(node)
 	b.shown = append(b.shown, at)
