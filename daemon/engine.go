@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/weirfs/weir/internal/sys/process"
@@ -13,8 +14,13 @@ import (
 // state directory that it has locked.
 const engineEnv = "WEIR_ENGINE"
 
-// reportFD is where an engine tells its exit status.
-const reportFD = 3
+// reportFD is where an engine tells its supervisor how it ends, a report in each line: which targets are behind yet, by
+// number, and as the last one its exit status.
+const (
+	reportFD     = 3
+	reportBehind = "behind"
+	reportExit   = "exit"
+)
 
 // Engine is this process as the engine of a supervisor.
 type Engine struct {
@@ -30,6 +36,21 @@ func AsEngine() *Engine {
 	return &Engine{State: state}
 }
 
+// Behind tells the supervisor which targets are behind, so that it can name them if it has to end this process.
+func (e *Engine) Behind(targets []int) {
+	e.report(reportBehind + " " + strings.Trim(fmt.Sprint(targets), "[]"))
+}
+
+// report opens the descriptor anew each time, since who wraps a descriptor closes it. Without a supervisor nobody asks.
+func (e *Engine) report(line string) {
+	pipe, err := os.OpenFile(fmt.Sprint("/proc/self/fd/", reportFD), os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return
+	}
+	defer pipe.Close()
+	_, _ = pipe.WriteString(line + "\n")
+}
+
 // letGoPatience bounds how long an engine that ends waits for its own descriptors.
 const letGoPatience = 100 * time.Millisecond
 
@@ -38,7 +59,7 @@ const letGoPatience = 100 * time.Millisecond
 // of everything, above all of its queues of events. Nil is a process that is no engine.
 func (e *Engine) Exit(status int) {
 	if e != nil {
-		_, _ = os.NewFile(reportFD, "report").Write([]byte{byte(status)}) // Without a supervisor nobody asks.
+		e.report(fmt.Sprint(reportExit, " ", status))
 		let := make(chan struct{})
 		go func() {
 			_ = process.LetGo()

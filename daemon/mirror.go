@@ -42,6 +42,10 @@ type Options struct {
 	Fallback bool   // find mounts by mountinfo alone, as on kernels before 6.15
 	Logger   *slog.Logger
 
+	// Behind is told, while a mirror that was asked to end does so, which targets are behind yet, by number, whenever
+	// that has changed. Nil: nobody asks.
+	Behind func(targets []int)
+
 	wrapPlane func(weir.Plane) weir.Plane // nil but in tests
 }
 
@@ -56,6 +60,8 @@ type Mirror struct {
 	lock       *lock
 	stuck      *process.Identity // a former engine that hangs in the kernel
 	hangs      bool              // a goroutine did not end
+	endBy      time.Time         // when all that hangs is left behind; zero unless the mirror was asked to end
+	told       []int             // which targets are behind, as it was told last
 
 	final atomic.Pointer[replicate.Status] // set when Run takes the mirror down
 }

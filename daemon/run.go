@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -82,7 +83,11 @@ func (m *Mirror) Run(ctx context.Context, once bool) error {
 		m.end(t, grace, "a replica")
 	}
 	endManaging()
-	m.end(manage, teardownTime, "a volume")
+	patience := teardownTime
+	if !m.endBy.IsZero() {
+		patience = min(patience, max(time.Until(m.endBy), grace))
+	}
+	m.end(manage, patience, "a volume")
 	return err
 }
 
@@ -192,10 +197,12 @@ func (m *Mirror) drain(manage *task) error {
 	m.replicator.Drain()
 	begun := time.Now()
 	deadline := begun.Add(drainTime)
+	m.endBy = begun.Add(StopTimeout - 2*grace)
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for {
 		left := m.replicator.Behind()
+		m.tellBehind(left)
 		if len(left) == 0 && m.rests() {
 			return nil
 		}
@@ -209,11 +216,27 @@ func (m *Mirror) drain(manage *task) error {
 		if len(left) == 0 {
 			return nil
 		}
-		return behind(left, "not everything is durable on")
+		return behind(left, notDurable)
 	}
 }
 
-const tooSoon = "weir was stopped before it had looked at"
+// tellBehind passes on by number which targets are behind, when that has changed.
+func (m *Mirror) tellBehind(left []string) {
+	numbers := []int{} // Not nil: that none is behind is news as well.
+	for _, path := range left {
+		numbers = append(numbers, slices.Index(m.options.Targets, path))
+	}
+	if m.options.Behind != nil && (m.told == nil || !slices.Equal(numbers, m.told)) {
+		m.told = numbers
+		m.options.Behind(numbers)
+	}
+}
+
+// Why targets are left behind.
+const (
+	tooSoon    = "weir was stopped before it had looked at"
+	notDurable = "not everything is durable on"
+)
 
 // behind says why targets are left behind.
 func behind(targets []string, why string) error {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,12 +32,19 @@ type supervisor struct {
 	log     *slog.Logger
 	process *os.Process
 
-	reaped   chan error // gets one value when the engine has ended and its output was passed on
-	reported chan int   // gets its exit status just before that, or is closed without
+	reaped   chan error  // gets one value when the engine has ended and its output was passed on
+	reported chan report // gets what the engine tells of its end, and is closed with its last word
 	signals  chan os.Signal
 
-	asked time.Time // when the first signal came
-	limit <-chan time.Time
+	asked  time.Time // when the first signal came
+	limit  <-chan time.Time
+	behind []string // targets that are behind yet, as the engine has told; nil if it has not
+}
+
+// report is what an engine tells of its end.
+type report struct {
+	behind []string // nil in the last report
+	status int      // in the last report
 }
 
 // Supervise starts the calling program again, with the same arguments, as the engine of the mirror, and returns
@@ -45,7 +55,7 @@ type supervisor struct {
 // The error tells what the engine could not tell itself. The status is right in any case.
 func (c *Claim) Supervise(log *slog.Logger) (status int, err error) {
 	s := &supervisor{
-		claim: c, log: log, reaped: make(chan error, 1), reported: make(chan int, 1), signals: make(chan os.Signal, 4),
+		claim: c, log: log, reaped: make(chan error, 1), reported: make(chan report), signals: make(chan os.Signal, 4),
 	}
 	signal.Notify(s.signals, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(s.signals)
@@ -56,7 +66,7 @@ func (c *Claim) Supervise(log *slog.Logger) (status int, err error) {
 }
 
 func (s *supervisor) start() error {
-	report, write, err := os.Pipe()
+	reports, write, err := os.Pipe()
 	if err != nil {
 		return err
 	}
@@ -84,11 +94,11 @@ func (s *supervisor) start() error {
 	err = <-started
 	write.Close()
 	if err != nil {
-		report.Close()
+		reports.Close()
 		return err
 	}
 	s.process = engine.Process
-	go s.read(report)
+	go s.read(reports)
 	return nil
 }
 
@@ -121,33 +131,51 @@ func passOn(stdout, stderr *os.File) (out, err io.Writer) {
 
 func isPipe(info os.FileInfo) bool { return info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0 }
 
-// read waits for the engine's report.
-func (s *supervisor) read(report *os.File) {
-	defer report.Close()
-	var status [1]byte
-	if n, _ := report.Read(status[:]); n == 1 {
-		s.reported <- int(status[0])
+// read passes the engine's reports on.
+func (s *supervisor) read(reports *os.File) {
+	defer reports.Close()
+	defer close(s.reported)
+	lines := bufio.NewScanner(reports)
+	for lines.Scan() {
+		s.reported <- parseReport(lines.Text(), s.claim.options.Targets)
 	}
-	close(s.reported)
+}
+
+func parseReport(line string, targets []string) (r report) {
+	what, rest, _ := strings.Cut(line, " ")
+	if what == reportExit {
+		r.status, _ = strconv.Atoi(rest)
+		return r
+	}
+	r.behind = []string{}
+	for _, number := range strings.Fields(rest) {
+		if n, err := strconv.Atoi(number); err == nil && n < len(targets) {
+			r.behind = append(r.behind, targets[n])
+		}
+	}
+	return r
 }
 
 func (s *supervisor) wait() (status int, err error) {
 	for {
 		select {
-		case status, ok := <-s.reported:
-			if !ok {
-				s.reported = nil // It dies without a word.
-				continue
+		case r, ok := <-s.reported:
+			switch {
+			case !ok:
+				s.reported = nil // It dies without a last word.
+			case r.behind != nil:
+				s.behind = r.behind
+			default:
+				return r.status, s.reap()
 			}
-			return status, s.reap()
 		case err := <-s.reaped:
 			return s.ended(err)
 		case sig := <-s.signals:
 			if s.stop(sig) {
-				return s.kill("interrupted twice, so it is not known whether all is durable on")
+				return s.kill("interrupted twice")
 			}
 		case <-s.limit:
-			return s.kill(fmt.Sprintf("there was no answer within %v, so it is not known whether all is durable on", StopTimeout))
+			return s.kill(fmt.Sprintf("it has not ended within %v", StopTimeout))
 		}
 	}
 }
@@ -170,8 +198,10 @@ func (s *supervisor) stop(sig os.Signal) (atOnce bool) {
 // ended is the status of an engine that has ended, perhaps without a report.
 func (s *supervisor) ended(err error) (int, error) {
 	if s.reported != nil {
-		if status, ok := <-s.reported; ok {
-			return status, nil
+		for r := range s.reported {
+			if r.behind == nil {
+				return r.status, nil
+			}
 		}
 	}
 	var exit *exec.ExitError
@@ -200,5 +230,11 @@ func (s *supervisor) kill(why string) (int, error) {
 	case <-time.After(reapPatience):
 		s.log.Warn("the engine hangs in the kernel, and ends when that goes on", "pid", s.process.Pid)
 	}
-	return weir.KindBehind.ExitStatus(), behind(s.claim.options.Targets, why)
+	switch {
+	case s.behind == nil:
+		return weir.KindBehind.ExitStatus(), behind(s.claim.options.Targets, why+", so it is not known whether all is durable on")
+	case len(s.behind) > 0:
+		return weir.KindBehind.ExitStatus(), behind(s.behind, why+"; "+notDurable)
+	}
+	return 0, nil // All is durable: the engine was killed while it tidied up.
 }

@@ -167,7 +167,7 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 	if engine == nil {
 		return f.supervise(o)
 	}
-	o.State, o.Locked = engine.State, true
+	o.State, o.Locked, o.Behind = engine.State, true, engine.Behind
 	signal.Ignore(syscall.SIGINT) // A terminal interrupts both processes; the supervisor decides what it means.
 	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGTERM)
 	defer stop()

@@ -91,6 +91,27 @@ func TestSecondInterruptEndsAtOnce(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	p.signal(syscall.SIGINT)
 	p.ends(3, time.Second)
+	if out := p.output(); !strings.Contains(out, "interrupted twice; not everything is durable on "+s.frozen+";") {
+		t.Errorf("says\n%s", out)
+	}
+}
+
+// TestMuteEngineHasNamedWhoIsBehind stops an engine that has told which targets are behind.
+func TestMuteEngineHasNamedWhoIsBehind(t *testing.T) {
+	s := newStage(t)
+	p := s.mirror()
+	freeze(t, s.frozen)
+	s.write("file")
+	s.arrives("file", s.good)
+	p.signal(syscall.SIGTERM)
+	time.Sleep(time.Second)
+	if err := unix.Kill(s.engine(), unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	p.ends(3, 6*time.Second)
+	if out := p.output(); !strings.Contains(out, "it has not ended within 5s; not everything is durable on "+s.frozen+";") {
+		t.Errorf("says\n%s", out)
+	}
 }
 
 func TestEngineEndsWithItsSupervisor(t *testing.T) {
