@@ -10,7 +10,7 @@ import (
 )
 
 // settle decides what to do with a place, given what stands there now.
-func (r *Replicator) settle(ctx context.Context, p *place, path string, mountsBelow []weir.Mount) {
+func (r *Replicator) settle(ctx context.Context, p *place, path string) {
 	volume, err := r.options.Discovery.At(path)
 	if err != nil {
 		r.mu.Lock()

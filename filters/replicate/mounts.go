@@ -40,7 +40,7 @@ func (r *Replicator) reconcile() {
 	unsure := false                         // of some mount it is not known what it covers
 	root := r.rootPlace()
 	present[root] = true
-	r.settle(ctx, root, r.options.Source, mounts)
+	r.settle(ctx, root, r.options.Source)
 	sort.SliceStable(mounts, func(i, j int) bool { return len(mounts[i].Point) < len(mounts[j].Point) })
 	for _, m := range mounts {
 		rel := strings.TrimPrefix(strings.TrimPrefix(m.Point, r.options.Source), "/")
@@ -136,7 +136,7 @@ func (r *Replicator) reconcileMount(ctx context.Context, m weir.Mount, rel strin
 			return err
 		}
 	}
-	r.settle(ctx, p, m.Point, nil)
+	r.settle(ctx, p, m.Point)
 	pins[parent] = append(pins[parent], replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpCreate})
 	return nil
 }
