@@ -46,7 +46,8 @@ type Options struct {
 	// that has changed. Nil: nobody asks.
 	Behind func(targets []int)
 
-	wrapPlane func(weir.Plane) weir.Plane // nil but in tests
+	wrapPlane   func(weir.Plane) weir.Plane // nil but in tests
+	coarseTimes bool                        // likewise; what the kernel's release says else
 }
 
 // Mirror is one source with its targets. It is used by one goroutine, except for Status.
@@ -108,7 +109,7 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 		Source: o.Source, Targets: o.Targets, Rules: o.Rules, Brake: o.Brake, Replaced: o.Replaced,
 		OneVolume: o.OneVolume, Adopt: o.Adopt, NoDevices: o.NoDevices, NoPrivileges: o.NoPrivileges,
 		Bandwidth: o.Bandwidth, ScanInterval: o.ScanInterval, Index: m.index, Discovery: m.watcher,
-		Mounts: m.watcher, Gaps: m.ledger, Logger: o.Logger, CoarseTimes: coarseTimes(), Unreported: m.watcher,
+		Mounts: m.watcher, Gaps: m.ledger, Logger: o.Logger, CoarseTimes: o.coarseTimes || coarseTimes(), Unreported: m.watcher,
 	})
 	if err != nil {
 		return err

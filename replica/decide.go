@@ -50,7 +50,7 @@ func Decide(old *Node, now Attr, look Look) Work {
 			return Metadata
 		}
 		return Compare
-	case look.Scan && (look.Doubtful || old.Flags&Quiet == 0):
+	case look.Scan && (look.Doubtful || old.Flags&Quiet == 0 || old.Flags&Racy != 0):
 		return Compare
 	case look.Ops&(weir.OpModify|weir.OpClose) != 0 && !proved(old, look):
 		return Compare
@@ -69,7 +69,7 @@ func decideMetadata(old *Node, now Attr) Work {
 
 // proved reports whether equal times prove that the content has not changed since it was read.
 func proved(old *Node, look Look) bool {
-	return old.Flags&Quiet != 0 && old.Flags&Racy == 0 && !look.MapsLeaveNoSign
+	return old.Flags&Quiet != 0 && old.Flags&(Racy|Touched) == 0 && !look.MapsLeaveNoSign
 }
 
 // Emptied reports whether the change takes content away: a file of some size that has none now.

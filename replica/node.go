@@ -23,6 +23,9 @@ const (
 	Pinned
 	// Partial: part of the node's metadata could not be stored on the target.
 	Partial
+	// Touched: the source's ctime has moved since the content was read, by what is no write; the content was not
+	// read again.
+	Touched
 )
 
 // Name is a directory entry: the parent's key and one component.

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
@@ -117,7 +119,7 @@ func (s *session) readOnce(u *unit, src, base *tree.File, f *find, sync bool) (*
 	if c.xattrs, err = src.Xattrs(); err != nil {
 		return nil, err
 	}
-	if young(c.version.Ctime) && !u.r.fineTimes {
+	if time.Since(c.version.Ctime.Go()) < s.tick {
 		c.flags |= replica.Racy
 	}
 	same := false
@@ -225,10 +227,16 @@ func (u *unit) tempNumber(name string) (n uint64) {
 	return n
 }
 
-// young reports whether a file's ctime is so recent that a change in the same clock tick need not move
-// it. Ticks last up to 10 ms.
-func young(ctime replica.Time) bool {
-	return time.Since(ctime.Go()) < 20*time.Millisecond
+// tickOf returns how old a file's ctime must be on a volume so that a change that comes now moves it: 0 where each
+// change that somebody could tell apart has a time of its own. Ticks of the kernel last up to 10 ms.
+func tickOf(v weir.Volume, fineTimes bool) time.Duration {
+	switch fs := v.Info().Identity.FSType; {
+	case fs == "vfat" || fs == "msdos":
+		return 2 * time.Second
+	case fineTimes && slices.Contains([]string{"ext4", "xfs", "btrfs", "tmpfs"}, fs):
+		return 0
+	}
+	return 20 * time.Millisecond
 }
 
 // compareExisting decides whether an object that the target has and the index does not know, and that is

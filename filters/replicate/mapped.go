@@ -210,7 +210,7 @@ func (u *unit) unseen(ctx context.Context, source *borrowed, key weir.Handle) (e
 		return false
 	}
 	if now.Mtime != node.Source.Mtime || now.Ctime != node.Source.Ctime || now.Size != node.Source.Size ||
-		node.Flags&replica.Racy != 0 && !isRestless(node.Source.Ctime) {
+		node.Flags&(replica.Racy|replica.Touched) != 0 && !isRestless(node.Source.Ctime) {
 		u.suspectNode(node)
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync/atomic"
+	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate/target"
@@ -31,7 +32,8 @@ type session struct {
 	dstPath  []string  // the names that lead there
 	merge    bool
 
-	noMapSign bool // stores through a mapping move no time stamp on the source volume
+	tick      time.Duration // see tickOf
+	noMapSign bool          // stores through a mapping move no time stamp on the source volume
 
 	pair tree.Pair // source and target
 	refs atomic.Int32
@@ -83,7 +85,7 @@ func (s *session) openSource(volume weir.Volume) error {
 		return &weir.Error{Op: opSource, Kind: weir.KindOf(err), Path: path, Err: err}
 	}
 	s.srcLease = lease
-	s.noMapSign = leavesNoSign(volume)
+	s.noMapSign, s.tick = leavesNoSign(volume), tickOf(volume, s.u.r.fineTimes)
 	if s.src, err = tree.Open(lease.FD()); err != nil {
 		return err
 	}

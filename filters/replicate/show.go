@@ -136,7 +136,7 @@ func (b *batch) bringUp(f *find) error {
 	} else if f.object.IsFile() && f.work >= replica.Compare {
 		return nil // A large file: its content comes later, and its metadata with it.
 	} else if f.object.IsFile() && attr.Ctime != node.Source.Ctime {
-		flags |= replica.Racy // A store through a mapping has the same ctime if the mtime was set back after it.
+		flags |= replica.Touched // A store through a mapping has the same ctime if the mtime was set back after it.
 	}
 	if f.copied != nil && f.isNew && node.Source == attr {
 		return b.pin(f) // Another name of the same file has brought this version.
