@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -181,6 +182,16 @@ func (s *stage) engine() int {
 		s.t.Fatal(err)
 	}
 	return id.PID
+}
+
+// lives reports whether a thread of the process has not ended; the first one of a process that is dying has, long
+// before the others.
+func lives(pid int) bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	return slices.ContainsFunc(threads, func(stat string) bool {
+		text, err := os.ReadFile(stat)
+		return err == nil && !strings.Contains(string(text), ") Z ")
+	})
 }
 
 const (

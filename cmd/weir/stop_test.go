@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -44,9 +45,27 @@ func TestFrozenTargetIsLeftBehind(t *testing.T) {
 	if !strings.Contains(told, s.frozen) || strings.Contains(told, s.good) {
 		t.Errorf("the last words do not name the frozen target alone: %s", told)
 	}
-	former := s.engine()
-	if err := unix.Kill(former, 0); err != nil {
-		t.Errorf("the engine does not hang, so nothing was tested: %v", err)
+	s.goesOnBeside(s.engine(), thaw)
+}
+
+// TestKilledWhileATargetIsFrozen kills weir while a thread of it cannot die.
+func TestKilledWhileATargetIsFrozen(t *testing.T) {
+	s := newStage(t)
+	p := s.mirror()
+	thaw := freeze(t, s.frozen)
+	s.write("second")
+	s.arrives("second", s.good)
+	p.signal(syscall.SIGKILL)
+	<-p.done
+	s.goesOnBeside(s.engine(), thaw)
+}
+
+// goesOnBeside starts weir beside a former engine that hangs, and thaws the target that this hangs at.
+func (s *stage) goesOnBeside(former int, thaw func()) {
+	t := s.t
+	t.Helper()
+	if !lives(former) {
+		t.Error("the engine does not hang, so nothing was tested")
 	}
 
 	again := startWeir(t, s.args()...)
@@ -61,6 +80,9 @@ func TestFrozenTargetIsLeftBehind(t *testing.T) {
 	s.arrives("second", s.frozen)
 	s.arrives("third", s.frozen)
 	again.says("the former process has ended", 1)
+	if lives(former) {
+		t.Error("the former engine lives on")
+	}
 	again.signal(syscall.SIGTERM)
 	again.ends(0, 2*time.Second)
 	if status, out, _ := weirRun("verify", "--content", s.source, s.frozen); status != 0 {
@@ -124,9 +146,8 @@ func TestEngineEndsWithItsSupervisor(t *testing.T) {
 	p.signal(syscall.SIGKILL)
 	<-p.done
 	eventually(t, 2*time.Second, func() error {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", engine))
-		if err == nil && !strings.Contains(string(text), ") Z ") {
-			return fmt.Errorf("the engine lives on: %s", text)
+		if lives(engine) {
+			return errors.New("the engine lives on")
 		}
 		return nil
 	})
