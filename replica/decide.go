@@ -20,7 +20,7 @@ const (
 type Look struct {
 	Ops  weir.Ops // operations that were reported, 0 if none
 	Scan bool     // the inode was met on a walk: operations on it may have gone unreported
-	// Doubtful: the record of the inode is younger than the last point at which everything was settled.
+	// Doubtful: the target may have lost what the record of the inode says.
 	Doubtful bool
 	// MapsLeaveNoSign: stores through a mapping move no time stamp on this volume (tmpfs).
 	MapsLeaveNoSign bool

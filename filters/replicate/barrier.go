@@ -10,7 +10,6 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate/target"
-	"github.com/weirfs/weir/replica"
 )
 
 // barrier makes what a unit has shown durable, in the background, and then says so in the index.
@@ -19,26 +18,18 @@ type barrier struct {
 	settled atomic.Uint64 // generation up to which everything is durable
 
 	mu      sync.Mutex
-	shown   uint64         // last generation that was shown
-	names   []replica.Name // shown and not durable yet, at most maxUndurable
-	fails   int            // in a row
+	shown   uint64 // last generation that was shown
+	fails   int    // in a row
 	running bool
 	at      time.Time // when the last barrier had passed
 	wg      sync.WaitGroup
 }
 
-// maxUndurable bounds the names that are written again after a failed sync; beyond it everything is
-// compared.
-const maxUndurable = 1 << 16
-
 // due says that a generation has been shown. The session stays open until a barrier has passed.
-func (b *barrier) due(s *session, gen uint64, names []replica.Name) {
+func (b *barrier) due(s *session, gen uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.shown = gen
-	if len(b.names) <= maxUndurable {
-		b.names = append(b.names, names...)
-	}
 	if b.running {
 		return
 	}
@@ -52,27 +43,26 @@ func (b *barrier) run(s *session) {
 	defer s.letGo()
 	for {
 		b.mu.Lock()
-		gen, names := b.shown, b.names
+		gen := b.shown
 		if gen == b.settled.Load() {
 			b.running = false
 			b.mu.Unlock()
 			b.u.poke()
 			return
 		}
-		b.names = nil
 		b.mu.Unlock()
 		took, err := b.u.target.Advance(s.dst)
-		if errors.Is(err, target.ErrNoRoom) && b.waitForRoom(s, names) {
+		if errors.Is(err, target.ErrNoRoom) && b.waitForRoom(s) {
 			continue
 		}
 		if err != nil {
-			b.failed(s, names, err)
+			b.failed(s, err)
 			return
 		}
 		b.u.cramped(false)
 		b.u.status.synced(took)
 		if err := b.passed(gen); err != nil {
-			b.failed(s, names, err)
+			b.failed(s, err)
 			return
 		}
 		b.pause(s, took)
@@ -81,11 +71,8 @@ func (b *barrier) run(s *session) {
 
 // waitForRoom waits a moment on a target that has no room for the number of the barrier. Nothing was lost. It
 // reports false if the session has ended meanwhile.
-func (b *barrier) waitForRoom(s *session, names []replica.Name) bool {
+func (b *barrier) waitForRoom(s *session) bool {
 	b.u.cramped(true)
-	b.mu.Lock()
-	b.names = append(names, b.names...)
-	b.mu.Unlock()
 	select {
 	case <-time.After(time.Second):
 		return true
@@ -148,13 +135,11 @@ func (b *barrier) passedAt() time.Time {
 
 // failed has everything written again that was not durable: after a failed sync the kernel may have
 // dropped the dirty pages, and a second sync would succeed without them.
-func (b *barrier) failed(s *session, names []replica.Name, err error) {
+func (b *barrier) failed(s *session, err error) {
 	b.mu.Lock()
 	b.running = false
-	names = append(names, b.names...)
-	b.names = nil
 	b.fails++
-	delay := retries.Delay(b.fails)
+	delay, shown := retries.Delay(b.fails), b.shown
 	b.mu.Unlock()
 	s.cancel() // What it would show next is written again anyway.
 	defer b.u.poke()
@@ -169,17 +154,8 @@ func (b *barrier) failed(s *session, names []replica.Name, err error) {
 	b.u.r.log.Warn("sync of the target failed; what was not durable is written again",
 		"target", weir.QuotePath(b.u.target.Path()), "error", err)
 	// A target that has lost power has lost removals and renames too, which names do not tell.
-	b.u.doubt()
-	b.u.scanWanted(scanRequest{full: len(names) > maxUndurable, audit: true, reason: "a sync of the target failed"})
-	if len(names) > maxUndurable {
-		return
-	}
-	b.u.mu.Lock()
-	for _, n := range names {
-		b.u.rewrite[n] = true
-		b.u.addLocked(replica.Item{Dir: n.Parent, Name: n.Name, Ops: weir.OpModify})
-	}
-	b.u.mu.Unlock()
+	b.u.doubt(shown, true)
+	b.u.scanWanted(scanRequest{audit: true, reason: "a sync of the target failed"})
 }
 
 // idle reports whether everything that was shown is durable.

@@ -80,7 +80,6 @@ type batch struct {
 	// Unknown directories whose uppermost is among the finds.
 	resolving map[weir.Handle]bool
 
-	shown    []replica.Name
 	grown    []weir.Handle // directories that are new on the replica and have to be walked
 	parked   bool
 	movedDir bool           // the paths of problems may be others
@@ -213,7 +212,7 @@ func (b *batch) commit() error {
 	if b.parked {
 		u.anyParked, u.reapAt = true, time.Time{}
 	}
-	u.barrier.due(b.s, gen, b.shown)
+	u.barrier.due(b.s, gen)
 	return err
 }
 

@@ -77,7 +77,7 @@ func (l *bulk) finishedLocked(f *find, err error) {
 		if err == nil {
 			l.u.addLocked(i)
 		} else {
-			l.u.later.add(time.Now().Add(retries.First), i)
+			l.u.later.owe(time.Now().Add(retries.First), i)
 		}
 	}
 	l.missed = nil
@@ -136,7 +136,7 @@ func (l *bulk) failed(ctx context.Context, f *find, err error, took time.Duratio
 	item := replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: weir.OpModify}
 	if ctx.Err() != nil || errors.Is(err, errGone) || weir.KindOf(err) == weir.KindAbsent {
 		l.u.mu.Lock()
-		l.u.later.add(time.Now().Add(retries.First), item)
+		l.u.later.owe(time.Now().Add(retries.First), item)
 		l.u.mu.Unlock()
 		return
 	}

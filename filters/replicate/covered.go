@@ -29,13 +29,6 @@ func (r *Replicator) coverTargets() {
 // uncovered has the replicas on a target compared again, since what was held may go on.
 func (r *Replicator) uncovered(t *target.Target) {
 	for _, u := range r.unitsOn(t) {
-		u.mu.Lock()
-		for at, p := range u.status.problems.listed {
-			if p.Reason == target.ErrCovered.Error() {
-				u.status.problems.resolve(at)
-			}
-		}
-		u.mu.Unlock()
 		u.scanWanted(scanRequest{audit: true, reason: "what is mounted below the target has changed"})
 	}
 	r.changed()

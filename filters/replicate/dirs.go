@@ -85,7 +85,9 @@ func (b *batch) finishDir(key weir.Handle) error {
 
 // doubtful reports whether the target may have lost what was set last on a directory. Its ctime does not tell.
 func (b *batch) doubtful(node replica.Node) bool {
-	return b.mode.audit && node.Gen > b.u.barrier.settled.Load()
+	b.u.mu.Lock()
+	defer b.u.mu.Unlock()
+	return b.mode.audit && b.u.suspects.has(node.Gen)
 }
 
 // sameDir compares what is kept of a directory on the target; its ctime moves with every entry.

@@ -211,7 +211,7 @@ func (w *dryWalk) same(n *dryNames, name, path string, o tree.Object, node repli
 	if node.Flags&replica.Pinned != 0 {
 		return n.dst != nil // It belongs to the volume that is mounted there.
 	}
-	work := replica.Decide(&node, o.Attr, replica.Look{Scan: true, Doubtful: node.Gen > w.u.barrier.settled.Load()})
+	work := replica.Decide(&node, o.Attr, replica.Look{Scan: true, Doubtful: w.u.suspects.has(node.Gen)})
 	if n.dst != nil {
 		on, err := n.dst.Lookup(name)
 		switch {

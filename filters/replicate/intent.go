@@ -89,14 +89,40 @@ func (u *unit) loadIntents() (last uint64, err error) {
 	return last, err
 }
 
-// doubt keeps all intents, since the target may have lost power, until an audit that begins later has ended.
-func (u *unit) doubt() { u.keepIntents.Store(math.MaxUint64) }
+// suspects are the generations of which the target may have lost what they wrote: those after one and until another.
+type suspects struct {
+	after, until uint64
+	rewrite      bool // a look at the target may show what its disk does not have
+}
+
+func (s suspects) has(gen uint64) bool { return gen > s.after && gen <= s.until }
+
+// doubt keeps all intents, since the target may have lost power, until an audit that begins later has ended, and
+// suspects what was shown up to a generation and is not durable.
+func (u *unit) doubt(shown uint64, rewrite bool) {
+	u.keepIntents.Store(math.MaxUint64)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.suspectLocked(shown, rewrite)
+}
+
+func (u *unit) suspectLocked(shown uint64, rewrite bool) {
+	after := u.barrier.settled.Load()
+	if u.suspects.until > 0 {
+		after = min(after, u.suspects.after)
+	}
+	u.suspects = suspects{after, max(shown, u.suspects.until), rewrite || u.suspects.rewrite}
+}
 
 // audited forgets the intents up to a generation, which an audit has looked at; the next barrier removes them. If
-// the target was doubted again meanwhile they stay.
-func (u *unit) audited(last uint64) {
+// the target was doubted again meanwhile they stay. missed is how many names could not be looked at when it began.
+func (u *unit) audited(last uint64, missed int) {
 	u.intended = nil
-	u.keepIntents.CompareAndSwap(last, 0)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.keepIntents.CompareAndSwap(last, 0) && u.missed == missed && !u.bulk.busyLocked() && u.owedLocked() == 0 {
+		u.suspects = suspects{}
+	}
 }
 
 func encodeNames(names []replica.Name) []byte {

@@ -4,68 +4,121 @@ import (
 	"container/heap"
 	"time"
 
-	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/replica"
 )
 
+// maxLater is how many items are put off one by one, apart from those that are owed and due in a moment. Beyond it
+// the whole place is.
+const maxLater = 4 * maxProblems
+
 // laterHeap holds items that are looked at again at a later time. Each name stands in it once, with its
-// earliest time.
+// earliest time. The zero value is empty.
 type laterHeap struct {
-	items []laterItem
-	known map[replica.Name]putOff
+	items []*putOff
+	known map[replica.Name]*putOff
+	owed  int       // how many of the items are
+	walk  time.Time // when the whole place is walked, for names that do not stand here; zero if it is not
 }
 
-// putOff is when a name is due, and what was reported on it.
+// putOff is an item, with what was reported on it and when it is due.
 type putOff struct {
-	at  time.Time
-	ops weir.Ops
-}
-
-type laterItem struct {
-	at   time.Time
-	item replica.Item
+	at    time.Time
+	item  replica.Item
+	owed  bool // it is known to be unlike the source, and neither listed as a problem nor left in peace
+	index int  // in the heap
 }
 
 func (h *laterHeap) Len() int           { return len(h.items) }
 func (h *laterHeap) Less(i, j int) bool { return h.items[i].at.Before(h.items[j].at) }
-func (h *laterHeap) Swap(i, j int)      { h.items[i], h.items[j] = h.items[j], h.items[i] }
-func (h *laterHeap) Push(x any)         { h.items = append(h.items, x.(laterItem)) }
+func (h *laterHeap) Swap(i, j int) {
+	h.items[i], h.items[j] = h.items[j], h.items[i]
+	h.items[i].index, h.items[j].index = i, j
+}
+func (h *laterHeap) Push(x any) {
+	p := x.(*putOff)
+	p.index = len(h.items)
+	h.items = append(h.items, p)
+}
 func (h *laterHeap) Pop() any {
-	last := h.items[len(h.items)-1]
-	h.items = h.items[:len(h.items)-1]
+	end := len(h.items) - 1
+	last := h.items[end]
+	h.items[end] = nil
+	h.items = h.items[:end]
 	return last
 }
 
 // add puts an item off until at. An earlier time that it has already stays.
 func (h *laterHeap) add(at time.Time, item replica.Item) {
-	name := nameOfItem(item)
-	before, ok := h.known[name]
-	if item.Ops |= before.ops; ok && !at.Before(before.at) {
-		h.known[name] = putOff{before.at, item.Ops}
+	if len(h.items) >= maxLater && h.known[nameOfItem(item)] == nil {
+		h.addWalk(at)
 		return
 	}
-	if h.known == nil {
-		h.known = make(map[replica.Name]putOff)
+	h.put(at, item)
+}
+
+// owe puts an item off for a moment that is known to be owed.
+func (h *laterHeap) owe(at time.Time, item replica.Item) {
+	if p := h.put(at, item); !p.owed {
+		p.owed = true
+		h.owed++
 	}
-	h.known[name] = putOff{at, item.Ops}
-	heap.Push(h, laterItem{at, item})
+}
+
+func (h *laterHeap) put(at time.Time, item replica.Item) *putOff {
+	name := nameOfItem(item)
+	p := h.known[name]
+	if p == nil {
+		if h.known == nil {
+			h.known = make(map[replica.Name]*putOff)
+		}
+		p = &putOff{at: at, item: item}
+		h.known[name] = p
+		heap.Push(h, p)
+		return p
+	}
+	p.item.Ops |= item.Ops
+	if at.Before(p.at) {
+		p.at = at
+		heap.Fix(h, p.index)
+	}
+	return p
+}
+
+// addWalk has the whole place walked at a time. An earlier time stays.
+func (h *laterHeap) addWalk(at time.Time) {
+	if h.walk.IsZero() || at.Before(h.walk) {
+		h.walk = at
+	}
 }
 
 // due hands over the items whose time has come.
 func (h *laterHeap) due(now time.Time, take func(replica.Item)) {
 	for len(h.items) > 0 && !h.items[0].at.After(now) {
-		i := heap.Pop(h).(laterItem)
-		name := nameOfItem(i.item)
-		i.item.Ops |= h.known[name].ops
-		delete(h.known, name)
-		take(i.item)
+		p := heap.Pop(h).(*putOff)
+		delete(h.known, nameOfItem(p.item))
+		if p.owed {
+			h.owed--
+		}
+		take(p.item)
 	}
+}
+
+// walkDue reports, once, whether the whole place is to be walked now.
+func (h *laterHeap) walkDue(now time.Time) bool {
+	due := !h.walk.IsZero() && !h.walk.After(now)
+	if due {
+		h.walk = time.Time{}
+	}
+	return due
 }
 
 // next returns the earliest time.
 func (h *laterHeap) next() (time.Time, bool) {
-	if len(h.items) == 0 {
-		return time.Time{}, false
+	switch {
+	case len(h.items) == 0:
+		return h.walk, !h.walk.IsZero()
+	case !h.walk.IsZero() && h.walk.Before(h.items[0].at):
+		return h.walk, true
 	}
 	return h.items[0].at, true
 }

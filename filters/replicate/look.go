@@ -102,15 +102,16 @@ func (f *find) decide(s *session, node replica.Node, known bool) {
 	if known {
 		old = &node
 	}
-	f.work = replica.Decide(old, f.object.Attr, replica.Look{
-		Ops: f.ops, Scan: f.mode.scan, Doubtful: known && node.Gen > u.barrier.settled.Load(), MapsLeaveNoSign: s.noMapSign,
-	})
 	u.mu.Lock()
-	if u.rewrite[f.at] {
-		delete(u.rewrite, f.at)
+	doubtful := known && u.suspects.has(node.Gen)
+	rewrite := doubtful && u.suspects.rewrite
+	u.mu.Unlock()
+	f.work = replica.Decide(old, f.object.Attr, replica.Look{
+		Ops: f.ops, Scan: f.mode.scan, Doubtful: doubtful, MapsLeaveNoSign: s.noMapSign,
+	})
+	if rewrite {
 		f.work = replica.Content
 	}
-	u.mu.Unlock()
 	if f.work == replica.Nothing && f.mode.scan && u.privileges && !f.object.IsDir() {
 		f.work = replica.Metadata
 	}

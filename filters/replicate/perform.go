@@ -86,7 +86,6 @@ func (b *batch) make(step replica.Step, f *find) error {
 	node.Target, node.Gen = now, b.u.gen
 	b.u.noteWritten(&node)
 	b.ix.PutNew(node)
-	b.shown = append(b.shown, step.To)
 	return b.ix.Err()
 }
 

@@ -129,7 +129,7 @@ func (r *reaper) commit() error {
 	if err := b.ix.Commit(false); err != nil {
 		return err
 	}
-	r.u.barrier.due(r.s, r.u.gen, nil)
+	r.u.barrier.due(r.s, r.u.gen)
 	return nil
 }
 

@@ -16,7 +16,6 @@ import (
 	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/index"
 	"github.com/weirfs/weir/policy"
-	"github.com/weirfs/weir/replica"
 )
 
 // Options says what is replicated, and how. They must not be changed after New.
@@ -228,7 +227,7 @@ func unitID(t *target.Target, p *place) uint32 { return uint32(t.Number())<<16 |
 func (r *Replicator) newUnit(t *target.Target, p *place) (*unit, error) {
 	u := &unit{
 		r: r, place: p, target: t, ix: r.options.Index.Replica(unitID(t, p)), wake: make(chan struct{}, 1),
-		settle: make(map[weir.Handle]settling), rewrite: make(map[replica.Name]bool),
+		settle: make(map[weir.Handle]settling),
 	}
 	u.barrier.u = u
 	if err := u.load(); err != nil {

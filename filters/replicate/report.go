@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate/target"
+	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
 
@@ -108,10 +109,8 @@ func (r *Replicator) Status() Status {
 		s.Units = append(s.Units, u.report())
 		u.renameProblems()
 		u.mu.Lock()
-		for _, p := range u.status.problems.listed {
-			s.Problems = append(s.Problems, p)
-		}
-		s.More += int64(len(u.status.problems.unlisted))
+		u.status.problems.each(func(_ replica.Name, t *trouble) { s.Problems = append(s.Problems, t.Problem) })
+		s.More += int64(u.status.problems.more())
 		for _, path := range u.status.aside {
 			s.Aside = append(s.Aside, Aside{path, u.target.Path()})
 		}
@@ -136,7 +135,7 @@ func (u *unit) report() UnitStatus {
 	memory := u.r.options.Index.Health()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	st.Backlog = u.dirty.Len() + len(u.staged) + len(u.bulk.queue)
+	st.Backlog = u.dirty.Len() + u.later.owed + len(u.staged) + len(u.bulk.queue)
 	if u.bulk.now != nil {
 		st.Backlog++
 	}
@@ -149,7 +148,7 @@ func (u *unit) report() UnitStatus {
 		st.Lag = time.Since(since).Round(time.Millisecond).String()
 	}
 	st.Durable = u.barrier.passedAt()
-	st.Compared, st.Problems = u.status.lastScan, len(u.status.problems.listed)+len(u.status.problems.unlisted)
+	st.Compared, st.Problems = u.status.lastScan, u.status.problems.listed+u.status.problems.more()
 	switch outage := u.status.outage; {
 	case holding != "":
 		st.Phase, st.Reason = PhaseHeld, holding
@@ -214,7 +213,7 @@ func (u *unit) settled() (done, ok bool) {
 	soon, waits := u.later.next()
 	waits = waits && time.Until(soon) < 200*time.Millisecond
 	idle := !u.busy && !u.scan.wanted && !u.status.scanning && u.status.scans > 0 && u.dirty.Len() == 0 &&
-		len(u.staged) == 0 && !u.bulk.busyLocked() && u.barrier.idle() && !waits
+		u.later.owed == 0 && len(u.staged) == 0 && !u.bulk.busyLocked() && u.barrier.idle() && !waits
 	return idle, true
 }
 
@@ -274,5 +273,5 @@ func (u *unit) behind() bool {
 	if volume == nil {
 		return !u.barrier.idle()
 	}
-	return u.dirty.Len() > 0 || len(u.staged) > 0 || u.busy || u.scan.wanted || u.status.scanning || u.bulk.busyLocked() || u.owedLocked() > 0 || !u.barrier.idle()
+	return u.dirty.Len() > 0 || u.later.owed > 0 || len(u.staged) > 0 || u.busy || u.scan.wanted || u.status.scanning || u.bulk.busyLocked() || u.owedLocked() > 0 || !u.barrier.idle()
 }

@@ -193,7 +193,6 @@ func (b *batch) record(node replica.Node) error {
 	node.Gen = b.u.gen
 	b.u.noteWritten(&node)
 	b.ix.Put(node)
-	b.shown = append(b.shown, at)
 	return b.ix.Err()
 }
 

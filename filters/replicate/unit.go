@@ -50,7 +50,7 @@ type unit struct {
 	hurry      bool                     // weir is being stopped: nothing is put off
 	written    map[weir.Handle]struct{} // files that somebody could write when they were copied
 	staged     []*find                  // copies of large files that are ready to be shown
-	rewrite    map[replica.Name]bool    // content that a failed sync may have lost
+	suspects   suspects                 // what the target may have lost
 	busy       bool
 	dirtySince time.Time // when the set became dirty
 	brake      *policy.Brake
@@ -137,7 +137,7 @@ func (u *unit) untilNext(now time.Time) time.Duration {
 	early := u.early()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.later.due(now, u.addLocked)
+	u.dueLocked(now)
 	if wait := u.status.retryAt.Sub(now); wait > 0 {
 		return wait
 	}
@@ -162,6 +162,15 @@ func (u *unit) untilNext(now time.Time) time.Duration {
 		return 0
 	}
 	return max(wait, time.Millisecond)
+}
+
+// dueLocked makes dirty what was put off until now. u.mu is held.
+func (u *unit) dueLocked(now time.Time) {
+	u.later.due(now, u.addLocked)
+	if u.later.walkDue(now) {
+		u.scan.wanted = true
+		u.scan.reason = "more names failed than are remembered one by one"
+	}
 }
 
 // overflowedLocked asks for a walk if more was dirty than is remembered one by one. u.mu is held.
@@ -233,7 +242,7 @@ func (u *unit) freshTarget() error {
 	}
 	seen := u.seenEpoch
 	u.seenEpoch = epoch
-	u.doubt()
+	u.doubt(u.gen, false)
 	u.scanWanted(scanRequest{audit: true, full: suspect > seen, reason: "the target has come back"})
 	return nil
 }
@@ -245,7 +254,7 @@ const batchNames = 2048
 // keep a walk from going on.
 func (u *unit) present(s *session) (some bool, err error) {
 	u.mu.Lock()
-	u.later.due(time.Now(), u.dirty.Add)
+	u.dueLocked(time.Now())
 	u.overflowedLocked()
 	left := u.dirty.Len() + len(u.staged)
 	u.mu.Unlock()
@@ -371,6 +380,7 @@ func (u *unit) load() error {
 	// A batch that was interrupted before it was recorded has used a generation too.
 	last, err := u.loadIntents()
 	u.gen = max(u.gen, last)
+	u.suspectLocked(u.gen, false) // Nobody else has the unit yet.
 	return err
 }
 

@@ -30,6 +30,7 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	from, began := u.gen, time.Now()
 	u.mu.Lock()
 	refused, missed := u.refused, u.missed
+	u.status.problems.walkBegins()
 	u.mu.Unlock()
 	defer func() {
 		u.mu.Lock()
@@ -62,7 +63,7 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 		return err
 	}
 	if scan.audit {
-		u.audited(intents)
+		u.audited(intents, missed)
 	}
 	if err := u.savePrivileges(); err != nil {
 		return err
@@ -138,6 +139,9 @@ func (u *unit) scanEnded(began time.Time) {
 	u.mu.Lock()
 	u.status.scans++
 	u.status.lastScan, u.status.scanBegan = time.Now(), began
+	if u.status.problems.walkEnded(); u.status.problems.met > 0 {
+		u.walkAgainLocked()
+	}
 	u.mu.Unlock()
 	u.r.scanned(u)
 }
