@@ -35,31 +35,33 @@ func newBulk(u *unit) *bulk {
 const maxBulk = 4096
 
 // enqueue has a file copied. What is reported of a file that stands in the queue is looked at when it was copied: it
-// may be another name of it, or a change that comes behind the reader.
+// may be another name of it, or a change that comes behind the reader. So is a file that takes the name of the one
+// that is being copied.
 func (l *bulk) enqueue(f *find) {
 	l.u.mu.Lock()
 	defer l.u.mu.Unlock()
-	if l.queued[f.key] {
-		if l.now != nil && l.now.key == f.key || !l.stands(f) {
-			l.missedLocked(replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops})
-		}
+	same := slices.IndexFunc(l.queue, func(q *find) bool { return q.at == f.at })
+	copied := &find{at: f.at, ops: f.ops, key: f.key, object: f.object, work: f.work, exists: f.exists, mode: f.mode}
+	switch {
+	case l.now != nil && (l.now.key == f.key || l.now.at == f.at), l.queued[f.key] && (same < 0 || l.queue[same].key != f.key):
+		l.missedLocked(replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops})
 		return
-	}
-	if len(l.queue) >= maxBulk {
+	case l.queued[f.key]:
+		return
+	case same >= 0: // That one has been replaced before its turn.
+		delete(l.queued, l.queue[same].key)
+		l.queue[same] = copied
+	case len(l.queue) >= maxBulk:
 		l.more = true
 		return
+	default:
+		l.queue = append(l.queue, copied)
 	}
 	l.queued[f.key] = true
-	l.queue = append(l.queue, &find{at: f.at, ops: f.ops, key: f.key, object: f.object, work: f.work, exists: f.exists, mode: f.mode})
 	select {
 	case l.wake <- struct{}{}:
 	default:
 	}
-}
-
-// stands reports whether the queue has a file under the name at which it was found now. u.mu is held.
-func (l *bulk) stands(f *find) bool {
-	return slices.ContainsFunc(l.queue, func(q *find) bool { return q.at == f.at && q.key == f.key })
 }
 
 func (l *bulk) missedLocked(i replica.Item) {
@@ -219,7 +221,12 @@ func (b *batch) adopt(f *find) error {
 		return err
 	}
 	if b.s.keys.of(f.at, o) != f.key {
-		return errVanished
+		// A file that is replaced more often than it can be copied is shown as it was.
+		alive, err := b.s.alive(f.key)
+		if err != nil || alive || !o.IsFile() {
+			return errors.Join(err, errVanished)
+		}
+		o = f.copied.version
 	}
 	f.dir, f.object = dir, o
 	b.finds = append(b.finds, f)
@@ -244,22 +251,32 @@ type settling struct {
 	owed  bool // the file has changed since
 }
 
-// settling reports whether a file is left in peace now, and has it looked at when that ends.
-func (u *unit) settling(f *find) bool {
+// settling reports whether a file is left in peace now, and has what was found looked at when that ends.
+func (u *unit) settling(file weir.Handle, f *find) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	st, ok := u.settle[f.key]
+	st, ok := u.settle[file]
 	if !ok {
 		return false
 	}
 	if u.hurry || !time.Now().Before(st.until) {
-		delete(u.settle, f.key)
+		delete(u.settle, file)
 		return false
 	}
 	st.owed = true
-	u.settle[f.key] = st
+	u.settle[file] = st
 	u.later.add(st.until, replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops})
 	return true
+}
+
+// succeeds reports whether a large file has replaced one that is left in peace now: it waits in its stead.
+func (b *batch) succeeds(f *find) bool {
+	former, taken, err := b.u.ix.Child(f.at.Parent, f.at.Name)
+	if err != nil || !taken || former == f.key {
+		return false
+	}
+	alive, err := b.s.alive(former) // Then it has another name now, and takes its peace along.
+	return err == nil && !alive && b.u.settling(former, f)
 }
 
 // rested forgets that a file was left in peace: it has been looked at, and is what it was.

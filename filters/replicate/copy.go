@@ -38,11 +38,12 @@ func (b *batch) copySmall(f *find, sync bool) {
 		return
 	}
 	switch {
-	case b.u.settling(f):
+	case b.u.settling(f.key, f):
 		f.deferred = true
 		return
 	case f.object.Size >= largeFile:
-		f.large = true
+		f.deferred = b.succeeds(f)
+		f.large = !f.deferred
 		return
 	}
 	src, err := f.dir.OpenObject(f.at.Name, f.object)

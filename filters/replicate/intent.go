@@ -33,7 +33,7 @@ func (b *batch) intend(gen uint64) error {
 // intents lists the names that showing may create, replace or take away, and reports whether anything new comes.
 func (b *batch) intents() (list []replica.Name, makes bool, err error) {
 	for _, f := range b.finds {
-		if f.skip || f.problem != nil || f.large || b.rests(f) {
+		if f.skip || f.problem != nil || f.large || f.deferred && f.isNew || b.rests(f) {
 			continue
 		}
 		if f.exists {

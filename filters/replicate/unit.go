@@ -260,9 +260,11 @@ func (u *unit) present(s *session) (some bool, err error) {
 	u.mu.Unlock()
 	for some = left > 0; left > 0 && s.err() == nil; {
 		u.mu.Lock()
-		items := u.dirty.Take(min(left, batchNames))
+		var items []replica.Item
 		staged := u.staged
-		u.staged = nil
+		if u.staged = nil; len(staged) == 0 { // What has replaced a file that was copied finds it shown.
+			items = u.dirty.Take(min(left, batchNames))
+		}
 		u.mu.Unlock()
 		if left -= len(items) + len(staged); len(items)+len(staged) == 0 {
 			break
