@@ -13,6 +13,33 @@ import (
 	"github.com/weirfs/weir/volume"
 )
 
+// check makes the paths absolute, finds the state directory, and refuses what no mirror may be.
+func check(o Options) (Options, *volume.Watcher, error) {
+	if err := checkRights(); err != nil {
+		return o, nil, err
+	}
+	source, exists, err := resolveSource(o.Source)
+	if err != nil {
+		return o, nil, err
+	}
+	o.Source = source
+	targets := make([]string, len(o.Targets))
+	for i, t := range o.Targets {
+		if targets[i], err = resolveTarget(t); err != nil {
+			return o, nil, err
+		}
+	}
+	o.Targets = targets
+	if o.State == "" {
+		o.State = StateDir(source, targets)
+	}
+	if _, err := os.Stat(filepath.Join(o.State, indexDir)); !exists && err != nil {
+		return o, nil, refuse("use source", o.Source, "it does not exist", "create it, or mount what it is on")
+	}
+	w := volume.New(volume.Options{Logger: o.Logger, Fallback: o.Fallback})
+	return o, w, checkApart(w, o.Source, o.Targets)
+}
+
 func sorted(list []string) []string {
 	list = slices.Clone(list)
 	slices.Sort(list)

@@ -3,13 +3,14 @@
 //
 // # Two processes
 //
-//	supervisor  NewClaim checks and locks the state directory; Supervise starts the engine, the same program
-//	            with the same arguments, passes a request to stop on, and returns the engine's exit status
+//	supervisor  Supervise starts the engine, the same program with the same arguments, keeps the lock of the state
+//	            directory for it, passes a request to stop on, and returns the engine's exit status
 //	engine      AsEngine, then Open, Run and Close do the work; Exit tells the supervisor how it ended
 //
 // A thread that writes to a frozen file system, or to a disk that does not answer, sleeps in the kernel until that
 // goes on, through SIGKILL, and keeps its process and all that this has open. So what must not be kept, above all
-// the lock and the ends of pipes, belongs to the supervisor, which touches no volume. The engine is killed with the
+// the lock and the ends of pipes, belongs to the supervisor, which writes to no volume: also the lock is made and taken
+// by the engine, and passed on at once. The engine is killed with the
 // supervisor. The next engine waits a moment for one that is dying, and goes on beside one that hangs: a thread that
 // has been killed never returns to the program, so nothing but the one system call that it is in is still done.
 //

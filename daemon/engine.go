@@ -1,17 +1,18 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"syscall"
 	"time"
 
+	syslock "github.com/weirfs/weir/internal/sys/lock"
 	"github.com/weirfs/weir/internal/sys/process"
 )
 
-// engineEnv tells a process that it is the engine of a supervisor: the supervisor's process id, a colon, and the
-// state directory that it has locked.
+// engineEnv tells a process that it is the engine of a supervisor, by the supervisor's process id.
 const engineEnv = "WEIR_ENGINE"
 
 // reportFD is where an engine tells its supervisor how it ends, a report in each line: which targets are behind yet, by
@@ -22,22 +23,44 @@ const (
 	reportExit   = "exit"
 )
 
-// Engine is this process as the engine of a supervisor.
-type Engine struct {
-	State string // the directory that the supervisor has locked
-}
+// lockFD is the socket over which an engine passes on the lock that it has taken.
+const lockFD = 4
+
+// Engine is this process as the engine of a supervisor. Nil is a process that is none.
+type Engine struct{ supervisor int }
 
 // AsEngine returns nil if this process is none: nobody has started it as one, or somebody else than its parent.
 func AsEngine() *Engine {
-	parent, state, found := strings.Cut(os.Getenv(engineEnv), ":")
-	if !found || parent != fmt.Sprint(os.Getppid()) {
+	parent := os.Getppid()
+	if os.Getenv(engineEnv) != fmt.Sprint(parent) {
 		return nil
 	}
-	return &Engine{State: state}
+	return &Engine{parent}
 }
 
-// Behind tells the supervisor which targets are behind, so that it can name them if it has to end this process.
-func (e *Engine) Behind(targets []int) {
+// claimant is the process that keeps the lock.
+func (e *Engine) claimant() int {
+	if e == nil {
+		return os.Getpid()
+	}
+	return e.supervisor
+}
+
+// handOver has the supervisor keep the lock from now on, and not this process.
+func (e *Engine) handOver(l *lock) error {
+	if e == nil {
+		return nil
+	}
+	socket := os.NewFile(lockFD, "locks")
+	defer socket.Close()
+	return errors.Join(syslock.Send(socket, l.file), l.release())
+}
+
+// behind tells the supervisor which targets are behind, so that it can name them if it has to end this process.
+func (e *Engine) behind(targets []int) {
+	if e == nil {
+		return
+	}
 	e.report(reportBehind + " " + strings.Trim(fmt.Sprint(targets), "[]"))
 }
 
@@ -56,7 +79,7 @@ const letGoPatience = 100 * time.Millisecond
 
 // Exit ends the process. An engine tells its supervisor first, which then need not wait for it: a thread that
 // hangs in the kernel keeps a process, and all that it has open, although it has ended. So an engine also lets go
-// of everything, above all of its queues of events. Nil is a process that is no engine.
+// of everything, above all of its queues of events.
 func (e *Engine) Exit(status int) {
 	if e != nil {
 		e.report(fmt.Sprint(reportExit, " ", status))

@@ -38,13 +38,12 @@ type Options struct {
 
 	State    string // directory; "" for the default
 	Idle     bool   // an engine does its first comparison and copy at idle I/O priority
-	Locked   bool   // the caller has locked State, and keeps it so until the mirror is closed
 	Fallback bool   // find mounts by mountinfo alone, as on kernels before 6.15
 	Logger   *slog.Logger
 
-	// Behind is told, while a mirror that was asked to end does so, which targets are behind yet, by number, whenever
-	// that has changed. Nil: nobody asks.
-	Behind func(targets []int)
+	// Engine is this process as the engine of a supervisor, which keeps the lock of State and is told how the mirror
+	// ends; nil if it is none.
+	Engine *Engine
 
 	wrapPlane   func(weir.Plane) weir.Plane // nil but in tests
 	coarseTimes bool                        // likewise; what the kernel's release says else
@@ -60,6 +59,7 @@ type Mirror struct {
 	manager    *manager.Manager
 	lock       *lock
 	stuck      *process.Identity // a former engine that hangs in the kernel
+	refused    bool              // nothing has come of it
 	hangs      bool              // a goroutine did not end
 	endBy      time.Time         // when all that hangs is left behind; zero unless the mirror was asked to end
 	told       []int             // which targets are behind, as it was told last
@@ -67,8 +67,7 @@ type Mirror struct {
 	final atomic.Pointer[replicate.Status] // set when Run takes the mirror down
 }
 
-// Open checks everything that can be refused, locks the state directory unless the caller has, and prepares the
-// targets. Nothing runs until Run. A target that does not answer does not keep it.
+// Open checks everything that can be refused, locks the state directory, and prepares the targets. Nothing runs until Run. A target that does not answer does not keep it.
 func Open(ctx context.Context, o Options) (*Mirror, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -82,6 +81,7 @@ func Open(ctx context.Context, o Options) (*Mirror, error) {
 		if ctx.Err() != nil {
 			err = behind(o.Targets, tooSoon)
 		}
+		m.refused = weir.KindOf(err) == weir.KindRefused
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
@@ -91,10 +91,11 @@ const indexDir = "index"
 
 func (m *Mirror) open(ctx context.Context) (err error) {
 	o := m.options
-	if !o.Locked {
-		if m.lock, err = takeLock(o.State); err != nil {
-			return err
-		}
+	if m.lock, err = takeLock(o.State, o.Engine.claimant()); err != nil {
+		return err
+	}
+	if err := o.Engine.handOver(m.lock); err != nil {
+		return err
 	}
 	if err := m.succeed(); err != nil {
 		return err
@@ -216,6 +217,9 @@ func (m *Mirror) Close() error {
 	if l := m.ledger; l != nil && !m.hangs {
 		m.ledger = nil
 		err = errors.Join(err, l.Close())
+	}
+	if m.refused && !m.hangs {
+		err = errors.Join(err, m.lock.discard())
 	}
 	return errors.Join(err, m.lock.release())
 }

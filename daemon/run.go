@@ -226,9 +226,9 @@ func (m *Mirror) tellBehind(left []string) {
 	for _, path := range left {
 		numbers = append(numbers, slices.Index(m.options.Targets, path))
 	}
-	if m.options.Behind != nil && (m.told == nil || !slices.Equal(numbers, m.told)) {
+	if m.told == nil || !slices.Equal(numbers, m.told) {
 		m.told = numbers
-		m.options.Behind(numbers)
+		m.options.Engine.behind(numbers)
 	}
 }
 

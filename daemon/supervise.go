@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	syslock "github.com/weirfs/weir/internal/sys/lock"
 	"github.com/weirfs/weir/internal/sys/process"
 )
 
@@ -26,15 +27,22 @@ const reapPatience = 300 * time.Millisecond
 // signal a process and then its whole group.
 const twice = 200 * time.Millisecond
 
+// claimPatience is how long an engine may take to lock the state directory. A disk that sleeps or is busy takes some
+// seconds.
+const claimPatience = 15 * time.Second
+
 // supervisor is a process that holds the lock of a state directory while another one, the engine, does the work.
 type supervisor struct {
-	claim   *Claim
+	options Options
 	log     *slog.Logger
 	process *os.Process
+	lock    *os.File // nil until the engine has taken it
 
 	reaped   chan error  // gets one value when the engine has ended and its output was passed on
 	reported chan report // gets what the engine tells of its end, and is closed with its last word
 	signals  chan os.Signal
+	locked   chan *os.File    // gets the lock
+	mute     <-chan time.Time // when the engine should have taken it; nil once it has
 
 	asked  time.Time // when the first signal came
 	limit  <-chan time.Time
@@ -48,15 +56,20 @@ type report struct {
 }
 
 // Supervise starts the calling program again, with the same arguments, as the engine of the mirror, and returns
-// its exit status. It passes a signal to stop on, and returns within StopTimeout of it, whatever the engine does:
+// its exit status. It keeps the lock of the state directory, which the engine takes: nothing is written here. It passes a signal to stop on, and returns within StopTimeout of it, whatever the engine does:
 // of a thread that hangs in the kernel only the engine dies late. A second interrupt ends the engine at once. The
 // engine does not outlive the calling process.
 //
 // The error tells what the engine could not tell itself. The status is right in any case.
-func (c *Claim) Supervise(log *slog.Logger) (status int, err error) {
-	s := &supervisor{
-		claim: c, log: log, reaped: make(chan error, 1), reported: make(chan report), signals: make(chan os.Signal, 4),
+func Supervise(o Options) (status int, err error) {
+	if o, _, err = check(o); err != nil {
+		return weir.KindOf(err).ExitStatus(), err
 	}
+	s := &supervisor{
+		options: o, log: o.Logger, reaped: make(chan error, 1), reported: make(chan report), signals: make(chan os.Signal, 4),
+		locked: make(chan *os.File), mute: time.After(claimPatience),
+	}
+	defer func() { s.lock.Close() }() // Also of no file.
 	signal.Notify(s.signals, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(s.signals)
 	if err := s.start(); err != nil {
@@ -70,11 +83,15 @@ func (s *supervisor) start() error {
 	if err != nil {
 		return err
 	}
+	locks, send, err := syslock.Pair()
+	if err != nil {
+		return errors.Join(err, reports.Close(), write.Close())
+	}
 	engine := exec.Command("/proc/self/exe", os.Args[1:]...)
 	engine.Args[0] = os.Args[0]
-	engine.Env = append(os.Environ(), fmt.Sprintf("%s=%d:%s", engineEnv, os.Getpid(), s.claim.State()))
+	engine.Env = append(os.Environ(), fmt.Sprintf("%s=%d", engineEnv, os.Getpid()))
 	engine.Stdout, engine.Stderr = passOn(os.Stdout, os.Stderr)
-	engine.ExtraFiles = []*os.File{write} // becomes reportFD
+	engine.ExtraFiles = []*os.File{write, send} // become reportFD and lockFD
 	engine.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
 	go func() {
@@ -93,18 +110,19 @@ func (s *supervisor) start() error {
 	}()
 	err = <-started
 	write.Close()
+	send.Close()
 	if err != nil {
-		reports.Close()
-		return err
+		return errors.Join(err, reports.Close(), locks.Close())
 	}
 	s.process = engine.Process
 	go s.read(reports)
+	go s.take(locks)
 	return nil
 }
 
 // idle lowers the calling thread's I/O priority if that was asked for; the engine inherits it in every thread.
 func (s *supervisor) idle() error {
-	if !s.claim.options.Idle {
+	if !s.options.Idle {
 		return nil
 	}
 	return process.Idle()
@@ -137,7 +155,15 @@ func (s *supervisor) read(reports *os.File) {
 	defer close(s.reported)
 	lines := bufio.NewScanner(reports)
 	for lines.Scan() {
-		s.reported <- parseReport(lines.Text(), s.claim.options.Targets)
+		s.reported <- parseReport(lines.Text(), s.options.Targets)
+	}
+}
+
+// take waits for the lock. An engine that is refused ends without it.
+func (s *supervisor) take(locks *os.File) {
+	defer locks.Close()
+	if file, err := syslock.Receive(locks); err == nil {
+		s.locked <- file
 	}
 }
 
@@ -168,14 +194,23 @@ func (s *supervisor) wait() (status int, err error) {
 			default:
 				return r.status, s.reap()
 			}
+		case s.lock = <-s.locked:
+			s.mute = nil
+		case <-s.mute:
+			s.kill()
+			return weir.KindFailed.ExitStatus(), &weir.Error{Op: "use state directory", Path: s.options.State,
+				Err:  fmt.Errorf("it does not answer within %v", claimPatience),
+				Hint: "see whether its file system is frozen, or its disk or server is gone, or name another with --state"}
 		case err := <-s.reaped:
 			return s.ended(err)
 		case sig := <-s.signals:
 			if s.stop(sig) {
-				return s.kill("interrupted twice")
+				s.kill()
+				return s.left("interrupted twice")
 			}
 		case <-s.limit:
-			return s.kill(fmt.Sprintf("it has not ended within %v", StopTimeout))
+			s.kill()
+			return s.left(fmt.Sprintf("it has not ended within %v", StopTimeout))
 		}
 	}
 }
@@ -206,7 +241,7 @@ func (s *supervisor) ended(err error) (int, error) {
 	}
 	var exit *exec.ExitError
 	if !s.asked.IsZero() && errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGTERM {
-		return weir.KindBehind.ExitStatus(), behind(s.claim.options.Targets, tooSoon) // It was not ready for a signal yet.
+		return weir.KindBehind.ExitStatus(), behind(s.options.Targets, tooSoon) // It was not ready for a signal yet.
 	}
 	return weir.KindFailed.ExitStatus(), fmt.Errorf("the engine has died: %w", err)
 }
@@ -223,16 +258,22 @@ func (s *supervisor) reap() error {
 }
 
 // kill ends an engine that does not end, or must end at once.
-func (s *supervisor) kill(why string) (int, error) {
+func (s *supervisor) kill() {
 	_ = s.process.Kill() // It may have ended just now.
 	select {
 	case <-s.reaped:
 	case <-time.After(reapPatience):
 		s.log.Warn("the engine hangs in the kernel, and ends when that goes on", "pid", s.process.Pid)
 	}
+}
+
+// left is the status of an engine that was killed because it did not end.
+func (s *supervisor) left(why string) (int, error) {
 	switch {
+	case s.lock == nil:
+		return weir.KindBehind.ExitStatus(), behind(s.options.Targets, tooSoon)
 	case s.behind == nil:
-		return weir.KindBehind.ExitStatus(), behind(s.claim.options.Targets, why+", so it is not known whether all is durable on")
+		return weir.KindBehind.ExitStatus(), behind(s.options.Targets, why+", so it is not known whether all is durable on")
 	case len(s.behind) > 0:
 		return weir.KindBehind.ExitStatus(), behind(s.behind, why+"; "+notDurable)
 	}

@@ -163,11 +163,9 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 	if f.dryRun {
 		return f.dry(c, o)
 	}
-	engine := daemon.AsEngine()
-	if engine == nil {
-		return f.supervise(o)
+	if o.Engine = daemon.AsEngine(); o.Engine == nil {
+		return supervise(o)
 	}
-	o.State, o.Locked, o.Behind = engine.State, true, engine.Behind
 	signal.Ignore(syscall.SIGINT) // A terminal interrupts both processes; the supervisor decides what it means.
 	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGTERM)
 	defer stop()
@@ -182,15 +180,10 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 	return errors.Join(err, m.Close())
 }
 
-// supervise claims the state directory and has another process do the work, because one that writes to a target may
-// come to hang in the kernel, and neither the lock nor whoever waits for weir shall hang with it.
-func (f *mirrorFlags) supervise(o daemon.Options) error {
-	claim, err := daemon.NewClaim(o)
-	if err != nil {
-		return err
-	}
-	defer claim.Close()
-	status, err := claim.Supervise(o.Logger)
+// supervise has another process do the work, because one that writes to a target may come to hang in the kernel, and
+// neither the lock of the state directory nor whoever waits for weir shall hang with it.
+func supervise(o daemon.Options) error {
+	status, err := daemon.Supervise(o)
 	if status == 0 && err == nil {
 		return nil
 	}

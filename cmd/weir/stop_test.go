@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/weirfs/weir/internal/voltest"
 )
 
 func TestIdleMirrorEndsAtOnce(t *testing.T) {
@@ -190,6 +193,30 @@ func TestStateInUseIsRefused(t *testing.T) {
 	}
 	s.write("file")
 	s.arrives("file", s.good)
+}
+
+// TestFrozenStateIsNamed has the state directory on a file system that does not answer, where whoever writes cannot be
+// ended.
+func TestFrozenStateIsNamed(t *testing.T) {
+	s := newStage(t)
+	s.state = filepath.Join(voltest.New(t, "ext4").Dir, "state")
+	p := s.mirror()
+	p.signal(syscall.SIGTERM)
+	p.ends(0, 2*time.Second)
+	thaw := freeze(t, filepath.Dir(s.state))
+	p = startWeir(t, s.args()...)
+	p.ends(3, 17*time.Second)
+	if out := p.output(); !strings.Contains(out, "weir: use state directory "+s.state+": it does not answer within 15s") {
+		t.Errorf("says\n%s", out)
+	}
+	p = startWeir(t, s.args()...) // beside the one that hangs
+	time.Sleep(300 * time.Millisecond)
+	p.signal(syscall.SIGINT)
+	p.ends(3, 6*time.Second)
+	thaw()
+	s.write("file")
+	s.mirror()
+	s.arrives("file", s.frozen)
 }
 
 // TestOneRunDoesNotGiveUpEarly has many volumes to meet, of which the source's may be the last.

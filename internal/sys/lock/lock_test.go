@@ -2,6 +2,7 @@ package lock
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -27,5 +28,43 @@ func TestOneOpenFileHasTheLock(t *testing.T) {
 	first.Close()
 	if err := Try(second); err != nil {
 		t.Errorf("after the first was closed: %v", err)
+	}
+}
+
+func TestLockIsPassedOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	first, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	second, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	here, there, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	if err := errors.Join(Try(first), Send(there, first)); err != nil {
+		t.Fatal(err)
+	}
+	there.Close()
+	first.Close()
+	held, err := Receive(here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Try(second); !errors.Is(err, ErrHeld) {
+		t.Errorf("who was sent the lock has not got it: %v", err)
+	}
+	held.Close()
+	if err := Try(second); err != nil {
+		t.Errorf("somebody has the lock yet: %v", err)
+	}
+	if _, err := Receive(here); err != io.EOF {
+		t.Errorf("from an end that is closed came %v", err)
 	}
 }
