@@ -118,10 +118,8 @@ func (b *batch) auditName(dir *tree.Dir, at replica.Name, key weir.Handle) (know
 		return false, b.forgetName(key, at)
 	case untouched(o.Attr, t):
 		return true, nil
-	case o.Size != t.Size || o.Mtime != t.Mtime:
-		node.Source.Mtime = replica.Time{}
 	}
-	node.Source.Ctime = replica.Time{}
+	unlike(&node, o.Attr)
 	b.ix.Put(node)
 	if node.Gen <= b.u.barrier.settled.Load() {
 		b.u.drifted(b.s.path(b.ix, at)) // Otherwise weir itself may have been interrupted.
@@ -135,8 +133,26 @@ func untouched(now, then replica.Attr) bool {
 	if now.IsDir() {
 		return then.IsDir()
 	}
-	return now.Ctime == then.Ctime && now.Mtime == then.Mtime && now.Size == then.Size &&
-		now.Mode == then.Mode && now.UID == then.UID && now.GID == then.GID
+	return now.Ctime == then.Ctime && unchanged(now, then)
+}
+
+// unchanged compares what is kept of an object on the target. Its ctime moves with every name that it gets, and that of a
+// directory with every entry.
+func unchanged(now, then replica.Attr) bool {
+	return now.Mode == then.Mode && now.UID == then.UID && now.GID == then.GID &&
+		now.Mtime == then.Mtime && (now.IsDir() || now.Size == then.Size)
+}
+
+func sameSizeAndTime(now, then replica.Attr) bool {
+	return now.Size == then.Size && now.Mtime == then.Mtime
+}
+
+// unlike marks a node whose object somebody has changed as unlike any version of the source.
+func unlike(node *replica.Node, now replica.Attr) {
+	if !sameSizeAndTime(now, node.Target) {
+		node.Source.Mtime = replica.Time{}
+	}
+	node.Source.Ctime = replica.Time{}
 }
 
 // auditMissing forgets the names that the listing did not show and a lookup does not find.

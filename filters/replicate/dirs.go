@@ -58,7 +58,7 @@ func (b *batch) finishDir(key weir.Handle) error {
 	if err != nil {
 		return err
 	}
-	if known && node.Source == self && sameDir(node.Target, was) && node.Flags&replica.Partial == 0 && !b.doubtful(node) {
+	if known && node.Source == self && was.Ino == node.Target.Ino && unchanged(was, node.Target) && node.Flags&replica.Partial == 0 && !b.doubtful(node) {
 		b.u.resolved(b.nameOf(key))
 		return nil
 	}
@@ -88,11 +88,6 @@ func (b *batch) doubtful(node replica.Node) bool {
 	b.u.mu.Lock()
 	defer b.u.mu.Unlock()
 	return b.mode.audit && b.u.suspects.has(node.Gen)
-}
-
-// sameDir compares what is kept of a directory on the target; its ctime moves with every entry.
-func sameDir(a, b replica.Attr) bool {
-	return a.Ino == b.Ino && a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.Mtime == b.Mtime
 }
 
 // pin marks the directory on which a followed volume is mounted: its content belongs to the replica of that

@@ -43,11 +43,7 @@ func (b *batch) make(step replica.Step, f *find) error {
 	var refused tree.Unstored
 	switch {
 	case f.takes:
-		if !f.object.IsDir() {
-			if refused, err = dir.SetMeta(step.To.Name, f.object.Attr, f.xattrs, b.u.metaOptions()); err != nil {
-				return err
-			}
-		}
+		refused, err = b.takeOver(dir, step.To, f)
 	case f.object.IsDir():
 		err = b.makeDir(dir, step.To)
 	case f.object.IsFile():
@@ -65,7 +61,9 @@ func (b *batch) make(step replica.Step, f *find) error {
 		node.Source.Ctime = replica.Time{} // Its metadata is set when the last step in it is done.
 	case f.object.IsFile():
 		node.Source, node.Flags, node.Xattrs = f.copied.version.Attr, f.copied.flags, digest(f.copied.xattrs)
-		refused = f.copied.refused
+		if !f.takes {
+			refused = f.copied.refused
+		}
 		b.u.shownFile(f)
 		f.copied.temp = ""
 	default:
@@ -87,6 +85,18 @@ func (b *batch) make(step replica.Step, f *find) error {
 	b.u.noteWritten(&node)
 	b.ix.PutNew(node)
 	return b.ix.Err()
+}
+
+// takeOver gives an object that the target has already, and whose content is right, its metadata.
+func (b *batch) takeOver(dir *tree.Dir, at replica.Name, f *find) (tree.Unstored, error) {
+	attr, xattrs := f.object.Attr, f.xattrs
+	switch {
+	case f.object.IsDir():
+		return nil, nil // It comes when the last step in it is done.
+	case f.object.IsFile():
+		attr, xattrs = f.copied.version.Attr, f.copied.xattrs
+	}
+	return dir.SetMeta(at.Name, attr, xattrs, b.u.metaOptions())
 }
 
 func (b *batch) makeDir(dir *tree.Dir, at replica.Name) error {
@@ -176,7 +186,7 @@ func (b *batch) lessLinked(key weir.Handle) error {
 	if now, err := dir.Stat(at.Name); err != nil || now.Ino != node.Target.Ino {
 		return nil // Somebody has changed the replica, which is found when that name is looked at.
 	}
-	return b.record(node)
+	return b.recordNames(node)
 }
 
 // move renames or links an object on the target.
@@ -244,7 +254,7 @@ func (b *batch) move(step replica.Step) error {
 	if err != nil {
 		return err
 	}
-	return b.record(node)
+	return b.recordNames(node)
 }
 
 // link makes a further name, over what may stand there.
@@ -316,7 +326,7 @@ func (b *batch) drop(step replica.Step) error {
 	if node, known, err = b.ix.Get(step.Key); err != nil || !known {
 		return err
 	}
-	return b.record(node)
+	return b.recordNames(node)
 }
 
 // rekey takes an object over for another source inode.

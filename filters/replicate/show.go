@@ -154,6 +154,15 @@ func (b *batch) bringUp(f *find) error {
 		if err != nil {
 			return err
 		}
+		if f.copied == nil && f.object.IsFile() {
+			now, err := dir.Stat(at.Name)
+			if err != nil {
+				return err
+			}
+			if now.Ino == node.Target.Ino && !sameSizeAndTime(now, node.Target) {
+				return b.edited(node, at, now) // Its time would hide what somebody else has written into it.
+			}
+		}
 		if refused, err = dir.SetMeta(at.Name, attr, xattrs, b.u.metaOptions()); err != nil {
 			return fmt.Errorf("set metadata: %w", err)
 		}
@@ -172,24 +181,56 @@ func (b *batch) noteRefused(f *find, node *replica.Node, refused tree.Unstored) 
 	}
 }
 
-// record writes a node with the stat that its object on the target has now.
+// record writes a node with the stat that its object on the target has now, when all of it has been set.
 func (b *batch) record(node replica.Node) error {
-	at, ok, err := anyName(b.ix, node)
+	at, now, ok, err := b.onTarget(node)
 	if err != nil || !ok {
 		return err
 	}
+	node.Target = now
+	return b.put(node, at)
+}
+
+// recordNames is record after a step that has changed nothing but names, and with them the ctime. What else is not as
+// it was recorded is not taken over: of a directory it stays to be set by finishDir, and of any other object it is
+// what somebody else has done.
+func (b *batch) recordNames(node replica.Node) error {
+	at, now, ok, err := b.onTarget(node)
+	switch {
+	case err != nil || !ok:
+		return err
+	case now.Ino != node.Target.Ino || unchanged(now, node.Target):
+		node.Target = now
+	case !now.IsDir():
+		return b.edited(node, at, now)
+	}
+	return b.put(node, at)
+}
+
+// edited records that somebody has changed an object of the replica, and has it put right.
+func (b *batch) edited(node replica.Node, at replica.Name, now replica.Attr) error {
+	b.u.drifted(b.s.path(b.ix, at))
+	unlike(&node, now)
+	if at.Parent != replica.Parking {
+		b.u.add(replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpModify})
+	}
+	return b.put(node, at)
+}
+
+// onTarget looks at a node's object on the target, under one of its names.
+func (b *batch) onTarget(node replica.Node) (at replica.Name, now replica.Attr, ok bool, err error) {
+	if at, ok, err = anyName(b.ix, node); err != nil || !ok {
+		return at, now, false, err
+	}
 	dir, err := b.s.targetDir(b.ix, at.Parent)
-	if err != nil {
-		return err
+	if err == nil {
+		now, err = dir.Stat(at.Name)
 	}
-	o, err := dir.Stat(at.Name)
-	if err != nil {
-		return err
-	}
-	// What steps in a directory have done to its metadata stays to be seen until finishDir has set it.
-	if !node.Source.IsDir() || o.Ino != node.Target.Ino {
-		node.Target = o
-	}
+	return at, now, err == nil, err
+}
+
+// put writes a node that was shown at a name.
+func (b *batch) put(node replica.Node, at replica.Name) error {
 	node.Gen = b.u.gen
 	b.u.noteWritten(&node)
 	b.ix.Put(node)
