@@ -89,11 +89,14 @@ func (c *copier) run(base *File, o CopyOptions) error {
 	if c.solid(blocks) {
 		return c.end(c.copyRange(0, c.size))
 	}
-	delta := false
+	delta, shared := false, int64(0)
 	if base != nil {
-		if delta, err = c.start(base); err != nil {
+		if delta, shared, err = c.start(base); err != nil {
 			return err
 		}
+	}
+	if err := c.fits(blocks, shared); err != nil {
+		return err
 	}
 	// First of all, so that a file that is too large for the target is refused at once.
 	if err := at.Truncate(c.dst, c.size); err != nil {
@@ -144,17 +147,21 @@ func (c *copier) solid(blocks int64) bool {
 	return false
 }
 
-// start makes dst share the blocks of the old version; false where that cannot be.
-func (c *copier) start(base *File) (bool, error) {
-	err := clone.Whole(c.dst, base.FD())
+// start makes dst share the blocks of the old version, of 512 bytes each; false where that cannot be.
+func (c *copier) start(base *File) (delta bool, shared int64, err error) {
+	err = clone.Whole(c.dst, base.FD())
+	if err != nil && clone.Unable(err) {
+		return false, 0, nil
+	}
+	var s at.Stat
 	if err == nil {
-		c.old = make([]byte, len(c.buf))
-		return true, nil
+		s, err = at.StatFD(c.dst)
 	}
-	if !clone.Unable(err) {
-		return false, fmt.Errorf("share blocks of the old version: %w", err)
+	if err != nil {
+		return false, 0, fmt.Errorf("share blocks of the old version: %w", err)
 	}
-	return false, nil
+	c.old = make([]byte, len(c.buf))
+	return true, s.Blocks, nil
 }
 
 // end takes the size of a source that has become shorter.

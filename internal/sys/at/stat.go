@@ -63,6 +63,8 @@ func statx(dir int, name string, flags int) (Stat, error) {
 type Space struct {
 	Type      int64  // magic number
 	FreeBytes uint64 // for users other than root
+	RootBytes uint64 // for root
+	Exact     bool   // data takes as many bytes as it has: nothing is packed, and there is a limit
 }
 
 // Magic numbers of Space.Type, statfs(2).
@@ -75,7 +77,12 @@ const (
 func SpaceOf(n int) (Space, error) {
 	var s unix.Statfs_t
 	err := uninterrupted(func() error { return unix.Fstatfs(n, &s) })
-	return Space{Type: int64(s.Type), FreeBytes: s.Bavail * uint64(s.Frsize)}, err
+	space := Space{Type: int64(s.Type), FreeBytes: s.Bavail * uint64(s.Frsize), RootBytes: s.Bfree * uint64(s.Frsize)}
+	switch s.Type {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
+		space.Exact = s.Blocks > 0 // A tmpfs without a limit has none.
+	}
+	return space, err
 }
 
 // Major returns the major number of a device.
