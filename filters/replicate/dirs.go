@@ -38,8 +38,12 @@ func (b *batch) nameOf(key weir.Handle) replica.Name {
 
 func (b *batch) finishDir(key weir.Handle) error {
 	node, known, err := b.ix.Get(key)
-	if err != nil || !known && key != b.s.root || node.Flags&replica.Pinned != 0 {
+	if err != nil || !known && key != b.s.root {
 		return err
+	}
+	if node.Flags&replica.Pinned != 0 {
+		b.u.resolved(b.nameOf(key)) // Its metadata is that of the volume's root.
+		return nil
 	}
 	src, err := b.s.sourceDir(b.ix, key)
 	if err != nil {
@@ -159,16 +163,14 @@ func (b *batch) mayPark(node replica.Node) error {
 		}
 		return nil
 	}
-	if keeps, err := b.keeps(node.Key); err != nil {
+	n, keeps, err := b.weigh(node.Key)
+	if err != nil {
 		return err
-	} else if keeps {
+	}
+	if keeps {
 		if alive, err := b.s.alive(node.Key); err != nil || !alive {
 			return errors.Join(err, errPinned)
 		}
-	}
-	n, err := b.count(node.Key)
-	if err != nil {
-		return err
 	}
 	if !b.u.mayRemove(n) {
 		return errBrake
@@ -178,50 +180,36 @@ func (b *batch) mayPark(node replica.Node) error {
 
 // keeps reports whether a directory on the replica holds that of another volume.
 func (b *batch) keeps(dir weir.Handle) (bool, error) {
-	for _, p := range b.u.r.placesIn(b.u.place) {
-		if holds, err := b.holds(dir, p); err != nil || holds {
-			return holds, err
-		}
+	if !b.u.r.anyPlaceIn(b.u.place) {
+		return false, nil
 	}
-	return false, nil
-}
-
-// holds reports whether dir is key or an ancestor of it on the replica.
-func (b *batch) holds(dir, key weir.Handle) (bool, error) {
-	for key != b.s.root && key != replica.Parking {
-		if key == dir {
-			return true, nil
-		}
-		n, known, err := b.ix.Get(key)
-		if err != nil || !known || len(n.Names) == 0 {
-			return false, err
-		}
-		key = n.Names[0].Parent
-	}
-	return false, nil
+	_, keeps, err := b.weigh(dir)
+	return keeps, err
 }
 
 // countLimit is where counting stops: no brake needs to know more.
 const countLimit = 1_000_000
 
-// count returns how many nodes a tree on the replica has, up to countLimit.
-func (b *batch) count(dir weir.Handle) (int, error) {
-	n := 1
-	stack := []weir.Handle{dir}
-	for len(stack) > 0 && n < countLimit {
-		top := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		err := b.ix.Children(top, "", func(_ string, child weir.Handle) (bool, error) {
-			n++
-			node, ok, err := b.ix.Get(child)
-			if ok && node.Source.IsDir() {
-				stack = append(stack, child)
-			}
-			return n < countLimit, err
-		})
-		if err != nil {
-			return 0, err
+// weigh returns how many nodes a tree on the replica has, up to countLimit, and whether one of them holds the replica
+// of another volume. What holds it is asked of the replica: the mount point of a volume that is away may have been
+// made anew, on one target and not yet on the next.
+func (b *batch) weigh(top weir.Handle) (n int, keeps bool, err error) {
+	nested := b.u.r.anyPlaceIn(b.u.place)
+	var stack []weir.Handle
+	visit := func(_ string, key weir.Handle) (bool, error) {
+		n++
+		node, _, err := b.ix.Get(key)
+		if node.Source.IsDir() {
+			stack = append(stack, key)
+			keeps = keeps || nested && node.Flags&replica.Pinned != 0
 		}
+		return n < countLimit || nested && !keeps, err
 	}
-	return n, nil
+	_, err = visit("", top)
+	for err == nil && len(stack) > 0 && (n < countLimit || nested && !keeps) {
+		dir := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		err = b.ix.Children(dir, "", visit)
+	}
+	return n, keeps, err
 }

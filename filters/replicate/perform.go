@@ -12,7 +12,7 @@ import (
 
 var (
 	errBrake  = errors.New("held by the brake: more is being deleted or emptied than --max-delete allows")
-	errPinned = errors.New("kept: it holds the replica of a volume that is not mounted now")
+	errPinned = errors.New("kept: it holds the replica of a volume that is not mounted now; mount it again, or stop weir and delete that replica from the target")
 )
 
 // perform carries out one step on the target and in the index.
@@ -238,16 +238,13 @@ func (b *batch) move(step replica.Step) error {
 	}
 	b.touch(step.To.Parent)
 	b.parked = b.parked || parks
-	if node.Source.IsDir() {
-		if keeps, err := b.keeps(step.Key); err != nil {
-			return err
-		} else if keeps {
-			b.u.r.mountsChanged() // The mount in it has moved along, of which no event of mounts tells.
-		}
+	nests := node.Source.IsDir() && b.u.r.anyPlaceIn(b.u.place)
+	if nests {
+		b.u.r.mountsChanged() // A mount in it has moved along, of which no event of mounts tells.
 	}
 	b.movedDir = b.movedDir || node.Source.IsDir()
 	if step.From.Parent == replica.Parking {
-		b.pinned = b.pinned || node.Source.IsDir() && len(b.u.r.placesIn(b.u.place)) > 0 // They go on where it is now.
+		b.pinned = b.pinned || nests // They go on where it is now.
 		b.u.reclaimed(1)
 	}
 	node, _, err = b.ix.Get(step.Key)

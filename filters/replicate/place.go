@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/fnv"
 	"strings"
 	"sync"
@@ -96,7 +97,7 @@ func keysOf(epoch uint16) keys {
 const (
 	keyHandle = 'h' // a file handle
 	keyInode  = 'i' // an inode number, of a file with several names on a volume without handles
-	keyPath   = 'p' // a digest of the parent's key and the name, on a volume without handles
+	keyPath   = 'p' // a digest of the parent's key, the name and the type, on a volume without handles
 	keyRoot   = 'r' // the root of a volume without handles
 )
 
@@ -105,7 +106,8 @@ func (k keys) ofHandle(h weir.Handle) weir.Handle {
 }
 
 // of returns the key of an object that was seen at a name. On a volume without handles a directory has
-// another key after a rename: there a rename is not recognised.
+// another key after a rename: there a rename is not recognised. What has another type than before is another object
+// there, and so is a link or a device of another time, since what it is made of cannot be changed in place.
 func (k keys) of(at replica.Name, o tree.Object) weir.Handle {
 	if o.Handle != "" {
 		return k.ofHandle(o.Handle)
@@ -117,6 +119,10 @@ func (k keys) of(at replica.Name, o tree.Object) weir.Handle {
 	h.Write([]byte(at.Parent))
 	h.Write([]byte{0})
 	h.Write([]byte(at.Name))
+	fmt.Fprint(h, "\x00", o.Type())
+	if !o.IsFile() && !o.IsDir() {
+		fmt.Fprint(h, " ", o.Rdev, o.Mtime)
+	}
 	return weir.Handle(k.epoch + string(keyPath) + string(h.Sum(nil)))
 }
 

@@ -3,6 +3,7 @@ package replicate
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/weirfs/weir"
@@ -131,17 +132,9 @@ func (r *Replicator) unitsOf(p *place) []*unit {
 	return list
 }
 
-// placesIn returns the keys of the mount points in a place.
-func (r *Replicator) placesIn(p *place) []weir.Handle {
+// anyPlaceIn reports whether volumes are, or were, mounted in a place.
+func (r *Replicator) anyPlaceIn(p *place) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var list []weir.Handle
-	for _, q := range r.places {
-		if q.parent == p {
-			q.mu.Lock()
-			list = append(list, q.mountKey)
-			q.mu.Unlock()
-		}
-	}
-	return list
+	return slices.ContainsFunc(r.places, func(q *place) bool { return q.parent == p })
 }
