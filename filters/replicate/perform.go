@@ -107,10 +107,11 @@ func (b *batch) makeDir(dir *tree.Dir, at replica.Name) error {
 	if o, lookErr := dir.Lookup(at.Name); lookErr == nil && o.IsDir() {
 		return nil // What is in it is compared on the walk that follows.
 	}
-	if err := b.setAside(dir, at); err != nil {
+	temp := b.u.tempName()
+	if err := b.s.dst.Tmp.Mkdir(temp); err != nil {
 		return err
 	}
-	return dir.Mkdir(at.Name)
+	return b.place(b.s.dst.Tmp, temp, dir, at, "")
 }
 
 // makeSpecial creates a symlink, FIFO, socket or device with its metadata, and only then shows it.
@@ -133,24 +134,33 @@ func (b *batch) makeSpecial(dir *tree.Dir, step replica.Step, f *find) (refused 
 	return refused, err
 }
 
-// place gives an object its name. The node over may be overwritten, anything else is set aside first.
+// place gives an object its name. The node over may be overwritten, anything else is set aside in the same moment: a
+// reader finds the one or the other.
 func (b *batch) place(from *tree.Dir, old string, to *tree.Dir, at replica.Name, over weir.Handle) error {
 	if over != "" {
 		node, _, err := b.ix.Get(over)
 		if err != nil {
 			return err
 		}
-		if err := b.expect(to, at, node); err != nil && !errors.Is(err, errDrift) {
+		if stands, err := b.stands(to, at, node); err != nil {
 			return err
+		} else if stands {
+			return tree.Rename(from, old, to, at.Name, 0)
 		}
-		return tree.Rename(from, old, to, at.Name, 0)
 	}
 	err := tree.RenameFree(from, old, to, at.Name)
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if b.u.intended[at] && tree.Rename(from, old, to, at.Name, 0) == nil {
-		return nil // Over what an interrupted batch has put there: a reader finds the one or the other.
+		return nil // Over what an interrupted batch has put there.
+	}
+	if !b.u.intended[at] {
+		path := b.s.path(b.ix, at)
+		if b.s.dst.SwapAside(b.u.r.stamp, to, at.Name, path, from, old) == nil {
+			b.u.setAside(path)
+			return nil
+		} // Not every file system exchanges names.
 	}
 	if err := b.setAside(to, at); err != nil {
 		return err
@@ -212,7 +222,11 @@ func (b *batch) move(step replica.Step) error {
 	if err != nil {
 		return err
 	}
-	if err := b.expect(from, step.From, node); err != nil {
+	sure := b.expect
+	if step.Verb == replica.Link {
+		sure = b.keepsName // The old name is not to go.
+	}
+	if err := sure(from, step.From, node); err != nil {
 		return err
 	}
 	if err := b.free(to, step); err != nil {

@@ -258,7 +258,7 @@ func (b *batch) replaceContent(f *find, node replica.Node) error {
 		if err != nil {
 			return err
 		}
-		if err := b.expect(dir, at, node); err != nil {
+		if err := b.keepsName(dir, at, node); err != nil {
 			return err
 		}
 		temp := f.copied.temp
@@ -284,27 +284,49 @@ func (b *batch) replaceContent(f *find, node replica.Node) error {
 	return nil
 }
 
-// expect makes sure that a name on the target is the object that the index says. If not, what stands
-// there is set aside, the index forgets the name, and the error is errDrift. A version that an interrupted
-// batch of this replica put there stays for readers until what comes is renamed over it.
-func (b *batch) expect(dir *tree.Dir, at replica.Name, node replica.Node) error {
+// stands reports whether a name on the target is the object that the index says.
+func (b *batch) stands(dir *tree.Dir, at replica.Name, node replica.Node) (bool, error) {
 	if a, err := dir.Stat(at.Name); err == nil && a.Ino == node.Target.Ino && a.Type() == node.Target.Type() {
-		return nil
+		return true, nil
 	}
 	o, err := dir.Lookup(at.Name)
-	if err == nil && b.u.target.SameInode(o, node.Target) {
-		return nil
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	return err == nil && b.u.target.SameInode(o, node.Target), err
+}
+
+// keepsName makes sure that a name that stays is the object that the index says. If not, the index forgets the name, and
+// the error is errDrift; what stands there is set aside when the name is given again.
+func (b *batch) keepsName(dir *tree.Dir, at replica.Name, node replica.Node) error {
+	if stands, err := b.stands(dir, at, node); err != nil || stands {
 		return err
 	}
-	if err == nil && (o.IsDir() || !b.u.intended[at]) {
-		if err := b.setAside(dir, at); err != nil {
+	return b.lose(node, at)
+}
+
+// expect makes sure that a name that is to be taken away is the object that the index says. If not, what stands there is
+// set aside, the index forgets the name, and the error is errDrift. A version that an interrupted batch of this replica
+// put there stays for readers until what comes is renamed over it.
+func (b *batch) expect(dir *tree.Dir, at replica.Name, node replica.Node) error {
+	if stands, err := b.stands(dir, at, node); err != nil || stands {
+		return err
+	}
+	if !b.u.intended[at] {
+		if err := b.setAside(dir, at); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
+	return b.lose(node, at)
+}
+
+// lose makes the index forget a name that is another object on the target, and has it looked at. The error is errDrift.
+func (b *batch) lose(node replica.Node, at replica.Name) error {
 	if err := b.forgetName(node.Key, at); err != nil {
 		return err
+	}
+	if at.Parent != replica.Parking {
+		b.u.add(replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpCreate})
 	}
 	return errDrift
 }

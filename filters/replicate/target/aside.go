@@ -16,29 +16,61 @@ const Aside = HiddenDir + "/" + asideDir
 // SetAside moves an object of the target out of the way and deletes nothing: into a directory that is named after the
 // run of weir, under the path that it had. A name that is taken there gets a number.
 func (h *Hold) SetAside(run string, from *tree.Dir, name, path string) error {
-	parts := append([]string{run}, strings.Split(path, "/")...)
-	to, err := tree.Open(h.aside.FD())
-	if err != nil {
-		return err
-	}
-	defer func() { to.Close() }()
-	for _, part := range parts[:len(parts)-1] {
-		next, err := makeAside(to, part)
-		if err != nil {
-			return fmt.Errorf("set aside: %w", err)
-		}
-		to.Close()
-		to = next
-	}
-	last := parts[len(parts)-1]
-	err = tree.RenameFree(from, name, to, last)
-	for n := 2; errors.Is(err, fs.ErrExist); n++ {
-		err = tree.RenameFree(from, name, to, numbered(last, n))
+	to, last, err := h.openAside(run, path)
+	if err == nil {
+		defer to.Close()
+		_, err = renameNumbered(from, name, to, last)
 	}
 	if err != nil {
 		return fmt.Errorf("set aside: %w", err)
 	}
 	return nil
+}
+
+// SwapAside is SetAside with another object that gets the name in the same moment. That one goes aside first, and then
+// changes places, so that whatever interrupts it, nothing of somebody else's lies where weir removes things. After an
+// error both are where they were.
+func (h *Hold) SwapAside(run string, from *tree.Dir, name, path string, with *tree.Dir, old string) error {
+	to, last, err := h.openAside(run, path)
+	if err != nil {
+		return fmt.Errorf("set aside: %w", err)
+	}
+	defer to.Close()
+	if last, err = renameNumbered(with, old, to, last); err != nil {
+		return fmt.Errorf("set aside: %w", err)
+	}
+	if err := tree.Rename(to, last, from, name, tree.Exchange); err != nil {
+		return errors.Join(fmt.Errorf("set aside: %w", err), tree.RenameFree(to, last, with, old))
+	}
+	return nil
+}
+
+// openAside makes the directory for what had a path, and returns it with the last name of that.
+func (h *Hold) openAside(run, path string) (to *tree.Dir, last string, err error) {
+	parts := append([]string{run}, strings.Split(path, "/")...)
+	if to, err = tree.Open(h.aside.FD()); err != nil {
+		return nil, "", err
+	}
+	for _, part := range parts[:len(parts)-1] {
+		next, err := makeAside(to, part)
+		to.Close()
+		if err != nil {
+			return nil, "", err
+		}
+		to = next
+	}
+	return to, parts[len(parts)-1], nil
+}
+
+// renameNumbered moves an object to a name that is free there, and returns that.
+func renameNumbered(from *tree.Dir, old string, to *tree.Dir, name string) (string, error) {
+	free := name
+	err := tree.RenameFree(from, old, to, free)
+	for n := 2; errors.Is(err, fs.ErrExist); n++ {
+		free = numbered(name, n)
+		err = tree.RenameFree(from, old, to, free)
+	}
+	return free, err
 }
 
 // makeAside opens a directory, and makes it where it is missing. Where a file was set aside under that name it gets a
