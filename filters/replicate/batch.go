@@ -196,12 +196,11 @@ func (b *batch) commit() error {
 	if err == nil {
 		err = b.finishDirs()
 	}
-	b.ix.Meta(metaGen, formatGen(gen))
-	if brakeErr := u.saveBrake(b.ix); brakeErr != nil {
-		return brakeErr
-	}
-	if recordErr := b.ix.Commit(false); recordErr != nil {
-		return fmt.Errorf("record in the index: %w", recordErr)
+	if recordErr := b.recordAll(gen); recordErr != nil {
+		// What was shown is not in the index, and no stranger's: the intents tell, if they are kept.
+		u.doubt(gen, false)
+		u.scanWanted(scanRequest{audit: true, reason: "the index was not written"})
+		return recordErr
 	}
 	if b.movedDir {
 		u.movedDir()
@@ -214,6 +213,18 @@ func (b *batch) commit() error {
 	}
 	u.barrier.due(b.s, gen)
 	return err
+}
+
+// recordAll writes what was shown into the index.
+func (b *batch) recordAll(gen uint64) error {
+	b.ix.Meta(metaGen, formatGen(gen))
+	if err := b.u.saveBrake(b.ix); err != nil {
+		return err
+	}
+	if err := b.ix.Commit(false); err != nil {
+		return fmt.Errorf("record in the index: %w", err)
+	}
+	return nil
 }
 
 // together runs two functions side by side and joins their errors.

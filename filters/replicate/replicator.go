@@ -119,8 +119,8 @@ func (r *Replicator) Prepare(ctx context.Context) error {
 func (r *Replicator) Filter() *weir.Filter {
 	return &weir.Filter{
 		Name: filterName, Altitude: altitude,
-		Wants: weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib,
-		Setup: r.setup,
+		Wants:    weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib,
+		Concerns: r.asked, Setup: r.setup,
 	}
 }
 
@@ -234,9 +234,8 @@ func (r *Replicator) newUnit(t *target.Target, p *place) (*unit, error) {
 		return nil, fmt.Errorf("load the state of %s: %w", weir.QuotePath(r.sourcePath(p.rel)), err)
 	}
 	u.bulk = newBulk(u)
-	epoch, suspect := t.Epochs()
-	u.seenEpoch = epoch
-	u.scan = scanRequest{wanted: true, audit: true, full: suspect == epoch, reason: "weir has started"}
+	u.seenEpoch, _ = t.Epochs()
+	u.scan = scanRequest{wanted: true, audit: true, full: u.owesContent(), reason: "weir has started"}
 	return u, nil
 }
 

@@ -33,6 +33,8 @@ type unit struct {
 	anyParked bool
 	cleaned   bool   // what an earlier process left in the hidden directory was removed
 	seenEpoch uint64 // of the target
+	compared  uint64 // count of the target's rollbacks after which content was compared in full
+	walkedFor uint64 // likewise, but for large files that may still be compared
 	nested    bool   // a walk carries out what is dirty; walks that this calls for do not do so in turn
 
 	keepIntents atomic.Uint64 // those up to this generation stay until an audit has ended
@@ -228,7 +230,7 @@ func (u *unit) work(s *session) error {
 				return err
 			}
 		case !more:
-			return nil
+			return u.saveCompared()
 		}
 	}
 	return errGone
@@ -236,14 +238,13 @@ func (u *unit) work(s *session) error {
 
 // freshTarget asks for a scan if the target has come back or is older than the index.
 func (u *unit) freshTarget() error {
-	epoch, suspect := u.target.Epochs()
+	epoch, _ := u.target.Epochs()
 	if epoch == u.seenEpoch {
 		return nil
 	}
-	seen := u.seenEpoch
 	u.seenEpoch = epoch
 	u.doubt(u.gen, false)
-	u.scanWanted(scanRequest{audit: true, full: suspect > seen, reason: "the target has come back"})
+	u.scanWanted(scanRequest{audit: true, full: u.owesContent(), reason: "the target has come back"})
 	return nil
 }
 
@@ -377,6 +378,9 @@ func (u *unit) load() error {
 		return err
 	}
 	if err := u.loadPrivileges(); err != nil {
+		return err
+	}
+	if err := u.loadCompared(); err != nil {
 		return err
 	}
 	// A batch that was interrupted before it was recorded has used a generation too.

@@ -55,6 +55,7 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	}
 	// Where no store through a mapping leaves a sign, what happened unseen shows in the content alone.
 	full := scan.full || s.noMapSign
+	_, rollbacks := u.target.Epochs()
 	if err := u.walk(s, []weir.Handle{s.root}, walkMode{full: full, audit: scan.audit}, true); err != nil {
 		return err
 	}
@@ -64,6 +65,9 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	}
 	if scan.audit {
 		u.audited(intents, missed)
+	}
+	if scan.full {
+		u.walkedFor = rollbacks
 	}
 	if err := u.savePrivileges(); err != nil {
 		return err

@@ -163,6 +163,7 @@ func (t *Target) prove(h *Hold, record *record) error {
 	}
 	t.mu.Lock()
 	passed := t.generation // A barrier may pass while the marker is read, which then is no older than the index.
+	rollbacks := t.rollbacks
 	t.mu.Unlock()
 	marker, generation, err := readMarker(h.hidden)
 	if err != nil {
@@ -174,12 +175,18 @@ func (t *Target) prove(h *Hold, record *record) error {
 	if self.Handle != record.Root || self.Ino != record.RootIno {
 		return Absent(t.options.Path, "it is a copy of the target, not the target that the index describes", "start with --adopt to take it over")
 	}
+	if generation < passed { // No later barrier may make this forgotten.
+		rollbacks++
+		if err := t.options.Index.SetMeta(t.rollbacksKey(), fmt.Append(nil, rollbacks)); err != nil {
+			return err
+		}
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case generation < passed:
 		t.epoch++
-		t.suspect = t.epoch
+		t.rollbacks = max(t.rollbacks, rollbacks)
 		t.generation, t.writing = generation, generation
 	case generation > t.writing:
 		t.epoch++

@@ -62,7 +62,7 @@ type Target struct {
 	writing    uint64      // the one that is being written, or generation
 	limits     tree.Limits // zero until it was tried out
 	epoch      uint64      // counts the times at which the target may have become another than the index says
-	suspect    uint64      // the last epoch that began with a target older than the index: content is compared in full
+	rollbacks  uint64      // how often the target was found to be older than the index, ever
 	away       bool        // it was not there when it was last wanted
 	unready    bool        // it is being prepared, and may hang
 
@@ -105,12 +105,12 @@ func (t *Target) SetUnready(unready bool) {
 	t.unready = unready
 }
 
-// Epochs returns a number that grows whenever the target may have become another than the index says, and the last
-// such number at which it was older than the index, so that content has to be compared in full.
-func (t *Target) Epochs() (epoch, suspect uint64) {
+// Epochs returns a number that grows whenever the target may have become another than the index says, and how often it
+// was older than the index, so that content has to be compared in full. The latter is kept by the index.
+func (t *Target) Epochs() (epoch, rollbacks uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.epoch, t.suspect
+	return t.epoch, t.rollbacks
 }
 
 // Shown returns the volume that showed the target when it was last opened; 0 before.
@@ -132,6 +132,7 @@ type record struct {
 func (t *Target) recordKey() string     { return fmt.Sprintf("target/%d/record", t.options.Number) }
 func (t *Target) limitsKey() string     { return fmt.Sprintf("target/%d/limits", t.options.Number) }
 func (t *Target) generationKey() string { return fmt.Sprintf("target/%d/generation", t.options.Number) }
+func (t *Target) rollbacksKey() string  { return fmt.Sprintf("target/%d/rollbacks", t.options.Number) }
 
 // Load reads what the index remembers of the target.
 func (t *Target) Load() error {
@@ -143,16 +144,29 @@ func (t *Target) Load() error {
 	if err := json.Unmarshal(text, known); err != nil {
 		return fmt.Errorf("read record of target %s: %w", weir.QuotePath(t.options.Path), err)
 	}
-	text, err = t.options.Index.Meta(t.generationKey())
+	generation, err := t.loadNumber(t.generationKey())
+	if err != nil {
+		return err
+	}
+	rollbacks, err := t.loadNumber(t.rollbacksKey())
 	if err != nil {
 		return err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.record = known
-	if _, err := fmt.Sscan(string(text), &t.generation); err != nil && text != nil {
-		return fmt.Errorf("read generation of target %s: %w", weir.QuotePath(t.options.Path), err)
-	}
-	t.writing = t.generation
+	t.generation, t.writing, t.rollbacks = generation, generation, rollbacks
 	return nil
+}
+
+// loadNumber reads a number of the index, 0 if it has none.
+func (t *Target) loadNumber(key string) (n uint64, err error) {
+	text, err := t.options.Index.Meta(key)
+	if err != nil || text == nil {
+		return 0, err
+	}
+	if _, err := fmt.Sscan(string(text), &n); err != nil {
+		return 0, fmt.Errorf("read %s of target %s: %w", key, weir.QuotePath(t.options.Path), err)
+	}
+	return n, nil
 }
