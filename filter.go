@@ -17,7 +17,13 @@ type Filter struct {
 	// reader of a volume; leave them out unless they are needed.
 	Wants Ops
 
-	// Setup is called once for each volume, after the volume's frame has been attached: what changes
+	// Concerns is asked before a volume is observed, which costs every writer of it, and again when the mounts of a
+	// volume that it declined have changed. It returns nil, or ErrDecline (possibly wrapped, with the reason) if the
+	// filter has no business on the volume; any other error is retried. A nil Concerns means every volume. What
+	// changes meanwhile need not be known: the volume is observed before Setup begins, which may still decline.
+	Concerns func(ctx context.Context, volume Volume) error
+
+	// Setup is called once for each volume that concerns the filter, after the volume's frame has been attached: what changes
 	// from then on is delivered, what changed before is found by a scan that the filter starts in Setup
 	// or later. It returns the instance's callbacks, or ErrDecline (possibly wrapped, with the reason)
 	// if the filter has no business on the volume; any other error is retried. It is called again for a

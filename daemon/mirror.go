@@ -169,6 +169,7 @@ func list(paths []string) string {
 
 // verdict is the result of one run to the end.
 func (m *Mirror) verdict(failed []replicate.UnitStatus) error {
+	m.explain(failed)
 	for _, u := range failed {
 		return &weir.Error{Op: "mirror", Kind: weir.KindDiffers, Path: u.Place,
 			Err: fmt.Errorf("not replicated to %s: %s %s", weir.QuotePath(u.Target), u.Phase, u.Reason)}
@@ -184,15 +185,6 @@ func (m *Mirror) verdict(failed []replicate.UnitStatus) error {
 		}
 	}
 	return nil
-}
-
-// Status tells how the mirror stands, or, once Run takes it down, how it stood before that. It is safe for
-// concurrent use.
-func (m *Mirror) Status() replicate.Status {
-	if s := m.final.Load(); s != nil {
-		return *s
-	}
-	return m.replicator.Status()
 }
 
 // Changed returns a channel that gets a token after the status has changed.

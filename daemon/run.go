@@ -75,7 +75,7 @@ func (m *Mirror) Run(ctx context.Context, once bool) error {
 
 	err := m.wait(ctx, work, manage, once)
 	if m.final.Load() == nil { // What is taken down from here on is no news of the mirror.
-		status := m.replicator.Status()
+		status := m.status()
 		m.final.Store(&status)
 	}
 	endWork()
@@ -165,7 +165,7 @@ func (m *Mirror) wait(ctx context.Context, work, manage *task, once bool) error 
 // rests keeps the status as the last one if no replica is being worked on in it: on a busy volume something may have
 // come since that was asked for.
 func (m *Mirror) rests() bool {
-	status := m.replicator.Status()
+	status := m.status()
 	for _, u := range status.Units {
 		if u.Phase == replicate.PhaseCopying || u.Phase == replicate.PhaseComparing {
 			return false

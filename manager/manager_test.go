@@ -3,6 +3,7 @@ package manager_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/plane/memory"
+	"github.com/weirfs/weir/topology"
 )
 
 func one(before func(context.Context, weir.Volume) error) func(*log) []*weir.Filter {
@@ -300,4 +302,47 @@ func TestOptionsAreChecked(t *testing.T) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
+}
+
+func TestVolumeThatConcernsNobodyIsNotObserved(t *testing.T) {
+	simulate(t, func(l *log) []*weir.Filter {
+		f := spyFilter(l, "f", "100", nil)
+		f.Concerns = func(_ context.Context, v weir.Volume) error {
+			l.add("f@%d: asked", v.ID())
+			if point := v.Info().Mounts[0].Point; point != "/here" {
+				return fmt.Errorf("%w: it is at %s", weir.ErrDecline, point)
+			}
+			return nil
+		}
+		return []*weir.Filter{f}
+	}, func(t *testing.T, b *bench) {
+		v := b.mount(1)
+		b.want(t, "f@1: asked")
+		b.wantState(t, "f", 1, "declined")
+		link := func() topology.LinkState { return b.Snapshot().Volumes[0].Link }
+		if link() != topology.LinkIdle {
+			t.Errorf("the link is %v", link())
+		}
+		b.discovery.Remount(v, "/here")
+		b.want(t, "f@1: asked", "f@1: setup 1")
+		if link() != topology.LinkAttached {
+			t.Errorf("the link is %v", link())
+		}
+		_ = v.Create("a")
+		b.want(t, "f@1: create a")
+	})
+}
+
+func TestPanicOfAFilterThatIsAskedIsAFailure(t *testing.T) {
+	simulate(t, func(l *log) []*weir.Filter {
+		f := spyFilter(l, "f", "100", nil)
+		f.Concerns = func(context.Context, weir.Volume) error { panic("oh") }
+		return []*weir.Filter{f}
+	}, func(t *testing.T, b *bench) {
+		b.mount(1)
+		b.wantState(t, "f", 1, "failed")
+		if slot := b.Snapshot().Slot("f", 1); !strings.Contains(slot.Why, "panic in Concerns of filter f: oh") {
+			t.Errorf("slot is %+v", slot)
+		}
+	})
 }

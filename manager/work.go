@@ -43,6 +43,8 @@ func (m *Manager) do(work topology.Work) {
 		m.attachFrame(ctx, work)
 	case topology.DetachFrame:
 		m.detachFrame(work)
+	case topology.Ask:
+		m.ask(ctx, work)
 	case topology.SetUp:
 		m.setUp(ctx, work, in, start.Setup)
 	case topology.TearDown:
@@ -53,10 +55,14 @@ func (m *Manager) do(work topology.Work) {
 // contextOf returns the parent of the work's context: what builds up ends when a shutdown begins, what
 // takes down has the shutdown's time.
 func (m *Manager) contextOf(kind topology.WorkKind) context.Context {
-	if kind == topology.SetUp || kind == topology.AttachFrame {
+	if buildsUp(kind) {
 		return m.work
 	}
 	return m.teardown
+}
+
+func buildsUp(kind topology.WorkKind) bool {
+	return kind == topology.Ask || kind == topology.SetUp || kind == topology.AttachFrame
 }
 
 // claimLocked returns nil if the work is not wanted any more.
@@ -74,7 +80,7 @@ func (m *Manager) claimLocked(work topology.Work, cancel context.CancelFunc) (*t
 	}
 	if start != nil {
 		r := &run{cancel: cancel}
-		if work.Kind == topology.SetUp || work.Kind == topology.AttachFrame {
+		if buildsUp(work.Kind) {
 			r.timer = time.AfterFunc(m.options.WorkTimeout, func() { m.timeOut(work, r) })
 		}
 		m.runs[work] = r
@@ -150,13 +156,33 @@ func outcomeOf(kind topology.WorkKind, err error) (topology.Outcome, string) {
 	switch {
 	case err == nil:
 		return topology.OK, ""
-	case kind == topology.SetUp && errors.Is(err, weir.ErrDecline):
+	case (kind == topology.SetUp || kind == topology.Ask) && errors.Is(err, weir.ErrDecline):
 		return topology.Declined, err.Error()
 	case kind == topology.AttachFrame && weir.KindOf(err) == weir.KindUnsupported:
 		return topology.Unsupported, err.Error()
 	default:
 		return topology.Failed, err.Error()
 	}
+}
+
+// ask asks the filter whether the volume concerns it.
+func (m *Manager) ask(ctx context.Context, work topology.Work) {
+	m.mu.Lock()
+	f, v := m.filters[work.Filter], m.volumes[work.Volume].volume
+	m.mu.Unlock()
+	m.finish(work, guardedAsk(ctx, f, v), func() {})
+}
+
+func guardedAsk(ctx context.Context, f *weir.Filter, v weir.Volume) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in Concerns of filter %s: %v\n%s", f.Name, p, debug.Stack())
+		}
+	}()
+	if f.Concerns == nil {
+		return nil
+	}
+	return f.Concerns(ctx, v)
 }
 
 func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, reason weir.SetupReason) {
@@ -175,7 +201,7 @@ func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, r
 	})
 }
 
-// guardedSetup turns a panic of the filter into an error: one bad volume must not end the others.
+// guardedSetup, like guardedAsk, turns a panic of the filter into an error: one bad volume must not end the others.
 func guardedSetup(ctx context.Context, f *weir.Filter, v weir.Volume, reason weir.SetupReason) (in weir.Instance, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -168,7 +168,7 @@ func (i Detach) apply(s *State) {
 }
 
 func (i Claim) apply(s *State) {
-	if i.Work.Kind == SetUp || i.Work.Kind == TearDown {
+	if i.Work.Kind.ofSlot() {
 		s.claimSlot(i.Work)
 	} else {
 		s.claimLink(i.Work)
@@ -177,7 +177,7 @@ func (i Claim) apply(s *State) {
 
 func (i Finished) apply(s *State) {
 	switch i.Work.Kind {
-	case SetUp:
+	case Ask, SetUp:
 		s.finishSetUp(i)
 	case TearDown:
 		s.finishTearDown(i)
@@ -187,14 +187,14 @@ func (i Finished) apply(s *State) {
 		s.finishDetach(i)
 	}
 	s.review(i.Work.Volume)
-	if i.Work.Kind == SetUp || i.Work.Kind == TearDown {
+	if i.Work.Kind.ofSlot() {
 		s.forget(i.Work.Filter)
 	}
 }
 
 func (i TimedOut) apply(s *State) {
 	switch i.Work.Kind {
-	case SetUp:
+	case Ask, SetUp:
 		s.timeOutSetUp(i)
 	case AttachFrame:
 		s.timeOutAttach(i)
@@ -202,7 +202,7 @@ func (i TimedOut) apply(s *State) {
 }
 
 func (i RetryDue) apply(s *State) {
-	if i.Work.Kind == SetUp {
+	if i.Work.Kind.ofSlot() {
 		s.retrySlot(i.Work.pair())
 	} else {
 		s.retryLink(i.Work.joint())

@@ -25,7 +25,8 @@
 //
 // # Links
 //
-// The attachment of a frame to a volume is a link. Instances wait for their frame's link. A volume that
+// The attachment of a frame to a volume is a link. A filter is asked first whether the volume concerns it; then its
+// slot needs the link, and the set-up waits for that. A volume that
 // does not accept the frame's plane has an unsupported link; its instances are set up all the same and
 // have to scan. A link that no slot needs is given back, since observing costs every writer of a volume.
 //

@@ -47,17 +47,19 @@ func actors() []actor {
 
 func TestEveryInterleavingOfTwo(t *testing.T) {
 	t.Parallel()
-	total, budget := 0, 2
+	worlds := []world{{faults: 1}, {faults: 2, prompt: true}}
 	if raceEnabled || testing.Short() {
-		budget = 1
+		worlds = worlds[:1]
 	}
-	list := actors()
+	total, list := 0, actors()
 	for i := range list {
 		for j := i + 1; j < len(list); j++ {
-			n, failure := explore(faults{}, budget, rest(), list[i], list[j])
-			total += n
-			if failure != "" {
-				t.Fatalf("%s | %s: %s", list[i].name, list[j].name, failure)
+			for _, w := range worlds {
+				n, failure := exploreFrom(&w, faults{}, rest(), []actor{list[i], list[j]})
+				total += n
+				if failure != "" {
+					t.Fatalf("%s | %s: %s", list[i].name, list[j].name, failure)
+				}
 			}
 		}
 	}
@@ -74,7 +76,7 @@ func TestEveryInterleavingOfThree(t *testing.T) {
 	for i := range list {
 		for j := i + 1; j < len(list); j++ {
 			for k := j + 1; k < len(list); k++ {
-				n, failure := explore(faults{}, 0, rest(), list[i], list[j], list[k])
+				n, failure := exploreFrom(&world{prompt: true}, faults{}, rest(), []actor{list[i], list[j], list[k]})
 				total += n
 				if failure != "" {
 					t.Fatalf("%s | %s | %s: %s", list[i].name, list[j].name, list[k].name, failure)
@@ -152,6 +154,7 @@ func TestMutantsAreCaught(t *testing.T) {
 		"list then publish": {faults{}, []actor{mount, start}, "I2: no slot for {2 2}"},
 		"owe nothing":       {faults{oweNothing: true}, actors()[:1], "I2"},
 		"blind commit":      {faults{commitBlind: true}, []actor{actors()[1]}, "is attached though it was withdrawn"},
+		"observe first":     {faults{observeFirst: true}, actors()[:1], "I10"},
 		"forget detach":     {faults{forgetDetach: true}, []actor{actors()[7], actors()[3]}, "I7"},
 	} {
 		setup := rest()
@@ -178,7 +181,7 @@ func TestViewIsComplete(t *testing.T) {
 	}
 	v := s.View()
 	got := fmt.Sprint(v.Volumes, v.Filters, v.Slots, v.Links)
-	want := "[{1 false true}] [{1 100 0 true false}] [{{1 1} pending   0 false}] [{{0 1} pending  0}]"
+	want := "[{1 false true}] [{1 100 0 true false}] [{{1 1} pending   0 false}] [{{0 1} idle  0}]"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

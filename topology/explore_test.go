@@ -42,7 +42,8 @@ type world struct {
 	runs   map[Work]bool
 	hung   map[Work]bool
 	retry  map[Work]bool
-	faults int // failures, refusals and timeouts that may still happen
+	faults int  // failures, refusals and timeouts that may still happen
+	prompt bool // filters answer in no time
 
 	volumes  map[weir.VolumeID]bool // arrived and not left
 	present  map[weir.VolumeID]bool // arrived and not gone
@@ -85,14 +86,16 @@ type explorer struct {
 
 // explore returns the number of states and the first broken promise with the way to it.
 func explore(faults faults, budget int, setup []Input, actors ...actor) (states int, failure string) {
+	return exploreFrom(&world{faults: budget}, faults, setup, actors)
+}
+
+func exploreFrom(w *world, faults faults, setup []Input, actors []actor) (states int, failure string) {
 	e := &explorer{actors: actors, seen: map[string]bool{}}
-	w := &world{
-		state: New(), at: make([]int, len(actors)), memos: make([]memo, len(actors)), faults: budget,
-		offers: map[Work]bool{}, runs: map[Work]bool{}, hung: map[Work]bool{}, retry: map[Work]bool{},
-		volumes: map[weir.VolumeID]bool{}, present: map[weir.VolumeID]bool{},
-		filters: map[FilterID]bool{}, known: map[FilterID]bool{},
-		sticky: map[Pair]bool{}, balance: map[Pair]int{}, attached: map[Joint]int{},
-	}
+	w.state, w.at, w.memos = New(), make([]int, len(actors)), make([]memo, len(actors))
+	w.offers, w.runs, w.hung, w.retry = map[Work]bool{}, map[Work]bool{}, map[Work]bool{}, map[Work]bool{}
+	w.volumes, w.present = map[weir.VolumeID]bool{}, map[weir.VolumeID]bool{}
+	w.filters, w.known = map[FilterID]bool{}, map[FilterID]bool{}
+	w.sticky, w.balance, w.attached = map[Pair]bool{}, map[Pair]int{}, map[Joint]int{}
 	w.state.faults = faults
 	for _, input := range setup {
 		if why := w.apply(input); why != "" {
@@ -179,7 +182,7 @@ func (w *world) work(try func(string, func(*world) Input)) {
 			continue
 		}
 		switch work.Kind {
-		case SetUp:
+		case Ask, SetUp:
 			try(fmt.Sprint("declined ", work), spend(Finished{work, Declined, "no business"}))
 		case AttachFrame:
 			try(fmt.Sprint("unsupported ", work), spend(Finished{work, Unsupported, "no handles"}))
@@ -221,7 +224,26 @@ func (w *world) apply(i Input) string {
 			}
 		}
 	}
-	return w.check()
+	if why := w.check(); why != "" || !w.prompt {
+		return why
+	}
+	return w.answer()
+}
+
+// answer has every filter that can be asked say that the volume concerns it.
+func (w *world) answer() string {
+	for _, work := range sorted(w.offers) {
+		if work.Kind != Ask {
+			continue
+		}
+		if why := w.apply(Claim{work}); why != "" {
+			return why
+		}
+		if w.runs[work] {
+			return w.apply(Finished{Work: work})
+		}
+	}
+	return ""
 }
 
 func (w *world) before(i Input) {
@@ -310,16 +332,27 @@ func (w *world) observe(e Effect) string {
 // start checks that no two runners are ever inside one slot or link.
 func (w *world) start(work Work) string {
 	for other := range w.runs {
-		slotWork := work.Kind >= SetUp
-		if other.Volume == work.Volume && other.Filter == work.Filter && other.Frame == work.Frame && slotWork == (other.Kind >= SetUp) {
+		if other.Volume == work.Volume && other.Filter == work.Filter && other.Frame == work.Frame && work.Kind.ofSlot() == other.Kind.ofSlot() {
 			return fmt.Sprintf("I5: %v runs beside %v", work, other)
 		}
 	}
-	if work.Kind == SetUp && w.sticky[work.pair()] {
+	if work.Kind == AttachFrame && !w.concerned(work.joint()) {
+		return fmt.Sprintf("I10: %v is observed, and no filter has said that it concerns it", work.joint())
+	}
+	if work.Kind.ofSlot() && work.Kind != TearDown && w.sticky[work.pair()] {
 		return fmt.Sprintf("I7: set-up of %v, which is detached", work.pair())
 	}
 	w.runs[work] = true
 	return ""
+}
+
+func (w *world) concerned(j Joint) bool {
+	for p, l := range w.state.slots {
+		if l.asked && w.state.jointOf(p) == j {
+			return true
+		}
+	}
+	return false
 }
 
 // unused checks that what is declared gone is used by nobody.
@@ -330,7 +363,7 @@ func (w *world) unused(which func(Pair) bool) string {
 		}
 	}
 	for run := range w.runs {
-		if run.Kind >= SetUp && which(run.pair()) {
+		if run.Kind.ofSlot() && which(run.pair()) {
 			return fmt.Sprintf("I8: %v runs at its end", run)
 		}
 	}

@@ -50,7 +50,7 @@ type Finished struct {
 	Why     string // the reason, unless Outcome is OK
 }
 
-// TimedOut says that claimed SetUp or AttachFrame has not returned in time. Its Finished follows whenever
+// TimedOut says that claimed Ask, SetUp or AttachFrame has not returned in time. Its Finished follows whenever
 // it does return; until then nothing else is tried for the slot.
 type TimedOut struct {
 	Work Work

@@ -25,7 +25,7 @@ type SlotState uint8
 
 const (
 	SlotPending   SlotState = iota // owed; waits for its claim or for the frame's link
-	SlotSettingUp                  // claimed: the filter's Setup runs
+	SlotSettingUp                  // claimed: the filter is asked, or its Setup runs
 	SlotAttached                   // there is an instance
 	SlotDeclined                   // the filter has no business on the volume as it is mounted now
 	SlotFailed                     // Setup failed, or did not return in time
@@ -71,12 +71,16 @@ const (
 	DetachFrame
 	SetUp
 	TearDown
+	Ask
 )
 
 // String returns the kind as a verb.
 func (k WorkKind) String() string {
-	return [...]string{"attach frame", "detach frame", "set up", "tear down"}[k]
+	return [...]string{"attach frame", "detach frame", "set up", "tear down", "ask"}[k]
 }
+
+// ofSlot tells work for a slot from work for a link.
+func (k WorkKind) ofSlot() bool { return k == Ask || k == SetUp || k == TearDown }
 
 // Work names something to be done outside. Frame is set for frames, Filter for instances. At most one
 // piece of work runs for one slot or link at a time.
@@ -95,7 +99,7 @@ type Outcome uint8
 
 const (
 	OK          Outcome = iota
-	Declined            // SetUp: the filter has no business there
+	Declined            // Ask, SetUp: the filter has no business there
 	Unsupported         // AttachFrame: the volume does not accept the plane
 	Failed              // anything else
 )

@@ -34,7 +34,9 @@ func (s *State) needed(j Joint) bool {
 		}
 		switch l.state {
 		case SlotPending, SlotSettingUp, SlotAttached, SlotDraining, SlotFailed:
-			return true
+			if l.asked || s.faults.observeFirst {
+				return true
+			}
 		}
 	}
 	return false

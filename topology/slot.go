@@ -5,8 +5,8 @@ import "github.com/weirfs/weir"
 // slot is the debt for one pair. Exactly these combinations occur:
 //
 //	pending, declined, detached, excluded   neither claimed nor instance
-//	setting up                              claimed
-//	failed                                  claimed if Setup is still out, having timed out
+//	setting up                              claimed; asked if it is Setup that runs
+//	failed                                  claimed if the filter is still out, having timed out
 //	attached                                instance
 //	draining                                claimed (Setup is to be undone), or instance, or both (Teardown runs)
 type slot struct {
@@ -16,9 +16,10 @@ type slot struct {
 	reason   weir.SetupReason
 	teardown weir.TeardownReason
 	attempts int
-	claimed  bool // a runner is inside Setup or Teardown
+	asked    bool // the filter has said that the volume concerns it
+	claimed  bool // a runner asks, or is inside Setup or Teardown
 	instance bool // Setup has succeeded and Teardown has not ended
-	stale    bool // the volume changed while Setup ran
+	stale    bool // the volume changed while the filter was asked, or Setup ran
 }
 
 // setSlot stores the slot and tells the ledger if its state is new.
@@ -47,14 +48,23 @@ func (s *State) owe(p Pair, reason weir.SetupReason) {
 	s.offer(p)
 }
 
-// offer offers the set-up of a pending slot as soon as its frame's link is settled.
+// offer offers what a pending slot needs next: that its filter is asked, or its set-up, as soon as its frame's link is
+// settled.
 func (s *State) offer(p Pair) {
-	if s.slots[p].state != SlotPending || !s.wanted(p) {
-		return
+	if s.slots[p].state == SlotPending && s.wanted(p) && s.due(p) {
+		s.emit(Offer{s.slots[p].next(p)})
 	}
-	if s.links[s.jointOf(p)].ready() {
-		s.emit(Offer{Work{Kind: SetUp, Filter: p.Filter, Volume: p.Volume}})
+}
+
+// due tells whether nothing keeps the next piece of work of a pending slot.
+func (s *State) due(p Pair) bool { return !s.slots[p].asked || s.links[s.jointOf(p)].ready() }
+
+// next is what a slot that has no instance is waiting for, or what runs.
+func (l slot) next(p Pair) Work {
+	if l.asked {
+		return Work{Kind: SetUp, Filter: p.Filter, Volume: p.Volume}
 	}
+	return Work{Kind: Ask, Filter: p.Filter, Volume: p.Volume}
 }
 
 // settle decides about a slot that has neither runner nor instance.
@@ -67,7 +77,7 @@ func (s *State) settle(p Pair) {
 	case l.by != "" && !s.faults.forgetDetach:
 		s.setSlot(p, slot{state: SlotDetached, by: l.by, reason: l.reason})
 	default:
-		s.setSlot(p, slot{reason: l.reason, attempts: l.attempts})
+		s.setSlot(p, slot{reason: l.reason, attempts: l.attempts, asked: l.asked && l.state == SlotFailed})
 		s.offer(p)
 	}
 }
@@ -84,7 +94,7 @@ func (s *State) withdraw(p Pair, reason weir.TeardownReason) {
 	case l.claimed:
 		l.state, l.why, l.teardown = SlotDraining, "", reason
 		s.setSlot(p, l)
-		s.emit(Cancel{Work{Kind: SetUp, Filter: p.Filter, Volume: p.Volume}})
+		s.emit(Cancel{l.next(p)})
 	default:
 		s.settle(p)
 	}
@@ -96,7 +106,7 @@ func (s *State) claimSlot(w Work) {
 	switch {
 	case !known || l.claimed:
 		return
-	case w.Kind == SetUp && l.state == SlotPending && s.wanted(p) && s.links[s.jointOf(p)].ready():
+	case w == l.next(p) && l.state == SlotPending && s.wanted(p) && s.due(p):
 		l.state, l.claimed, l.stale = SlotSettingUp, true, false
 	case w.Kind == TearDown && l.state == SlotDraining && l.instance:
 		l.claimed = true
@@ -107,6 +117,7 @@ func (s *State) claimSlot(w Work) {
 	s.emit(Start{Work: w, Setup: l.reason, Teardown: l.teardown})
 }
 
+// finishSetUp takes the outcome of an Ask or a SetUp.
 func (s *State) finishSetUp(f Finished) {
 	p := f.Work.pair()
 	l := s.slots[p]
@@ -114,7 +125,7 @@ func (s *State) finishSetUp(f Finished) {
 		return
 	}
 	l.claimed = false
-	if f.Outcome == OK {
+	if f.Outcome == OK && l.asked {
 		l.instance = true
 		s.commit(p, l)
 		return
@@ -123,6 +134,9 @@ func (s *State) finishSetUp(f Finished) {
 	switch {
 	case l.state == SlotDraining:
 		s.settle(p)
+	case f.Outcome == OK:
+		s.setSlot(p, slot{reason: l.reason, attempts: l.attempts, asked: true})
+		s.offer(p)
 	case f.Outcome == Declined && l.stale:
 		s.settle(p) // what it declined is not what is mounted now
 	case f.Outcome == Declined:

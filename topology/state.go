@@ -31,6 +31,7 @@ type faults struct {
 	oweNothing   bool // publish without owing
 	commitBlind  bool // commit without looking again
 	forgetDetach bool // ignore that a detach is sticky
+	observeFirst bool // observe what no filter was asked about
 }
 
 // frame holds the filters of altitudes in [low, high); bounded tells whether high counts.

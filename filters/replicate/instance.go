@@ -16,14 +16,19 @@ type instance struct {
 	volume weir.Volume
 }
 
-// setup takes a volume that shows a part of the source, and declines any other.
-func (r *Replicator) setup(_ context.Context, volume weir.Volume, reason weir.SetupReason) (weir.Instance, error) {
+// asked takes note of a volume, and declines it if it shows no part of the source.
+func (r *Replicator) asked(_ context.Context, volume weir.Volume) error {
 	r.kick() // A target may be on it.
 	r.targetsBack()
 	r.coverTargets()
 	r.mountsChanged() // Also what is left out covers something.
-	if !r.concerns(volume) {
-		return nil, fmt.Errorf("%w: the volume shows no part of %s", weir.ErrDecline, weir.QuotePath(r.options.Source))
+	return r.concerns(volume)
+}
+
+// setup takes a volume that shows a part of the source still.
+func (r *Replicator) setup(_ context.Context, volume weir.Volume, reason weir.SetupReason) (weir.Instance, error) {
+	if err := r.concerns(volume); err != nil {
+		return nil, err
 	}
 	if reason == weir.SetupNewlyMounted {
 		r.gapOpened(volume, "mounted by another program: what happened before its mark was not seen")
@@ -63,16 +68,19 @@ func (r *Replicator) unitsOn(t *target.Target) []*unit {
 	return list
 }
 
-// concerns reports whether the volume shows a part of the source.
-func (r *Replicator) concerns(volume weir.Volume) bool {
+// concerns declines a volume that shows no part of the source.
+func (r *Replicator) concerns(volume weir.Volume) error {
 	info := volume.Info()
 	for _, m := range info.Mounts {
 		if m.Own && m.Point != r.options.Source && inside(r.options.Source, m.Point) && !r.options.OneVolume {
-			return true
+			return nil
 		}
 	}
 	at, err := r.options.Discovery.At(r.options.Source)
-	return err == nil && at.ID() == volume.ID()
+	if err == nil && at.ID() == volume.ID() {
+		return nil
+	}
+	return fmt.Errorf("%w: the volume shows no part of %s", weir.ErrDecline, weir.QuotePath(r.options.Source))
 }
 
 // Completed marks what the operations touched as dirty, in every place that shows the volume.
