@@ -301,3 +301,22 @@ func TestBlindVolumesAreScanned(t *testing.T) {
 		}
 	})
 }
+
+// TestBlindVolumeIsCopiedByOneWalk has nothing but the first walk copy a tree whose directories have no handles.
+func TestBlindVolumeIsCopiedByOneWalk(t *testing.T) {
+	voltest.RequireRoot(t)
+	dir, dst := voltest.New(t, "ext4").Dir, voltest.New(t, "xfs").Dir
+	src := mkdir(t, filepath.Join(dir, "s"))
+	voltest.Overlay(t, false, mkdir(t, filepath.Join(dir, "l")), mkdir(t, filepath.Join(dir, "u")), mkdir(t, filepath.Join(dir, "w")), src)
+	for deep := src; len(deep) < len(src)+30; {
+		deep = mkdir(t, filepath.Join(deep, "d"))
+		write(t, filepath.Join(deep, "f"), deep)
+	}
+	r := start(t, Options{Source: src, Targets: []string{dst}, State: filepath.Join(t.TempDir(), "st"), ScanInterval: time.Hour})
+	r.awaitPhase(src, replicate.PhaseInSync)
+	r.quiet(10 * time.Second)
+	r.spotless(src, dst)
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+}

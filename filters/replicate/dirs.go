@@ -28,12 +28,12 @@ func (b *batch) finishDirs() error {
 	return nil
 }
 
-// nameOf returns a directory's name on the replica, for messages.
+// nameOf returns a directory's name on the replica, under which problems with its metadata are listed.
 func (b *batch) nameOf(key weir.Handle) replica.Name {
 	if node, ok, err := b.ix.Get(key); err == nil && ok && len(node.Names) > 0 {
 		return node.Names[0]
 	}
-	return replica.Name{Parent: key}
+	return replica.Name{Parent: key, Name: self}
 }
 
 func (b *batch) finishDir(key weir.Handle) error {
@@ -47,7 +47,10 @@ func (b *batch) finishDir(key weir.Handle) error {
 	}
 	src, err := b.s.sourceDir(b.ix, key)
 	if err != nil {
-		return unlessVanished(err)
+		if err = unlessVanished(err); err != nil {
+			err = b.u.dirProblem(b.s, b.ix, key, err)
+		}
+		return err
 	}
 	defer src.Close()
 	self, err := src.Stat("")

@@ -27,7 +27,6 @@ const maxProblems = 10_000
 type problems struct {
 	dirs    map[weir.Handle]map[string]*trouble
 	names   int       // in all of dirs
-	listed  int       // how many of them are
 	full    int       // how many of them are for want of room
 	since   time.Time // when full became more than 0
 	cramped bool      // no barrier passes for want of room
@@ -43,8 +42,10 @@ type problems struct {
 // trouble is a name that has failed. It is listed once it has a reason: some failures pass by themselves.
 type trouble struct {
 	Problem
-	tries int // in a row
-	walk  int // in which it failed last, or was seen to be still owed
+	tries  int  // in a row
+	walk   int  // in which it failed last, or was seen to be still owed
+	placed bool // it was found out where it is
+	parked bool // it has left the tree with its directory, and may come back
 }
 
 func (p *problems) any() bool { return p.names > 0 }
@@ -83,8 +84,7 @@ func (p *problems) put(t *trouble, problem Problem) bool {
 		return false
 	}
 	p.unlist(t)
-	p.listed++
-	if t.Problem = problem; problem.full {
+	if t.Problem, t.placed = problem, false; problem.full {
 		if p.full++; p.since.IsZero() {
 			p.since = problem.Since
 		}
@@ -93,10 +93,7 @@ func (p *problems) put(t *trouble, problem Problem) bool {
 }
 
 func (p *problems) unlist(t *trouble) {
-	if t.Reason == "" {
-		return
-	}
-	if p.listed--; t.full {
+	if t.full {
 		if p.full--; p.full == 0 {
 			p.since = time.Time{}
 		}
@@ -138,6 +135,16 @@ func (p *problems) each(fn func(at replica.Name, t *trouble)) {
 			}
 		}
 	}
+}
+
+// listed returns what is listed, but for what has left the tree.
+func (p *problems) listed() (list []Problem) {
+	p.each(func(_ replica.Name, t *trouble) {
+		if !t.parked {
+			list = append(list, t.Problem)
+		}
+	})
+	return list
 }
 
 // walkBegins says that all names of the place are going to be looked at.

@@ -26,8 +26,8 @@ func TestProblemsAreBoundedAndCounted(t *testing.T) {
 		p.walkBegins()
 		refuse(&p, refused)
 		p.walkEnded()
-		if p.names != maxProblems || p.listed != maxProblems || p.full != maxProblems || p.more() != refused-maxProblems {
-			t.Fatalf("%d names, %d listed, %d full, and %d more", p.names, p.listed, p.full, p.more())
+		if p.names != maxProblems || len(p.listed()) != maxProblems || p.full != maxProblems || p.more() != refused-maxProblems {
+			t.Fatalf("%d names, %d listed, %d full, and %d more", p.names, len(p.listed()), p.full, p.more())
 		}
 	}
 	if p.walks != 3 || !p.retry {
@@ -41,8 +41,8 @@ func TestProblemsAreBoundedAndCounted(t *testing.T) {
 	}
 	refuse(&p, 5000)
 	p.walkEnded()
-	if p.names != 5000 || p.listed != 5000 || p.more() != 0 || p.walks != 0 {
-		t.Errorf("%d names, %d listed, and %d more after %d walks", p.names, p.listed, p.more(), p.walks)
+	if p.names != 5000 || len(p.listed()) != 5000 || p.more() != 0 || p.walks != 0 {
+		t.Errorf("%d names, %d listed, and %d more after %d walks", p.names, len(p.listed()), p.more(), p.walks)
 	}
 }
 
@@ -53,8 +53,8 @@ func TestProblemsOfADirectoryGoWithIt(t *testing.T) {
 	p.resolveIn("4")
 	p.resolve(replica.Name{Parent: "5", Name: "5000"})
 	p.resolve(replica.Name{Parent: "5", Name: "unknown"})
-	if want := maxProblems - 2001; p.names != want || p.listed != want || p.full != want || len(p.dirs) != 8 {
-		t.Errorf("%d names, %d listed, %d full in %d directories", p.names, p.listed, p.full, len(p.dirs))
+	if want := maxProblems - 2001; p.names != want || len(p.listed()) != want || p.full != want || len(p.dirs) != 8 {
+		t.Errorf("%d names, %d listed, %d full in %d directories", p.names, len(p.listed()), p.full, len(p.dirs))
 	}
 	listed := 0
 	p.each(func(at replica.Name, _ *trouble) {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate/target"
-	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
 
@@ -106,10 +105,10 @@ func (r *Replicator) Status() Status {
 		s.Targets = append(s.Targets, st)
 	}
 	for _, u := range units {
+		u.placeProblems()
 		s.Units = append(s.Units, u.report())
-		u.renameProblems()
 		u.mu.Lock()
-		u.status.problems.each(func(_ replica.Name, t *trouble) { s.Problems = append(s.Problems, t.Problem) })
+		s.Problems = append(s.Problems, u.status.problems.listed()...)
 		s.More += int64(u.status.problems.more())
 		for _, path := range u.status.aside {
 			s.Aside = append(s.Aside, Aside{path, u.target.Path()})
@@ -148,7 +147,7 @@ func (u *unit) report() UnitStatus {
 		st.Lag = time.Since(since).Round(time.Millisecond).String()
 	}
 	st.Durable = u.barrier.passedAt()
-	st.Compared, st.Problems = u.status.lastScan, u.status.problems.listed+u.status.problems.more()
+	st.Compared, st.Problems = u.status.lastScan, len(u.status.problems.listed())+u.status.problems.more()
 	switch outage := u.status.outage; {
 	case holding != "":
 		st.Phase, st.Reason = PhaseHeld, holding

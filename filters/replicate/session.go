@@ -329,8 +329,17 @@ func (s *session) alive(key weir.Handle) (bool, error) {
 	return o.Nlink > 0, nil
 }
 
+// self is the name that stands for the root of a place, which has none in it.
+const self = "."
+
 // path is the path of a name relative to SOURCE, for messages and rules.
 func (s *session) path(ix nodes, at replica.Name) string {
+	path, _ := s.where(ix, at)
+	return path
+}
+
+// where is path, and tells whether the name is in the parking.
+func (s *session) where(ix nodes, at replica.Name) (path string, parked bool) {
 	list, parked, ok, err := names(ix, s.root, at.Parent)
 	prefix := s.rel
 	switch {
@@ -342,7 +351,10 @@ func (s *session) path(ix nodes, at replica.Name) string {
 	for _, name := range list {
 		prefix = join(prefix, name)
 	}
-	return join(prefix, at.Name)
+	if at.Name == self {
+		return prefix, parked
+	}
+	return join(prefix, at.Name), parked
 }
 
 func join(dir, name string) string {

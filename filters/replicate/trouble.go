@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"cmp"
 	"errors"
 	"regexp"
 	"slices"
@@ -24,6 +25,7 @@ const fullRetry = 2 * time.Second
 
 // problem notes that a name could not be replicated and when it is tried again.
 func (u *unit) problem(path string, f *find, err error) {
+	path = cmp.Or(path, self)
 	u.mu.Lock()
 	first := u.problemLocked(path, f, err)
 	u.mu.Unlock()
@@ -35,8 +37,11 @@ func (u *unit) problem(path string, f *find, err error) {
 
 func (u *unit) problemLocked(path string, f *find, err error) (first bool) {
 	again := replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops | weir.OpModify}
-	if f.at.Name == "" {
+	switch f.at.Name {
+	case "":
 		again = replica.Item{Dir: f.at.Parent, Tree: true}
+	case self:
+		again = replica.Item{Dir: f.at.Parent}
 	}
 	if !errors.Is(err, errBrake) && !errors.Is(err, errPinned) && !target.IsUnstorable(err) {
 		u.missed++
@@ -105,6 +110,7 @@ var temporary = regexp.MustCompile(` ?\b[0-9]+-[0-9]{16,}\b`)
 
 // partly notes what the target did not store of a file that was replicated. What it had no room for is tried again.
 func (u *unit) partly(path string, at replica.Name, refused tree.Unstored) {
+	path = cmp.Or(path, self)
 	full := slices.ContainsFunc(refused, func(r tree.Refusal) bool { return target.Full(r.Err) })
 	first, now := false, time.Now()
 	u.mu.Lock()
@@ -215,27 +221,32 @@ func (u *unit) stillOwes(at replica.Name) {
 	u.status.problems.owes(at)
 }
 
+// placeProblems finds out where the listed problems are now: they have a path, or have left the tree with a directory.
+func (u *unit) placeProblems() {
+	u.mu.Lock()
+	moved := u.status.problems.moved
+	u.status.problems.moved = false
+	var list []replica.Name
+	u.status.problems.each(func(at replica.Name, t *trouble) {
+		if moved || !t.placed {
+			list = append(list, at)
+		}
+	})
+	u.mu.Unlock()
+	rel, _, root := u.place.at()
+	s := &session{u: u, root: root, rel: rel}
+	for _, at := range list {
+		path, parked := s.where(u.ix, at)
+		u.mu.Lock()
+		if t := u.status.problems.dirs[at.Parent][at.Name]; t != nil && t.Reason != "" {
+			t.Path, t.placed, t.parked = cmp.Or(path, self), true, parked
+		}
+		u.mu.Unlock()
+	}
+}
+
 // path is session.path outside of a session.
 func (u *unit) path(ix nodes, at replica.Name) string {
 	rel, _, root := u.place.at()
 	return (&session{u: u, root: root, rel: rel}).path(ix, at)
-}
-
-// renameProblems gives the listed problems the paths that they have now.
-func (u *unit) renameProblems() {
-	u.mu.Lock()
-	var list []replica.Name
-	if u.status.problems.moved {
-		u.status.problems.each(func(at replica.Name, _ *trouble) { list = append(list, at) })
-	}
-	u.status.problems.moved = false
-	u.mu.Unlock()
-	for _, at := range list {
-		path := u.path(u.ix, at)
-		u.mu.Lock()
-		if t := u.status.problems.dirs[at.Parent][at.Name]; t != nil && t.Reason != "" {
-			t.Path = path
-		}
-		u.mu.Unlock()
-	}
 }

@@ -302,7 +302,7 @@ func (u *unit) follow(s *session, items []replica.Item, staged []*find) (err err
 			n++
 		}
 		if err := u.followDir(s, b, rest[:n]); err != nil {
-			if err := u.dirProblem(s, rest[0].Dir, err); err != nil {
+			if err := u.dirProblem(s, u.ix, rest[0].Dir, err); err != nil {
 				b.abandon()
 				return err
 			}

@@ -251,13 +251,13 @@ func (w *walker) dir(v visit) error {
 	if covered, _ := w.u.place.covers(key); covered {
 		return nil
 	}
-	src, err := w.s.sourceDir(w.u.ix, key)
+	src, err := w.source(key)
 	if err != nil {
 		if unlessVanished(err) == nil {
 			w.u.resolvedIn(key)
 			return nil
 		}
-		return w.u.dirProblem(w.s, key, err)
+		return w.problem(key, err)
 	}
 	d := &dirWalk{w: w, key: key, src: src, seen: make(map[string]struct{})}
 	w.b.own(src)
@@ -268,7 +268,7 @@ func (w *walker) dir(v visit) error {
 			return err
 		}
 		if d.unknown, err = w.u.audit(w.s, key); err != nil {
-			return w.u.dirProblem(w.s, key, err)
+			return w.problem(key, err)
 		}
 	}
 	listed := src.List(func(name string, _ uint32) error { return d.name(name) })
@@ -286,11 +286,24 @@ func (w *walker) dir(v visit) error {
 		return d.failed
 	}
 	if listed != nil {
-		return w.u.dirProblem(w.s, key, listed)
+		return w.problem(key, listed)
 	}
 	w.u.resolved(replica.Name{Parent: key})
 	w.u.r.counters.dirs.Add(1)
 	return nil
+}
+
+// source opens a directory of the source. Without a handle it is found by its name on the replica, which it may get
+// only from the batch in flight.
+func (w *walker) source(key weir.Handle) (*tree.Dir, error) {
+	src, err := w.s.sourceDir(w.u.ix, key)
+	if w.flying == nil || !errors.Is(err, errUnknownDir) {
+		return src, err
+	}
+	if err := w.settle(); err != nil {
+		return nil, err
+	}
+	return w.s.sourceDir(w.u.ix, key)
 }
 
 // flush shows what was collected, and begins anew.
@@ -347,13 +360,21 @@ func (w *walker) pinned(f *find) (bool, error) {
 	return known && node.Flags&replica.Pinned != 0, err
 }
 
+// problem notes that a directory cannot be compared, once the batch that may have made it has told its name.
+func (w *walker) problem(key weir.Handle, err error) error {
+	if err := w.settle(); err != nil {
+		return err
+	}
+	return w.u.dirProblem(w.s, w.u.ix, key, err)
+}
+
 // dirProblem notes that a directory cannot be compared; what the replica has of it stays.
-func (u *unit) dirProblem(s *session, key weir.Handle, err error) error {
+func (u *unit) dirProblem(s *session, ix nodes, key weir.Handle, err error) error {
 	if s.err() != nil || errors.Is(err, errGone) || s.broken(err) {
 		return err
 	}
 	at := replica.Name{Parent: key}
-	u.problem(s.path(u.ix, at), &find{at: at}, fmt.Errorf("read directory: %w", err))
+	u.problem(s.path(ix, at), &find{at: at}, fmt.Errorf("read directory: %w", err))
 	return nil
 }
 
