@@ -334,27 +334,28 @@ const self = "."
 
 // path is the path of a name relative to SOURCE, for messages and rules.
 func (s *session) path(ix nodes, at replica.Name) string {
-	path, _ := s.where(ix, at)
+	path, _, _ := s.where(ix, at)
 	return path
 }
 
-// where is path, and tells whether the name is in the parking.
-func (s *session) where(ix nodes, at replica.Name) (path string, parked bool) {
-	list, parked, ok, err := names(ix, s.root, at.Parent)
-	prefix := s.rel
+// where is path, and tells whether the name is in the parking, or its directory not known.
+func (s *session) where(ix nodes, at replica.Name) (path string, parked, known bool) {
+	list, parked, known, err := names(ix, s.root, at.Parent)
+	known = known && err == nil
+	path = s.rel
 	switch {
-	case err != nil || !ok:
-		prefix = join(prefix, "?")
+	case !known:
+		path = join(path, "?")
 	case parked:
-		prefix = join(prefix, "(parked)")
+		path = join(path, "(parked)")
 	}
 	for _, name := range list {
-		prefix = join(prefix, name)
+		path = join(path, name)
 	}
-	if at.Name == self {
-		return prefix, parked
+	if at.Name != self {
+		path = join(path, at.Name)
 	}
-	return join(prefix, at.Name), parked
+	return path, parked, known
 }
 
 func join(dir, name string) string {

@@ -236,7 +236,10 @@ func (u *unit) placeProblems() {
 	rel, _, root := u.place.at()
 	s := &session{u: u, root: root, rel: rel}
 	for _, at := range list {
-		path, parked := s.where(u.ix, at)
+		path, parked, known := s.where(u.ix, at)
+		if !known {
+			continue // The batch that makes the directory has not told its name yet.
+		}
 		u.mu.Lock()
 		if t := u.status.problems.dirs[at.Parent][at.Name]; t != nil && t.Reason != "" {
 			t.Path, t.placed, t.parked = cmp.Or(path, self), true, parked
