@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -64,7 +65,12 @@ func newMirrorCommand() *cobra.Command {
 		Example:     mirrorExample,
 		Annotations: map[string]string{exitKey: mirrorExit},
 		Args:        cobra.MinimumNArgs(2),
-		RunE:        func(c *cobra.Command, args []string) error { return f.run(c, args[0], args[1:]) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := f.given(c, args); err != nil {
+				return err
+			}
+			return f.run(c, args[0], args[1:])
+		},
 	}
 	p := c.Flags()
 	p.BoolVar(&f.once, "once", false, "make the replicas equal, pass the barrier, and end")
@@ -88,6 +94,34 @@ func newMirrorCommand() *cobra.Command {
 	return c
 }
 
+// given refuses arguments and values of flags that are there and empty. That is what a shell makes of a variable that
+// is not set, and an empty path would mean the current directory.
+func (f *mirrorFlags) given(c *cobra.Command, args []string) error {
+	for i, arg := range args {
+		switch {
+		case arg != "":
+		case i == 0:
+			return emptyValue("SOURCE")
+		default:
+			return emptyValue(fmt.Sprintf("TARGET number %d", i))
+		}
+	}
+	for _, flag := range []string{"max-delete", "replaced", "bwlimit", "state", "progress", "log-level"} {
+		if c.Flags().Changed(flag) && c.Flag(flag).Value.String() == "" {
+			return emptyValue("--" + flag)
+		}
+	}
+	if slices.Contains(f.exclude, "") {
+		return emptyValue("--exclude")
+	}
+	return nil
+}
+
+func emptyValue(name string) error {
+	return &weir.Error{Op: "use " + name, Kind: weir.KindRefused, Err: errors.New("it is empty, as if from a variable that is not set"),
+		Hint: "give it a value, or leave it out where it may be"}
+}
+
 // options checks the flags.
 func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options, err error) {
 	o = daemon.Options{
@@ -96,13 +130,13 @@ func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options
 		Idle: f.lowPrio,
 	}
 	if o.Rules, err = policy.ParseRules(f.exclude); err != nil {
-		return o, err
+		return o, ofFlag("exclude", err)
 	}
 	if o.Brake, err = policy.ParseBrake(f.maxDelete); err != nil {
-		return o, err
+		return o, ofFlag("max-delete", err)
 	}
 	if o.Replaced, err = policy.ParseReplaced(f.replaced); err != nil {
-		return o, err
+		return o, ofFlag("replaced", err)
 	}
 	if f.scanInterval < 100*time.Millisecond {
 		return o, refusedFlag("scan-interval", f.scanInterval.String(), "it is below 100ms")
@@ -116,6 +150,15 @@ func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options
 
 func refusedFlag(flag, value, why string) error {
 	return &weir.Error{Op: "use --" + flag, Kind: weir.KindRefused, Path: value, Err: errors.New(why), Hint: "see weir mirror --help"}
+}
+
+// ofFlag has an error name the flag whose value was refused.
+func ofFlag(flag string, err error) error {
+	var e *weir.Error
+	if errors.As(err, &e) {
+		e.Op = "use --" + flag
+	}
+	return err
 }
 
 // parseRate reads bytes a second: "500K", "10M", "1.5G" or a number.
