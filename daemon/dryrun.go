@@ -42,8 +42,12 @@ func DryRun(ctx context.Context, o Options, tell func(replicate.Change)) (totals
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	targets, err := belongs(db, o)
+	if err != nil {
+		return nil, err
+	}
 	r, err := replicate.New(replicate.Options{
-		Source: o.Source, Targets: o.Targets, Rules: o.Rules, Brake: o.Brake, Replaced: o.Replaced,
+		Source: o.Source, Targets: targets, Rules: o.Rules, Brake: o.Brake, Replaced: o.Replaced,
 		OneVolume: o.OneVolume, Adopt: o.Adopt, NoDevices: o.NoDevices, NoPrivileges: o.NoPrivileges,
 		Index: db, Discovery: watcher, Mounts: watcher, Logger: slog.New(slog.DiscardHandler), CoarseTimes: coarseTimes(),
 	})

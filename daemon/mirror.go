@@ -103,11 +103,15 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 	if m.index, err = openIndex(filepath.Join(o.State, indexDir), o.Logger); err != nil {
 		return err
 	}
+	targets, err := belongs(m.index, o)
+	if err != nil {
+		return err
+	}
 	if m.ledger, err = ledger.Open(o.State); err != nil {
 		return err
 	}
 	m.replicator, err = replicate.New(replicate.Options{
-		Source: o.Source, Targets: o.Targets, Rules: o.Rules, Brake: o.Brake, Replaced: o.Replaced,
+		Source: o.Source, Targets: targets, Rules: o.Rules, Brake: o.Brake, Replaced: o.Replaced,
 		OneVolume: o.OneVolume, Adopt: o.Adopt, NoDevices: o.NoDevices, NoPrivileges: o.NoPrivileges,
 		Bandwidth: o.Bandwidth, ScanInterval: o.ScanInterval, Index: m.index, Discovery: m.watcher,
 		Mounts: m.watcher, Gaps: m.ledger, Logger: o.Logger, CoarseTimes: o.coarseTimes || coarseTimes(), Unreported: m.watcher,
