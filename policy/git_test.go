@@ -24,12 +24,13 @@ func gitIgnored(t failer, dir string, patterns, paths []string) map[string]bool 
 	}
 	cmd := exec.Command("git", "-C", dir, "check-ignore", "-z", "--stdin", "--no-index")
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "HOME=/nonexistent")
-	// What is a directory git sees for itself; given "a/", it takes a/* to match that.
+	// What is a directory git sees for itself; given "a/", it takes a/* to match that. A colon in front is magic.
 	asked := map[string]string{}
 	var stdin strings.Builder
 	for _, path := range paths {
-		asked[strings.TrimSuffix(path, "/")] = path
-		stdin.WriteString(strings.TrimSuffix(path, "/") + "\x00")
+		ask := "./" + strings.TrimSuffix(path, "/")
+		asked[ask] = path
+		stdin.WriteString(ask + "\x00")
 	}
 	cmd.Stdin = strings.NewReader(stdin.String())
 	var out, stderr bytes.Buffer
@@ -110,6 +111,29 @@ func TestRulesLikeGit(t *testing.T) {
 	})
 }
 
+// TestClassesLikeGit asks of each POSIX class which single bytes are in it.
+func TestClassesLikeGit(t *testing.T) {
+	dir := gitRepository(t, t.TempDir())
+	var names []string
+	for c := 1; c < 256; c++ {
+		if c != '/' && c != '.' {
+			names = append(names, string([]byte{byte(c)}))
+		}
+	}
+	for _, class := range []string{
+		"alnum", "alpha", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "xdigit",
+	} {
+		for _, pattern := range []string{"[[:" + class + ":]]", "[^[:" + class + ":]]"} {
+			rules, ignored := mustRules(t, pattern), gitIgnored(t, dir, []string{pattern}, names)
+			for _, name := range names {
+				if got := rules.Excluded(name, false); got != ignored[name] {
+					t.Errorf("%s, %q: excluded %v, git says %v", pattern, name, got, ignored[name])
+				}
+			}
+		}
+	}
+}
+
 // smallTree is every path of up to three components of three names.
 func smallTree() []string {
 	var paths []string
@@ -127,7 +151,7 @@ func smallTree() []string {
 }
 
 func drawPattern() *rapid.Generator[string] {
-	component := rapid.SampledFrom([]string{"a", "b", "ab", "c", "*", "**", "?", "a*", "*b", "[ab]", "[!a]", "??", "a**b", `\a`})
+	component := rapid.SampledFrom([]string{"a", "b", "ab", "c", "*", "**", "?", "a*", "*b", "[ab]", "[!a]", "[[:alpha:]]", "[![:lower:]]*", "[]a]", "??", "a**b", `\a`})
 	return rapid.Custom(func(t *rapid.T) string {
 		return rapid.SampledFrom([]string{"", "!"}).Draw(t, "not") +
 			rapid.SampledFrom([]string{"", "/"}).Draw(t, "front") +

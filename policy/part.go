@@ -106,7 +106,7 @@ func (s *partScanner) next() error {
 	}
 }
 
-// class takes [...] with at least one character or range.
+// class takes [...] with at least one member; a bracket that is the first does not close it.
 func (s *partScanner) class() error {
 	begin := s.at
 	s.at++
@@ -115,25 +115,25 @@ func (s *partScanner) class() error {
 		s.at++
 		s.glob.WriteByte('^')
 	}
-	if s.peek() == ']' {
-		return misplaced{begin, `the character class is empty; a bracket in it is written \]`}
-	}
-	for s.at < len(s.text) && s.peek() != ']' {
+	for first := s.at; s.at < len(s.text) && (s.peek() != ']' || s.at == first); {
 		if err := s.member(); err != nil {
 			return err
 		}
 	}
 	if s.at == len(s.text) {
-		return misplaced{begin, "the character class is not closed"}
+		return misplaced{begin, "the character class is not closed; a bracket itself is written \\["}
 	}
 	s.at++
 	s.glob.WriteByte(']')
 	return nil
 }
 
-// member takes a character or a range of a class.
+// member takes a character, a range or a named class of a class.
 func (s *partScanner) member() error {
 	begin := s.at
+	if name, ok := s.className(); ok {
+		return s.namedClass(name)
+	}
 	_, low, err := s.character()
 	if err != nil {
 		return err
@@ -154,6 +154,43 @@ func (s *partScanner) member() error {
 	s.glob.WriteByte('-')
 	s.write(high)
 	return nil
+}
+
+// className is the name in [:name:], if that comes next. As in git, what ends otherwise are characters.
+func (s *partScanner) className() (name string, ok bool) {
+	rest, ok := strings.CutPrefix(s.text[s.at:], "[:")
+	if !ok {
+		return "", false
+	}
+	inner, _, closed := strings.Cut(rest, "]")
+	name, ok = strings.CutSuffix(inner, ":")
+	return name, ok && closed
+}
+
+// namedClass takes [:name:], which is the same set of ASCII characters in every locale.
+func (s *partScanner) namedClass(name string) error {
+	ranges, known := namedRanges(name)
+	if !known {
+		return misplaced{s.at, "no character class has this name"}
+	}
+	s.at += len("[:") + len(name) + len(":]")
+	for i := 0; i < len(ranges); i += 2 {
+		s.write(rune(ranges[i]))
+		s.glob.WriteByte('-')
+		s.write(rune(ranges[i+1]))
+	}
+	return nil
+}
+
+// namedRanges returns the first and the last character of each range of a POSIX class, as git has them. A slash is in
+// no name.
+func namedRanges(name string) (pairs string, known bool) {
+	pairs, known = map[string]string{
+		"alnum": "09AZaz", "alpha": "AZaz", "blank": "\t\t  ", "cntrl": "\x01\x1f\x7f\x7f", "digit": "09",
+		"graph": "!~", "lower": "az", "print": " ~", "punct": "!.:@[`{~", "space": "\t\n\r\r  ", "upper": "AZ",
+		"xdigit": "09AFaf",
+	}[name]
+	return pairs, known
 }
 
 // character takes a character that may be escaped. raw is how it stands in a name.

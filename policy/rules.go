@@ -18,6 +18,7 @@ import (
 //	name/      matches directories only
 //	*  ?       match any characters, or one, but no slash
 //	[a-z]      matches one of these characters, [!a-z] and [^a-z] one that is not among these
+//	[[:alpha:]]  matches one of a POSIX class, of which only ASCII characters are members
 //	**         as a whole component matches any number of directories, none as well; a/** matches
 //	           everything in a, but not a itself
 //	!pattern   includes again what an earlier pattern excludes
@@ -108,7 +109,7 @@ func (r Rules) Patterns() []string {
 }
 
 // rulesMeaning changes when the same patterns come to mean something else.
-const rulesMeaning = "weir rules 1"
+const rulesMeaning = "weir rules 2"
 
 // Fingerprint tells one set of rules from another, across restarts and versions. It is empty if there are
 // no rules.

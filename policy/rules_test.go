@@ -73,6 +73,31 @@ var rulesCases = []struct {
 	{"[a-]x", "-x", true},
 	{`[\]]x`, "]x", true},
 	{`[\-a]x`, "-x", true},
+	{"[[:alpha:]]1", "a1", true},
+	{"[[:alpha:]]1", "11", false},
+	{"[[:alpha:]]1", ":1", false},
+	{"[![:alpha:]]1", "-1", true},
+	{"[^[:digit:]x]", "x", false},
+	{"[^[:digit:]x]", "y", true},
+	{"[_[:upper:][:digit:]-]*", "Bx", true},
+	{"[_[:upper:][:digit:]-]*", "-x", true},
+	{"[_[:upper:][:digit:]-]*", "bx", false},
+	{"[[:digit:]-a]", "-", true},
+	{"[[:digit:]-a]", ":", false},
+	{"[[:x]", "[", true},
+	{"[[:x]", "x", true},
+	{"[[:]", ":", true},
+	{"[[:]]", ":]", true},
+	{"[:alpha:]", "h", true},
+	{"[:alpha:]", "b", false},
+	{"[]a]x", "]x", true},
+	{"[]a]x", "ax", true},
+	{"[]a]x", "bx", false},
+	{"[!]a]x", "]x", false},
+	{"[!]a]x", "bx", true},
+	{"[]-_]", "^", true},
+	{"[a-c-e]", "d", false},
+	{"[a-c-e]", "-", true},
 	{"a[!x]b", "a/b", false},
 	{"x/a[!x]b", "x/a/b", false},
 	{`\*`, "*", true},
@@ -153,7 +178,11 @@ func TestRulesErrors(t *testing.T) {
 		{"ä/[b", "column 3: the character class is not closed"},
 		{"[", "column 1: the character class is not closed"},
 		{"[!", "column 1: the character class is not closed"},
-		{"[]", "column 1: the character class is empty"},
+		{"[]", "column 1: the character class is not closed"},
+		{"[!]", "column 1: the character class is not closed"},
+		{"x[[:letter:]]", "column 3: no character class has this name"},
+		{"[[:alpha:]", "column 1: the character class is not closed"},
+		{"[a-[:digit:]]", "column 2: the range runs backwards"},
 		{"[a/b]", "column 1: the character class is not closed"},
 		{"x[z-a]", "column 3: the range runs backwards"},
 		{`ab\`, "column 3: a backslash at the end"},
@@ -191,7 +220,7 @@ func TestFingerprint(t *testing.T) {
 		}
 		seen[print] = patterns
 	}
-	const golden = "6e2984cbd781b7c44f6c445dad38010e"
+	const golden = "0e6cecd675b41f6e60baffb4a72e4eab"
 	if got := mustRules(t, "*.o", "!a.o").Fingerprint(); got != golden {
 		t.Errorf("the fingerprint of *.o !a.o has become %s: all replicas will be walked again", got)
 	}
