@@ -1,6 +1,7 @@
 package weir
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 	"unicode"
@@ -21,3 +22,16 @@ func QuotePath(path string) string {
 	}
 	return path
 }
+
+// LogPath is a path as an attribute of a log record. A handler for text gets it as it is, and quotes it once where that
+// is called for; JSON has no place for bytes that are not UTF-8, so that there, as in all of weir's JSON, it is what
+// QuotePath returns.
+type LogPath string
+
+func (p LogPath) String() string { return QuotePath(string(p)) }
+
+// MarshalText is what slog's handler for text asks for.
+func (p LogPath) MarshalText() ([]byte, error) { return []byte(p), nil }
+
+// MarshalJSON is what slog's handler for JSON asks for.
+func (p LogPath) MarshalJSON() ([]byte, error) { return json.Marshal(p.String()) }

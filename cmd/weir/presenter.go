@@ -124,7 +124,7 @@ func (p *presenter) tell(u replicate.UnitStatus) {
 	case p.json:
 		p.event("phase", map[string]any{"replica": quotedUnit(u)})
 	case p.screen == nil:
-		args := []any{"place", weir.QuotePath(u.Place), "target", weir.QuotePath(u.Target), "files", u.Files}
+		args := []any{"place", weir.LogPath(u.Place), "target", weir.LogPath(u.Target), "files", u.Files}
 		if u.Reason != "" {
 			args = append(args, "reason", u.Reason)
 		}
@@ -196,12 +196,21 @@ func view(s, before replicate.Status, took time.Duration) []string {
 	const most = 5
 	for i, problem := range s.Problems {
 		if i == most {
-			lines = append(lines, fmt.Sprintf("  and %d more", int64(len(s.Problems)-most)+s.More))
+			lines = append(lines, "  "+andMore(len(s.Problems)-most, s.More))
 			break
 		}
 		lines = append(lines, fmt.Sprintf("  ! %s: %s", weir.QuotePath(problem.Path), problem.Reason))
 	}
 	return lines
+}
+
+// andMore counts the problems that are not shown: some that are listed, and such of which no more than about their
+// number is known.
+func andMore(listed int, more int64) string {
+	if more > 0 {
+		return fmt.Sprintf("and about %d more", int64(listed)+more)
+	}
+	return fmt.Sprintf("and %d more", listed)
 }
 
 // size prints bytes for people.
@@ -235,7 +244,7 @@ func (p *presenter) finish(err error) {
 		p.line("%s -> %s: %s", weir.QuotePath(problem.Path), weir.QuotePath(problem.Target), problem.Reason)
 	}
 	if s.More > 0 {
-		p.line("and %d more", s.More)
+		p.line("%s", andMore(0, s.More))
 	}
 	for _, a := range s.Aside {
 		p.line("set aside: %s in %s/%s", weir.QuotePath(a.Path), weir.QuotePath(a.Target), target.Aside)

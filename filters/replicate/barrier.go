@@ -152,7 +152,7 @@ func (b *barrier) failed(s *session, err error) {
 	b.u.mu.Unlock()
 	b.u.r.changed()
 	b.u.r.log.Warn("sync of the target failed; what was not durable is written again",
-		"target", weir.QuotePath(b.u.target.Path()), "error", err)
+		"target", weir.LogPath(b.u.target.Path()), "error", err)
 	// A target that has lost power has lost removals and renames too, which names do not tell.
 	b.u.doubt(shown, true)
 	b.u.scanWanted(scanRequest{audit: true, reason: "a sync of the target failed"})

@@ -71,14 +71,14 @@ func (r *Replicator) await(ctx context.Context, p *preparing, begun time.Time) (
 	if !p.t.Known() {
 		return false, target.Refuse(p.t.Path(), "it does not answer", "see whether its file system is frozen, or its disk or server is gone")
 	}
-	r.log.Warn("a target does not answer; weir goes on without it until it does", "target", weir.QuotePath(p.t.Path()))
+	r.log.Warn("a target does not answer; weir goes on without it until it does", "target", weir.LogPath(p.t.Path()))
 	go func() {
 		err := <-p.result
 		if err == nil {
 			err = p.t.Prepare(ctx, false)
 		}
 		if err != nil {
-			r.log.Warn("target was not prepared", "target", weir.QuotePath(p.t.Path()), "error", err)
+			r.log.Warn("target was not prepared", "target", weir.LogPath(p.t.Path()), "error", err)
 		}
 		p.t.SetUnready(false)
 		r.kick()

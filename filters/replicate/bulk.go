@@ -185,7 +185,7 @@ func (l *bulk) openSource(s *session, f *find) (*tree.File, error) {
 func (b *batch) adoptStaged(staged []*find) {
 	for _, f := range staged {
 		if err := b.adopt(f); err != nil {
-			b.u.r.log.Debug("a copy is dropped", "name", weir.QuotePath(f.at.Name), "reason", err)
+			b.u.r.log.Debug("a copy is dropped", "name", weir.LogPath(f.at.Name), "reason", err)
 			temp := f.copied.temp
 			if temp != "" {
 				_ = b.s.dst.Tmp.Unlink(temp) // What is left is removed at the next start.

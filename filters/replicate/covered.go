@@ -20,7 +20,7 @@ func (r *Replicator) coverTargets() {
 			continue
 		}
 		if len(covered) > 0 {
-			r.log.Warn("file systems are mounted below a target: nothing is written there", "target", weir.QuotePath(t.Path()), "at", covered)
+			r.log.Warn("file systems are mounted below a target: nothing is written there", "target", weir.LogPath(t.Path()), "at", covered)
 		}
 		r.uncovered(t)
 	}

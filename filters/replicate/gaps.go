@@ -43,7 +43,7 @@ func (r *Replicator) gapsClosed(u *unit) {
 	if began.IsZero() {
 		return
 	}
-	if err := r.options.Gaps.CloseGaps(volume.Info(), filterName, began, "comparison of "+u.place.label()); err != nil {
+	if err := r.options.Gaps.CloseGaps(volume.Info(), filterName, began, "comparison of "+u.place.label().String()); err != nil {
 		r.log.Error("the ledger does not close a gap", "volume", volume.ID(), "error", err)
 	}
 }

@@ -216,6 +216,6 @@ func (r *Replicator) showsTarget(v weir.Volume, m weir.Mount, t *target.Target) 
 // scanned is called when a unit's walk of its whole place has ended.
 func (r *Replicator) scanned(u *unit) {
 	r.gapsClosed(u)
-	r.log.Info("place was compared", "place", u.place.label(), "target", weir.QuotePath(u.target.Path()))
+	r.log.Info("place was compared", "place", u.place.label(), "target", weir.LogPath(u.target.Path()))
 	r.changed()
 }

@@ -110,13 +110,13 @@ func (r *Replicator) rootPlace() *place {
 	return r.places[0]
 }
 
-func (p *place) label() string {
+func (p *place) label() weir.LogPath {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.rel == "" {
 		return "/"
 	}
-	return weir.QuotePath("/" + p.rel)
+	return weir.LogPath("/" + p.rel)
 }
 
 // unitsOf returns the units of a place.

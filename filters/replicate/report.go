@@ -53,7 +53,7 @@ type Status struct {
 	Removed  int64        `json:"names_removed"`
 	Units    []UnitStatus `json:"replicas"`
 	Problems []Problem    `json:"problems,omitempty"`
-	More     int64        `json:"problems_not_listed,omitempty"`
+	More     int64        `json:"problems_not_listed,omitempty"` // about so many
 	Aside    []Aside      `json:"set_aside,omitempty"`
 	Notes    []Note       `json:"not_followed,omitempty"`
 

@@ -33,7 +33,7 @@ func (s *unitStatus) synced(took time.Duration) { s.syncCost.Store(int64(took)) 
 
 // skipped notes a file that the options leave out.
 func (u *unit) skipped(path string, why error) {
-	u.r.log.Debug("left out", "path", weir.QuotePath(path), "reason", why)
+	u.r.log.Debug("left out", "path", weir.LogPath(path), "reason", why)
 }
 
 // drifted notes a path of the replica that somebody else has changed.
@@ -41,11 +41,11 @@ func (u *unit) drifted(path string) {
 	if len(u.intended) > 0 {
 		// Until the first walk has ended it may be what weir itself did before it was interrupted.
 		u.r.log.Info("the replica is not as it was recorded before an interruption and is put right",
-			"path", weir.QuotePath(path), "target", weir.QuotePath(u.target.Path()))
+			"path", weir.LogPath(path), "target", weir.LogPath(u.target.Path()))
 		return
 	}
-	u.r.log.Warn("the replica was changed by somebody else and is put right", "path", weir.QuotePath(path),
-		"target", weir.QuotePath(u.target.Path()))
+	u.r.log.Warn("the replica was changed by somebody else and is put right", "path", weir.LogPath(path),
+		"target", weir.LogPath(u.target.Path()))
 }
 
 // setAside notes what was moved out of the way.
@@ -55,7 +55,7 @@ func (u *unit) setAside(path string) {
 		u.status.aside = append(u.status.aside, path)
 	}
 	u.mu.Unlock()
-	u.r.log.Warn("set aside", "path", weir.QuotePath(path), "target", weir.QuotePath(u.target.Path()), "below", target.Aside)
+	u.r.log.Warn("set aside", "path", weir.LogPath(path), "target", weir.LogPath(u.target.Path()), "below", target.Aside)
 }
 
 // shownFile counts a file that got new content, and not one that the target had already.

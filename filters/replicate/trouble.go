@@ -30,7 +30,7 @@ func (u *unit) problem(path string, f *find, err error) {
 	first := u.problemLocked(path, f, err)
 	u.mu.Unlock()
 	if first {
-		u.r.log.Warn("not replicated", "path", weir.QuotePath(path), "target", weir.QuotePath(u.target.Path()), "reason", plain(err))
+		u.r.log.Warn("not replicated", "path", weir.LogPath(path), "target", weir.LogPath(u.target.Path()), "reason", plain(err))
 		u.r.changed()
 	}
 }
@@ -124,7 +124,7 @@ func (u *unit) partly(path string, at replica.Name, refused tree.Unstored) {
 	}
 	u.mu.Unlock()
 	if first {
-		u.r.log.Warn("not stored in full", "path", weir.QuotePath(path), "target", weir.QuotePath(u.target.Path()), "reason", refused.String())
+		u.r.log.Warn("not stored in full", "path", weir.LogPath(path), "target", weir.LogPath(u.target.Path()), "reason", refused.String())
 		u.r.changed()
 	}
 }

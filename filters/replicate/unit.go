@@ -341,7 +341,7 @@ func (u *unit) outage(err error) {
 		time.AfterFunc(delay/2, u.r.mountsChanged) // A directory above the mount may have been renamed.
 	}
 	if u.failures == toldFailures {
-		u.r.log.Warn("replica waits", "place", u.place.label(), "target", weir.QuotePath(u.target.Path()), "reason", err.Error())
+		u.r.log.Warn("replica waits", "place", u.place.label(), "target", weir.LogPath(u.target.Path()), "reason", err.Error())
 	}
 	u.r.changed()
 }
@@ -352,7 +352,7 @@ func (u *unit) recovered() {
 	u.status.outage, u.status.outageSince, u.status.retryAt = nil, time.Time{}, time.Time{}
 	u.mu.Unlock()
 	if u.failures >= toldFailures && was != nil {
-		u.r.log.Info("replica goes on", "place", u.place.label(), "target", weir.QuotePath(u.target.Path()))
+		u.r.log.Info("replica goes on", "place", u.place.label(), "target", weir.LogPath(u.target.Path()))
 		u.r.changed()
 	}
 	u.failures = 0
@@ -421,7 +421,7 @@ func (u *unit) rootNames() ([]string, error) {
 		return nil, err
 	}
 	if !ok || parked || !known || node.Flags&replica.Pinned == 0 {
-		return nil, &weir.Error{Op: "open target", Kind: weir.KindAbsent, Path: u.place.label(),
+		return nil, &weir.Error{Op: "open target", Kind: weir.KindAbsent, Path: string(u.place.label()),
 			Err: errNoPoint}
 	}
 	return append(above, own...), nil

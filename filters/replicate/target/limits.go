@@ -46,7 +46,7 @@ func (t *Target) tryLimits(h *Hold) error {
 	}
 	if missing := limits.Missing(); err == nil && len(missing) > 0 {
 		t.options.Logger.Warn("the target cannot store everything; such files are listed one by one, except for owners, modes and times",
-			"target", weir.QuotePath(t.options.Path), "missing", strings.Join(missing, ", "))
+			"target", weir.LogPath(t.options.Path), "missing", strings.Join(missing, ", "))
 	}
 	return nil
 }
