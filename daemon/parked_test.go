@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
 )
 
@@ -45,4 +46,43 @@ func TestParkedDirectoryThatIsGone(t *testing.T) {
 	if err := r.stop(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestMountPointThatLeavesTheSource moves a directory out of the source, and back, with the mount point of a volume that is
+// not mounted. What the replica has of it is neither deleted nor passed over in silence.
+func TestMountPointThatLeavesTheSource(t *testing.T) {
+	voltest.RequireRoot(t)
+	s := newScene(t, "ext4", "xfs", false)
+	v := voltest.New(t, "ext4", voltest.At(mkdir(t, s.in("d/m"))))
+	write(t, s.in("d/file"), "1")
+	write(t, filepath.Join(v.Dir, "file"), "2")
+	s.begin()
+	s.alike()
+	v.Unmount()
+	s.awaitPhase(v.Dir, replicate.PhaseSourceAbsent)
+	outside := filepath.Join(s.from.Dir, "outside")
+	rename(t, s.in("d"), outside)
+	s.await("it has left the replica", func() bool { _, err := os.Lstat(s.at("d")); return err != nil })
+	s.awaitPhase(s.src, replicate.PhaseInSync)
+	s.end()
+
+	// The first comparison shows that it is nowhere else.
+	s.begin()
+	s.await("it is listed", func() bool { return len(s.listed()) == 1 })
+	kept := s.at(s.listed()[0])
+	if text(t, filepath.Join(kept, "file")) != "1" || text(t, filepath.Join(kept, "m/file")) != "2" {
+		t.Errorf("%s does not hold both", kept)
+	}
+	was := inode(t, filepath.Join(kept, "m/file"))
+
+	rename(t, outside, s.in("d"))
+	s.awaitText(s.at("d/m/file"), "2")
+	s.await("it is listed no more", func() bool { return len(s.listed()) == 0 })
+	v.Mount()
+	s.awaitPhase(v.Dir, replicate.PhaseInSync)
+	s.alike()
+	if inode(t, s.at("d/m/file")) != was {
+		t.Error("the volume was copied anew")
+	}
+	s.end()
 }

@@ -209,7 +209,7 @@ func (b *batch) commit() error {
 		u.r.kick()
 	}
 	if b.parked {
-		u.anyParked, u.reapAt = true, time.Time{}
+		u.anyParked, u.reaped, u.reapAt = true, 0, time.Time{}
 	}
 	u.barrier.due(b.s, gen)
 	return err

@@ -13,6 +13,7 @@ import (
 var (
 	errBrake  = errors.New("held by the brake: more is being deleted or emptied than --max-delete allows")
 	errPinned = errors.New("kept: it holds the replica of a volume that is not mounted now; mount it again, or stop weir and delete that replica from the target")
+	errLeft   = errors.New("kept: it has left the source with the mount point of a volume that is not mounted now, and is the replica of both; move it back, or stop weir and delete it from the target")
 )
 
 // perform carries out one step on the target and in the index.
@@ -260,6 +261,7 @@ func (b *batch) move(step replica.Step) error {
 	if step.From.Parent == replica.Parking {
 		b.pinned = b.pinned || nests // They go on where it is now.
 		b.u.reclaimed(1)
+		b.u.resolved(step.From)
 	}
 	node, _, err = b.ix.Get(step.Key)
 	if err != nil {

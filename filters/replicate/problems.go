@@ -45,7 +45,7 @@ type trouble struct {
 	tries  int  // in a row
 	walk   int  // in which it failed last, or was seen to be still owed
 	placed bool // it was found out where it is
-	parked bool // it has left the tree with its directory, and may come back
+	parked bool // its directory has left the tree, and may come back
 }
 
 func (p *problems) any() bool { return p.names > 0 }

@@ -11,8 +11,13 @@ import (
 	"github.com/weirfs/weir/replica"
 )
 
-// reapEvery is how often parked nodes are asked whether they still live.
-const reapEvery = 10 * time.Second
+// reaps is how long after what was parked it is asked whether it still lives, and after that again, while all of it does:
+// each time both volumes are opened.
+var reaps = replica.Backoff{First: 10 * time.Second, Max: 5 * time.Minute}
+
+// leftShare is the part of the time, one in so many, that walks may take which look for what has left the place and lives
+// on elsewhere on its volume: no event tells that it does not come back.
+const leftShare = 100
 
 // reapDue reaps when something was parked just now, or a while ago.
 func (u *unit) reapDue(s *session) error {
@@ -25,31 +30,40 @@ func (u *unit) reapDue(s *session) error {
 // reap deletes parked nodes that are dead on the source, and all that were parked before generation
 // before: a walk of the whole place has ended since and has not found them.
 func (u *unit) reap(s *session, before uint64) error {
-	u.reapAt = time.Now().Add(reapEvery)
-	u.anyParked = false
+	u.reaped++
+	u.reapAt = time.Now().Add(reaps.Delay(u.reaped))
+	u.anyParked = true
+	wait := false
 	for last, more := "", true; more; {
 		var keys []weir.Handle
 		err := u.ix.Children(replica.Parking, last, func(name string, key weir.Handle) (bool, error) {
 			keys, last = append(keys, key), name
 			return len(keys) < walkChunk, nil
 		})
-		more = len(keys) == walkChunk
-		u.anyParked = u.anyParked || len(keys) > 0 || err != nil
-		if err == nil {
-			err = u.reapAll(s, keys, before)
-		}
 		if err != nil {
 			return err
 		}
+		more = len(keys) == walkChunk
+		some, err := u.reapAll(s, keys, before)
+		if err != nil {
+			return err
+		}
+		wait = wait || some
+	}
+	if u.anyParked = wait; wait {
+		u.mu.Lock()
+		u.later.addWalk(time.Now().Add(max(reaps.Max, leftShare*u.status.lastScan.Sub(u.status.scanBegan))))
+		u.mu.Unlock()
 	}
 	return nil
 }
 
-func (u *unit) reapAll(s *session, keys []weir.Handle, before uint64) error {
+// reapAll reaps some nodes, and reports whether any has to be asked again.
+func (u *unit) reapAll(s *session, keys []weir.Handle, before uint64) (wait bool, err error) {
 	for _, key := range keys {
 		node, ok, err := u.ix.Get(key)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if !ok {
 			continue
@@ -57,15 +71,21 @@ func (u *unit) reapAll(s *session, keys []weir.Handle, before uint64) error {
 		sure := node.Gen <= before
 		alive, err := s.alive(key)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if !alive || sure {
-			if err := u.reapTree(s, key, sure); err != nil && !errors.Is(err, target.ErrCovered) {
-				return err
-			}
+		if alive && !sure {
+			wait = true
+			continue
+		}
+		err = u.reapTree(s, key, sure)
+		if errors.Is(err, errLeft) {
+			at := replica.ParkingName(key)
+			u.problem(s.path(u.ix, at), &find{at: at}, err)
+		} else if err != nil && !errors.Is(err, target.ErrCovered) {
+			return false, err
 		}
 	}
-	return nil
+	return wait, nil
 }
 
 // reapTree deletes a parked node and what the replica has below it. What lives on elsewhere is parked by
@@ -73,8 +93,10 @@ func (u *unit) reapAll(s *session, keys []weir.Handle, before uint64) error {
 func (u *unit) reapTree(s *session, top weir.Handle, sure bool) error {
 	r := &reaper{u: u, s: s, sure: sure}
 	defer r.close()
-	if keeps, err := r.batch().keeps(top); err != nil || keeps {
-		return err // It has left the source, and took the place of another volume with it.
+	if keeps, err := r.batch().keeps(top); err != nil {
+		return err
+	} else if keeps {
+		return errLeft
 	}
 	stack := []weir.Handle{top}
 	for len(stack) > 0 {

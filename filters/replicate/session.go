@@ -347,7 +347,7 @@ func (s *session) where(ix nodes, at replica.Name) (path string, parked, known b
 	case !known:
 		path = join(path, "?")
 	case parked:
-		path = join(path, "(parked)")
+		path = target.ParkedPath(s.u.place.id) // On the target alone.
 	}
 	for _, name := range list {
 		path = join(path, name)

@@ -17,7 +17,7 @@ var pathRetries = replica.Backoff{First: 500 * time.Millisecond, Max: time.Minut
 
 // isHeld tells what is not tried again by itself: what holds it says when it lets go, or weir starts anew.
 func isHeld(err error) bool {
-	return errors.Is(err, errBrake) || errors.Is(err, errPinned) || errors.Is(err, target.ErrCovered) || target.IsUnstorable(err)
+	return errors.Is(err, errBrake) || errors.Is(err, errPinned) || errors.Is(err, errLeft) || errors.Is(err, target.ErrCovered) || target.IsUnstorable(err)
 }
 
 // fullRetry is the longest time between two tries of what a target has no room for.
@@ -43,7 +43,7 @@ func (u *unit) problemLocked(path string, f *find, err error) (first bool) {
 	case self:
 		again = replica.Item{Dir: f.at.Parent}
 	}
-	if !errors.Is(err, errBrake) && !errors.Is(err, errPinned) && !target.IsUnstorable(err) {
+	if !errors.Is(err, errBrake) && !errors.Is(err, errPinned) && !errors.Is(err, errLeft) && !target.IsUnstorable(err) {
 		u.missed++
 	}
 	now := time.Now()
@@ -242,7 +242,7 @@ func (u *unit) placeProblems() {
 		}
 		u.mu.Lock()
 		if t := u.status.problems.dirs[at.Parent][at.Name]; t != nil && t.Reason != "" {
-			t.Path, t.placed, t.parked = cmp.Or(path, self), true, parked
+			t.Path, t.placed, t.parked = cmp.Or(path, self), true, parked && at.Parent != replica.Parking
 		}
 		u.mu.Unlock()
 	}

@@ -30,6 +30,7 @@ type unit struct {
 	intended  map[replica.Name]bool // names that an interrupted batch was changing
 	failures  int                   // in a row, of opening or of the whole target
 	reapAt    time.Time             // when parked nodes are asked again whether they live
+	reaped    int                   // how often that was asked since anything was parked
 	anyParked bool
 	cleaned   bool   // what an earlier process left in the hidden directory was removed
 	seenEpoch uint64 // of the target
@@ -171,7 +172,7 @@ func (u *unit) dueLocked(now time.Time) {
 	u.later.due(now, u.addLocked)
 	if u.later.walkDue(now) {
 		u.scan.wanted = true
-		u.scan.reason = "more names failed than are remembered one by one"
+		u.scan.reason = "what is not remembered name by name is looked for"
 	}
 }
 

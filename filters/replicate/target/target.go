@@ -26,6 +26,9 @@ const (
 	genFile    = "generation"
 )
 
+// ParkedPath is where what has vanished from a place and may live on lies, relative to the target.
+func ParkedPath(place uint32) string { return fmt.Sprintf("%s/%s/%d", HiddenDir, parkedDir, place) }
+
 // Mounts tells which mounts weir's own namespace has below a path, in the order in which they were made.
 type Mounts interface {
 	MountsBelow(path string) []weir.Mount
