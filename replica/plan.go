@@ -141,8 +141,8 @@ func takesOver(v View, displaced Node, s Sighting) (bool, error) {
 	if displaced.Source.Type() != s.Attr.Type() {
 		return false, nil
 	}
-	if s.Former != nil && s.Former(displaced.Key) {
-		return true, nil
+	if s.Former != nil && s.Former(displaced.Key) && (s.Attr.IsDir() || s.Attr.IsFile()) {
+		return true, nil // What a link leads to cannot be changed in place.
 	}
 	keeps := displaced.Flags&Pinned != 0
 	if !keeps && s.Keeps != nil && s.Attr.IsDir() {

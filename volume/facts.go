@@ -144,7 +144,8 @@ func (v *volume) examineAt(dir *fd.FD) facts {
 	} else {
 		defer root.Close()
 	}
-	if h, err := handle.Of(root.Int()); err == nil {
+	// FUSE gives every root the same one.
+	if h, err := handle.Of(root.Int()); err == nil && !fuse(v.fsType) {
 		f.identity.RootHandle = weir.Handle(h)
 	}
 	f.identity.FSID, _ = mount.FSID(root) // each btrfs subvolume has one of its own

@@ -95,8 +95,11 @@ func (r *Replicator) Listed() {
 	r.changed()
 }
 
-// early reports whether it is too early to say that the unit's source is absent.
+// early reports whether it is too early to look at the unit's source, or to say that it is absent.
 func (u *unit) early() bool {
+	if u.place.isCovering() {
+		return true
+	}
 	if u.r.listed.Load() {
 		return false
 	}

@@ -35,8 +35,7 @@ func (b *batch) look(f *find) {
 	}
 	f.object, f.key = o, s.keys.of(f.at, o)
 	f.covered, f.owned = b.u.place.covers(f.key)
-	if b.excluded(f) {
-		f.skip = true
+	if f.skip, f.problem = b.excluded(f); f.skip || f.problem != nil {
 		return
 	}
 	if b.u.r.options.NoDevices && (o.Type() == replica.TypeChar || o.Type() == replica.TypeBlock) {
@@ -78,22 +77,29 @@ func (s *session) outside(at replica.Name) bool {
 	return at.Name == tree.LostFound || at.Name == target.HiddenDir && s.rel == ""
 }
 
-func (b *batch) excluded(f *find) bool {
+// excluded reports whether rules leave a name out. The error is errUnknownDir if rules ask for its path and the replica
+// does not have its directory.
+func (b *batch) excluded(f *find) (bool, error) {
 	rules := &b.u.r.options.Rules
 	if rules.Empty() {
-		return false
+		return false, nil
 	}
-	name := f.at.Name
+	path := f.at.Name
 	if rules.NeedsPath() {
-		name = b.s.path(b.u.ix, f.at)
+		if _, parked, known, err := names(b.u.ix, b.s.root, f.at.Parent); err != nil || parked {
+			return false, err // What is parked has no path. When it gets one it is walked.
+		} else if !known {
+			return false, errUnknownDir
+		}
+		path = b.s.path(b.u.ix, f.at)
 	}
-	if !rules.Excluded(name, f.object.IsDir()) {
-		return false
+	if !rules.Excluded(path, f.object.IsDir()) {
+		return false, nil
 	}
 	if f.object.IsDir() {
 		b.u.place.foreign.add(f.key)
 	}
-	return true
+	return true, nil
 }
 
 func (f *find) decide(s *session, node replica.Node, known bool) {
@@ -230,7 +236,11 @@ func (b *batch) resolved(chain []weir.Handle, parent weir.Handle, where string, 
 	at := replica.Name{Parent: parent, Name: name}
 	probe := &find{at: at, key: chain[len(chain)-1]}
 	probe.object.Mode = replica.TypeDir
-	if b.s.outside(at) || b.excluded(probe) {
+	excluded, err := b.excluded(probe)
+	if err != nil {
+		return unlessVanished(err)
+	}
+	if excluded || b.s.outside(at) {
 		b.foreign(chain)
 		return nil
 	}

@@ -73,7 +73,7 @@ func (r *Replicator) meet(ctx context.Context, p *place, path string, volume wei
 		}
 	}
 	p.mu.Unlock()
-	if facts.Holds, facts.Sample, err = r.sample(p, root); err != nil {
+	if facts.Holds, facts.Sample, err = r.sample(p, root, facts.Match); err != nil {
 		return err
 	}
 	if facts.Match == policy.MatchSame && self.Handle != "" {
@@ -107,8 +107,9 @@ const (
 	sampleWorth = 1000
 )
 
-// sample looks up some of what the index knows of the place on the volume that was found.
-func (r *Replicator) sample(p *place, root *tree.Dir) (holds bool, result policy.Sample, err error) {
+// sample looks up some of what the index knows of the place on the volume that was found. Where nothing else tells
+// volumes apart it means something however little the replica holds.
+func (r *Replicator) sample(p *place, root *tree.Dir, match policy.Match) (holds bool, result policy.Sample, err error) {
 	k := p.keys()
 	for _, u := range r.unitsOf(p) {
 		count, err := u.ix.Count()
@@ -120,7 +121,7 @@ func (r *Replicator) sample(p *place, root *tree.Dir) (holds bool, result policy
 		if err != nil {
 			return false, 0, err
 		}
-		if count <= sampleWorth && result == policy.SampleUntested {
+		if count <= sampleWorth && match != policy.MatchUnknown && result == policy.SampleUntested {
 			continue
 		}
 		for _, n := range nodes {
@@ -135,13 +136,14 @@ func (r *Replicator) sample(p *place, root *tree.Dir) (holds bool, result policy
 			}
 		}
 	}
-	if holds && result == policy.SampleUntested {
+	if holds && result == policy.SampleUntested && match != policy.MatchUnknown {
 		result = policy.SampleResolved // Too little is held to tell.
 	}
 	return holds, result, nil
 }
 
-// known reports whether the volume has the inode of a node.
+// known reports whether the volume has the inode of a node. Without handles it is taken for that if it has the name
+// and was not changed: another tree may have a file of that name.
 func known(root *tree.Dir, u *unit, k keys, rootKey weir.Handle, n replica.Node) bool {
 	if h, ok := k.handle(n.Key); ok {
 		o, err := root.Probe(h)
@@ -157,7 +159,7 @@ func known(root *tree.Dir, u *unit, k keys, rootKey weir.Handle, n replica.Node)
 	}
 	defer dir.Close()
 	o, err := dir.Lookup(n.Names[0].Name)
-	return err == nil && o.Type() == n.Source.Type()
+	return err == nil && o.Type() == n.Source.Type() && o.Mtime == n.Source.Mtime && (o.IsDir() || o.Size == n.Source.Size)
 }
 
 // follow carries a decision out.
@@ -167,6 +169,7 @@ func (r *Replicator) follow(p *place, volume weir.Volume, id weir.Identity, self
 		return
 	}
 	p.mu.Lock()
+	p.merge = p.merge && r.options.Replaced != policy.ReplacedMirror
 	switch {
 	case d.Action != policy.ActionFollow:
 		p.epoch++
@@ -189,11 +192,8 @@ func (r *Replicator) follow(p *place, volume weir.Volume, id weir.Identity, self
 		u.scanWanted(scanRequest{audit: true, reason: "the volume has come"})
 	}
 	p.mu.Lock()
-	p.volume = volume
+	p.volume, p.covering = volume, true
 	p.mu.Unlock()
-	for _, u := range units {
-		u.poke()
-	}
 	r.log.Info("volume is followed", "place", p.label(), "volume", volume.ID(), "type", id.FSType, "why", d.Reason)
 }
 

@@ -258,6 +258,9 @@ func (b *batch) move(step replica.Step) error {
 		b.u.r.mountsChanged() // A mount in it has moved along, of which no event of mounts tells.
 	}
 	b.movedDir = b.movedDir || node.Source.IsDir()
+	if node.Source.IsDir() && b.u.r.options.Rules.NeedsPath() {
+		b.grown = append(b.grown, step.Key) // By its new path other rules may hold for what is in it.
+	}
 	if step.From.Parent == replica.Parking {
 		b.pinned = b.pinned || nests // They go on where it is now.
 		b.u.reclaimed(1)

@@ -24,6 +24,7 @@ type place struct {
 	epoch    uint16               // counts the volumes that this place has shown; part of every key
 	root     weir.Handle          // key of the root directory
 	volume   weir.Volume          // nil while the volume is away
+	covering bool                 // what is mounted in it is being found out; until then no unit looks at it
 	holding  string               // why nothing is done although a volume is there; "" if it is followed
 	known    bool                 // whether a volume has been followed here before
 	merge    bool                 // what a former volume left on the replica is not deleted
@@ -36,7 +37,7 @@ type place struct {
 	foreign foreignSet // has its own lock
 }
 
-// at returns what a session needs to know, as it stands now.
+// at returns what is known of the place as it stands now. volume is nil while it is away, or held.
 func (p *place) at() (rel string, volume weir.Volume, root weir.Handle) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -44,6 +45,13 @@ func (p *place) at() (rel string, volume weir.Volume, root weir.Handle) {
 		return p.rel, nil, p.root
 	}
 	return p.rel, p.volume, p.root
+}
+
+// isCovering reports whether it is being found out what is mounted in the place.
+func (p *place) isCovering() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.covering
 }
 
 // covers reports whether a volume is mounted on the directory of that key, and whether that volume has a
@@ -76,7 +84,7 @@ func (p *place) cover(covered map[weir.Handle]bool, unsure bool) (bare []weir.Ha
 	if len(bare) > 0 {
 		p.foreign.clear() // What was below them counted as foreign.
 	}
-	p.covered = covered
+	p.covered, p.covering = covered, false
 	return bare
 }
 

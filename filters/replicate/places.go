@@ -19,6 +19,7 @@ type placeRecord struct {
 	Root      []byte        `json:"root"`
 	MountRoot bool          `json:"mount_root"` // whether the place was the root of a mount
 	Identity  weir.Identity `json:"identity"`
+	Merge     bool          `json:"merge,omitempty"`
 	Handle    []byte        `json:"handle"` // identity's root handle, which JSON would not keep
 }
 
@@ -49,7 +50,7 @@ func (r *Replicator) loadPlaces() error {
 	for _, rec := range records {
 		p := &place{
 			id: rec.ID, rel: string(rec.Rel), mountKey: weir.Handle(rec.MountKey), epoch: rec.Epoch,
-			root: weir.Handle(rec.Root), mountRoot: rec.MountRoot, identity: rec.Identity, known: true,
+			root: weir.Handle(rec.Root), mountRoot: rec.MountRoot, merge: rec.Merge, identity: rec.Identity, known: true,
 		}
 		if rec.ID != rec.Parent {
 			p.parent = byID[rec.Parent]
@@ -89,7 +90,7 @@ func (p *place) save(r *Replicator) error {
 	p.mu.Lock()
 	rec := placeRecord{
 		ID: p.id, Parent: p.id, Rel: []byte(p.rel), MountKey: []byte(p.mountKey), Epoch: p.epoch, Root: []byte(p.root),
-		MountRoot: p.mountRoot, Identity: p.identity, Handle: []byte(p.identity.RootHandle),
+		MountRoot: p.mountRoot, Merge: p.merge, Identity: p.identity, Handle: []byte(p.identity.RootHandle),
 	}
 	p.known = true
 	p.mu.Unlock()

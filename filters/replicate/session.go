@@ -50,7 +50,7 @@ var (
 // open borrows both sides and proves that they are the ones that the index describes.
 func (u *unit) open(ctx context.Context) (*session, error) {
 	rel, volume, root := u.place.at()
-	if volume == nil {
+	if volume == nil || u.place.isCovering() {
 		return nil, &weir.Error{Op: opSource, Kind: weir.KindAbsent, Path: u.r.sourcePath(rel), Err: errors.New("source absent")}
 	}
 	s := &session{u: u, keys: u.place.keys(), root: root, rel: rel, volume: volume, dirs: make(map[weir.Handle]*tree.Dir)}

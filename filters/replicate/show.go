@@ -98,7 +98,8 @@ func (b *batch) tryShow(f *find) error {
 	if f.object.IsDir() && b.u.place.foreign.remove(f.key) {
 		b.grown = append(b.grown, f.key) // It has come into the tree, and what happened in it until now was not looked at.
 	}
-	if !known || f.deferred || f.work == replica.Nothing {
+	made := !known && (len(steps) == 0 || steps[len(steps)-1].Verb != replica.Rekey)
+	if made || f.deferred || f.work == replica.Nothing {
 		return b.pin(f) // A new node was made with all that belongs to it.
 	}
 	return b.bringUp(f)

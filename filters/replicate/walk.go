@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -157,7 +158,7 @@ func (u *unit) walk(s *session, dirs []weir.Handle, mode walkMode, deep bool) er
 	mode.scan, mode.descends = true, deep
 	w := &walker{u: u, s: s, mode: mode}
 	for _, key := range dirs {
-		w.stack = append(w.stack, visit{key: key})
+		w.stack = append(w.stack, visit{key: key, known: true})
 	}
 	w.b = u.newBatch(s, mode)
 	err := w.run()
@@ -241,6 +242,7 @@ type walker struct {
 // visit is a directory that is to be walked.
 type visit struct {
 	key   weir.Handle
+	known bool // where it was found, already before the batch that found it was shown
 	fresh bool // the replica did not have it when it was found: nothing of it can be on the target
 }
 
@@ -251,7 +253,7 @@ func (w *walker) dir(v visit) error {
 	if covered, _ := w.u.place.covers(key); covered {
 		return nil
 	}
-	src, err := w.source(key)
+	src, err := w.source(v)
 	if err != nil {
 		if unlessVanished(err) == nil {
 			w.u.resolvedIn(key)
@@ -293,17 +295,14 @@ func (w *walker) dir(v visit) error {
 	return nil
 }
 
-// source opens a directory of the source. Without a handle it is found by its name on the replica, which it may get
-// only from the batch in flight.
-func (w *walker) source(key weir.Handle) (*tree.Dir, error) {
-	src, err := w.s.sourceDir(w.u.ix, key)
-	if w.flying == nil || !errors.Is(err, errUnknownDir) {
-		return src, err
+// source opens a directory of the source.
+func (w *walker) source(v visit) (*tree.Dir, error) {
+	if w.late(v) {
+		if err := w.settle(); err != nil {
+			return nil, err
+		}
 	}
-	if err := w.settle(); err != nil {
-		return nil, err
-	}
-	return w.s.sourceDir(w.u.ix, key)
+	return w.s.sourceDir(w.u.ix, v.key)
 }
 
 // flush shows what was collected, and begins anew.
@@ -335,29 +334,32 @@ func (w *walker) push(b *batch) error {
 		if f.skip || f.absent || f.covered || f.problem != nil || !f.object.IsDir() {
 			continue
 		}
-		pinned, err := w.pinned(f)
-		if err != nil {
-			return err
+		key, taken := f.key, true
+		if f.isNew {
+			var err error
+			if key, taken, err = w.u.ix.Child(f.at.Parent, f.at.Name); err != nil {
+				return err
+			}
 		}
-		if !pinned {
-			w.stack = append(w.stack, visit{f.key, f.isNew && !f.exists})
+		// It may be the mount point of a volume that is away, or have been made anew as that.
+		if node, _, err := w.u.ix.Get(key); err != nil {
+			return err
+		} else if !taken || node.Flags&replica.Pinned == 0 {
+			known := !f.isNew && slices.Contains(node.Names, f.at)
+			w.stack = append(w.stack, visit{key: f.key, known: known, fresh: !taken && !f.exists})
 		}
 	}
 	return nil
 }
 
-// pinned reports whether a directory is, or was made anew as, the mount point of a volume that is away.
-func (w *walker) pinned(f *find) (bool, error) {
-	key := f.key
-	if f.isNew {
-		occupant, taken, err := w.u.ix.Child(f.at.Parent, f.at.Name)
-		if err != nil || !taken {
-			return false, err
-		}
-		key = occupant
+// late reports whether a directory can be looked at only when the batch that found it was shown: it takes over what
+// the replica has in another one, or it is found by way of the replica's names, or rules ask for those.
+func (w *walker) late(v visit) bool {
+	if v.known {
+		return false
 	}
-	node, known, err := w.u.ix.Get(key)
-	return known && node.Flags&replica.Pinned != 0, err
+	_, handle := w.s.keys.handle(v.key)
+	return !v.fresh || !handle || w.u.r.options.Rules.NeedsPath()
 }
 
 // problem notes that a directory cannot be compared, once the batch that may have made it has told its name.
