@@ -142,9 +142,9 @@ func within(w *volume.Watcher, dir, path string) bool {
 	if below(dir, path) {
 		return true
 	}
-	idA, onA, okA := onVolume(w, dir)
-	idB, onB, okB := onVolume(w, path)
-	return okA && okB && idA == idB && below(onA, onB)
+	deviceA, onA, okA := onVolume(w, dir)
+	deviceB, onB, okB := onVolume(w, path)
+	return okA && okB && deviceA == deviceB && below(onA, onB)
 }
 
 func below(dir, path string) bool {
@@ -152,27 +152,27 @@ func below(dir, path string) bool {
 	return err == nil && (rel == "." || filepath.IsLocal(rel))
 }
 
-// onVolume translates a path into one from the root of its volume.
-func onVolume(w *volume.Watcher, path string) (weir.VolumeID, string, bool) {
+// onVolume translates a path into one from the root of its volume, which its device tells from others.
+func onVolume(w *volume.Watcher, path string) (device, on string, ok bool) {
 	rest := ""
 	v, err := w.At(path)
 	if err != nil { // A target that does not exist yet: its directory tells.
 		rest = "/" + filepath.Base(path)
 		path = filepath.Dir(path)
 		if v, err = w.At(path); err != nil {
-			return 0, "", false
+			return "", "", false
 		}
 	}
-	best := weir.Mount{}
-	for _, m := range v.Info().Mounts {
+	info, best := v.Info(), weir.Mount{}
+	for _, m := range info.Mounts {
 		if m.Own && below(m.Point, path) && len(m.Point) >= len(best.Point) {
 			best = m
 		}
 	}
 	if best.Point == "" {
-		return 0, "", false
+		return "", "", false
 	}
-	return v.ID(), filepath.Join("/", best.Root, strings.TrimPrefix(path, best.Point)) + rest, true
+	return info.Device, filepath.Join("/", best.Root, strings.TrimPrefix(path, best.Point)) + rest, true
 }
 
 // checkRights refuses to run where the main job cannot be done.

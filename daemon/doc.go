@@ -3,8 +3,8 @@
 //
 // # Two processes
 //
-//	supervisor  Supervise starts the engine, the same program with the same arguments, keeps the lock of the state
-//	            directory for it, passes a request to stop on, and returns the engine's exit status
+//	supervisor  Supervise claims the targets, starts the engine, the same program with the same arguments, keeps the
+//	            lock of the state directory for it, passes a request to stop on, and returns the engine's exit status
 //	engine      AsEngine, then Open, Run and Close do the work; Exit tells the supervisor how it ended
 //
 // A thread that writes to a frozen file system, or to a disk that does not answer, sleeps in the kernel until that

@@ -56,15 +56,22 @@ type report struct {
 }
 
 // Supervise starts the calling program again, with the same arguments, as the engine of the mirror, and returns
-// its exit status. It keeps the lock of the state directory, which the engine takes: nothing is written here. It passes a signal to stop on, and returns within StopTimeout of it, whatever the engine does:
+// its exit status. It claims the targets, and keeps the lock of the state directory, which the engine takes: nothing is
+// written here. It passes a signal to stop on, and returns within StopTimeout of it, whatever the engine does:
 // of a thread that hangs in the kernel only the engine dies late. A second interrupt ends the engine at once. The
 // engine does not outlive the calling process.
 //
 // The error tells what the engine could not tell itself. The status is right in any case.
 func Supervise(o Options) (status int, err error) {
-	if o, _, err = check(o); err != nil {
+	o, watcher, err := check(o)
+	if err != nil {
 		return weir.KindOf(err).ExitStatus(), err
 	}
+	claims, err := reserve(watcher, o.Targets)
+	if err != nil {
+		return weir.KindOf(err).ExitStatus(), err
+	}
+	defer claims.Close()
 	s := &supervisor{
 		options: o, log: o.Logger, reaped: make(chan error, 1), reported: make(chan report), signals: make(chan os.Signal, 4),
 		locked: make(chan *os.File), mute: time.After(claimPatience),

@@ -1,5 +1,6 @@
-// Package lock claims files for a process with flock(2). A lock belongs to the open file: it ends when the last
-// descriptor of it is closed, hence with the process, unless a child has inherited one. os.File does not let it.
+// Package lock claims files for a process, with flock(2), and single bytes of files, with fcntl(2). A lock of a file
+// belongs to the open file: it ends when the last descriptor of it is closed, hence with the process, unless a child has
+// inherited one. os.File does not let it. That of a byte belongs to the process.
 //
 // The package decides nothing. Its functions may be called from any goroutine.
 package lock

@@ -1,0 +1,84 @@
+package daemon
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/weirfs/weir"
+	syslock "github.com/weirfs/weir/internal/sys/lock"
+	"github.com/weirfs/weir/volume"
+)
+
+// targetsFile is where processes claim the targets that they write to. It is empty: a byte of it, by a digest of its
+// name, stands for each directory. So nothing is left of a claim whose process has ended, in whatever way, and nothing
+// is kept open on a target.
+const targetsFile = "/run/weir/targets"
+
+// reserve claims the targets for this process, until it ends or the file is closed. A target is refused that another
+// process writes to, whatever its state directory is, or that lies in or around such a one.
+func reserve(w *volume.Watcher, targets []string) (*os.File, error) {
+	err := os.MkdirAll(filepath.Dir(targetsFile), 0o700)
+	var file *os.File
+	if err == nil {
+		file, err = os.OpenFile(targetsFile, os.O_RDWR|os.O_CREATE, 0o600)
+	}
+	if err != nil {
+		return nil, &weir.Error{Op: "claim the targets", Kind: weir.KindRefused, Err: err, Hint: "make /run a file system that can be written"}
+	}
+	for _, t := range targets {
+		for _, tree := range treesOf(w, t) {
+			if err := reserveTree(file, t, tree); err != nil {
+				file.Close()
+				return nil, err
+			}
+		}
+	}
+	return file, nil
+}
+
+// tree is a directory by one of its names: below root, which is no path but tells names of different kinds apart.
+type tree struct{ root, path string }
+
+// treesOf names a target by its path, which another volume may show later, and by its place on the volume that shows it
+// now, which other paths may lead to. Each mount namespace has paths of its own.
+func treesOf(w *volume.Watcher, target string) []tree {
+	namespace, _ := os.Readlink("/proc/self/ns/mnt")
+	names := []tree{{namespace, target}}
+	if device, path, ok := onVolume(w, target); ok {
+		names = append(names, tree{"volume " + device, path})
+	}
+	return names
+}
+
+// reserveTree claims a directory alone, and those around it together with others that have something in them.
+func reserveTree(file *os.File, target string, t tree) error {
+	for dir := t.path; ; dir = filepath.Dir(dir) {
+		sum := sha256.Sum256([]byte(t.root + "\x00" + dir))
+		at := int64(binary.BigEndian.Uint64(sum[:]) >> 2) // The byte behind it has to have a number, too.
+		holder, err := syslock.Byte(file, at, dir != t.path)
+		if errors.Is(err, syslock.ErrHeld) {
+			err = inUse(holder, dir != t.path)
+		}
+		if err != nil {
+			return &weir.Error{Op: "use target", Kind: weir.KindRefused, Path: target, Err: err, Hint: "end that process, or choose another target"}
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
+}
+
+func inUse(pid int, around bool) error {
+	process := fmt.Sprintf("process %d", pid)
+	if pid == 0 {
+		process = "a process that is not visible here"
+	}
+	if around {
+		return errors.New("it is inside a target that is in use by " + process)
+	}
+	return fmt.Errorf("it, or a directory in it, is in use by %s", process)
+}
