@@ -6,6 +6,7 @@ import (
 
 	"github.com/weirfs/weir/index"
 	"github.com/weirfs/weir/policy"
+	"github.com/weirfs/weir/replica"
 )
 
 const metaBrake = "brake"
@@ -67,8 +68,19 @@ func (u *unit) reclaimed(n int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.brakeMoved = true
+	u.regained++
 	u.brake.Undo(n)
 	u.r.counters.removed.Add(int64(-n))
+}
+
+// foundAgain notes that what has left a name is somewhere else: if the brake had kept it there, it need not any more.
+func (u *unit) foundAgain(at replica.Name) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if t := u.status.problems.dirs[at.Parent][at.Name]; t != nil && t.Reason == errBrake.Error() {
+		u.regained++
+		u.resolvedLocked(func(p *problems) { p.resolve(at) })
+	}
 }
 
 // grew tells the brake that a name is new on the source, and not only on the replica.
@@ -80,12 +92,19 @@ func (u *unit) grew() {
 }
 
 // released lets go of a tripped brake after a walk on which nothing had to wait for it: the source has what
-// was missing again. before is how often the brake had refused when the walk began.
-func (u *unit) released(before int) {
+// was missing again. Where something had, and something else that was missing was found under another name, too much
+// was counted as missing until then: what waits is asked for once more, by another walk. The arguments are how often
+// the brake had refused, and things had been found, when the walk began.
+func (u *unit) released(refused, regained int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.refused == before && u.brake.Tripped() {
-		u.brake.Settled()
-		u.brakeMoved = true
+	waits := u.refused != refused
+	if !u.brake.Tripped() || waits && u.regained == regained {
+		return
+	}
+	u.brake.Settled()
+	u.brakeMoved = true
+	if waits {
+		u.scan.wanted, u.scan.reason = true, "something that was missing was found elsewhere"
 	}
 }

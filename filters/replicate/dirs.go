@@ -181,6 +181,19 @@ func (b *batch) mayPark(node replica.Node) error {
 	return nil
 }
 
+// reclaim takes back what mayPark has counted as lost.
+func (b *batch) reclaim(node replica.Node) error {
+	n := 1
+	if node.Source.IsDir() {
+		var err error
+		if n, _, err = b.weigh(node.Key); err != nil {
+			return err
+		}
+	}
+	b.u.reclaimed(n)
+	return nil
+}
+
 // keeps reports whether a directory on the replica holds that of another volume.
 func (b *batch) keeps(dir weir.Handle) (bool, error) {
 	if !b.u.r.anyPlaceIn(b.u.place) {

@@ -15,6 +15,7 @@ import (
 type vanished struct {
 	path string
 	key  weir.Handle
+	over bool // something else is put over it in one step, which no brake holds
 }
 
 // absences collects the names that the replica has and the source has lost.
@@ -35,7 +36,7 @@ func (w *dryWalk) absences(n *dryNames) error {
 		}
 		path := w.path(n.dryDir, name)
 		if !w.r.options.Rules.ExcludedEntry(path, node.Source.IsDir()) {
-			w.gone = append(w.gone, vanished{path, key})
+			w.gone = append(w.gone, vanished{path: path, key: key})
 		}
 		return true, nil
 	})
@@ -89,7 +90,7 @@ func (w *dryWalk) removals() error {
 			continue
 		}
 		reason := ""
-		if !w.asks(len(lost)) {
+		if !v.over && !w.asks(len(lost)) {
 			reason = errBrake.Error()
 		}
 		for _, l := range lost {
@@ -119,7 +120,7 @@ func (w *dryWalk) below(top vanished, lost *[]vanished) (holds bool, err error) 
 			continue
 		}
 		err = w.u.ix.Children(v.key, "", func(name string, key weir.Handle) (bool, error) {
-			stack = append(stack, vanished{join(v.path, name), key})
+			stack = append(stack, vanished{path: join(v.path, name), key: key})
 			return true, nil
 		})
 		if err != nil {

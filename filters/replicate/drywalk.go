@@ -40,6 +40,9 @@ func (w *dryWalk) run() error {
 	} else if len(former) > 0 {
 		key = weir.Handle(former)
 	}
+	if err := w.root(key); err != nil {
+		return err
+	}
 	stack := []dryDir{{key: key, has: w.onto != nil}}
 	for len(stack) > 0 {
 		if err := w.s.ctx.Err(); err != nil {
@@ -60,6 +63,22 @@ func (w *dryWalk) run() error {
 		}
 	}
 	return w.removals()
+}
+
+// root tells whether the metadata of the place's own directory is set.
+func (w *dryWalk) root(key weir.Handle) error {
+	node, known, err := w.u.ix.Get(key)
+	if err != nil || !known || w.onto == nil {
+		return err
+	}
+	self, err := w.s.src.Stat("")
+	if err != nil {
+		return err
+	}
+	if on, err := w.onto.Stat(""); err != nil || node.Source != self || !unchanged(on, node.Target) {
+		w.say(Change{Act: ActMetadata, Path: w.s.rel})
+	}
+	return nil
 }
 
 // path is that of a name in a directory, relative to SOURCE.
@@ -180,7 +199,13 @@ func (w *dryWalk) object(n *dryNames, at replica.Name, path string, o tree.Objec
 		if sub.onto, err = w.placeOf(node); err != nil {
 			return err
 		}
-		w.displaced(taken, occupant, path)
+		if taken {
+			displaced, _, err := w.u.ix.Get(occupant)
+			if err != nil {
+				return err
+			}
+			w.gone = append(w.gone, vanished{path: path, key: occupant, over: !o.IsDir() && !displaced.Source.IsDir()})
+		}
 	case taken:
 		displaced, _, err := w.u.ix.Get(occupant)
 		if err != nil {
@@ -192,7 +217,7 @@ func (w *dryWalk) object(n *dryNames, at replica.Name, path string, o tree.Objec
 			break
 		}
 		if o.IsDir() || displaced.Source.IsDir() {
-			w.displaced(true, occupant, path)
+			w.gone = append(w.gone, vanished{path: path, key: occupant})
 			w.copy(ActCopy, path, o, objectKey)
 		} else {
 			w.copy(ActUpdate, path, o, objectKey)
@@ -222,7 +247,11 @@ func (w *dryWalk) same(n *dryNames, name, path string, o tree.Object, node repli
 			w.say(Change{Act: ActAside, Path: path, Reason: "somebody has replaced it on the target"})
 			w.copy(ActCopy, path, o, node.Key)
 			return false
-		case err == nil && !o.IsDir() && drifted(on.Attr, node.Target):
+		case err == nil && o.IsDir():
+			if !unchanged(on.Attr, node.Target) {
+				work = max(work, replica.Metadata)
+			}
+		case err == nil && drifted(on.Attr, node.Target):
 			work = max(work, replica.Metadata)
 			if o.IsFile() && (on.Size != node.Target.Size || on.Mtime != node.Target.Mtime) {
 				work = max(work, replica.Compare)
@@ -284,13 +313,6 @@ func (w *dryWalk) placeOf(node replica.Node) ([]string, error) {
 	return path, nil
 }
 
-// displaced notes a node that loses its name to another one.
-func (w *dryWalk) displaced(taken bool, occupant weir.Handle, path string) {
-	if taken {
-		w.gone = append(w.gone, vanished{path, occupant})
-	}
-}
-
 // rekeyed tells about an object of a former volume that becomes that of the volume which stands there now.
 func (w *dryWalk) rekeyed(n *dryNames, name, path string, o tree.Object) {
 	switch {
@@ -308,7 +330,11 @@ func (w *dryWalk) newcomer(n *dryNames, name, path string, o tree.Object, key we
 	if n.dst != nil {
 		on, err := n.dst.Lookup(name)
 		if err == nil && w.takes(n, name, o, on) {
-			w.say(Change{Act: ActTake, Path: path})
+			c := Change{Act: ActTake, Path: path}
+			if w.dressed(n, name, o, on) {
+				c.Reason = "its metadata is set"
+			}
+			w.say(c)
 			return o.IsDir()
 		}
 		if err == nil {
@@ -341,6 +367,19 @@ func (w *dryWalk) takes(n *dryNames, name string, o, on tree.Object) bool {
 		return err == nil && otherErr == nil && text == other
 	}
 	return true
+}
+
+// dressed reports whether what is taken over gets other metadata.
+func (w *dryWalk) dressed(n *dryNames, name string, o, on tree.Object) bool {
+	if w.r.options.NoPrivileges && !o.IsDir() {
+		o.Mode &^= 0o6000
+	}
+	if o.Mode != on.Mode || o.UID != on.UID || o.GID != on.GID || o.Mtime != on.Mtime {
+		return true
+	}
+	has, err := n.src.Xattrs(name)
+	other, otherErr := n.dst.Xattrs(name)
+	return err == nil && otherErr == nil && digest(has) != digest(other)
 }
 
 // equalTo compares the content of a file with what the replica has under another name.

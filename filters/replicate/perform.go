@@ -263,8 +263,12 @@ func (b *batch) move(step replica.Step) error {
 	}
 	if step.From.Parent == replica.Parking {
 		b.pinned = b.pinned || nests // They go on where it is now.
-		b.u.reclaimed(1)
 		b.u.resolved(step.From)
+		if err := b.reclaim(node); err != nil {
+			return err
+		}
+	} else if step.Verb == replica.Move {
+		b.u.foundAgain(step.From)
 	}
 	node, _, err = b.ix.Get(step.Key)
 	if err != nil {

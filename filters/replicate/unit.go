@@ -59,6 +59,7 @@ type unit struct {
 	brake      *policy.Brake
 	brakeMoved bool // since it was recorded
 	refused    int  // how often the brake has said no
+	regained   int  // how often what it had let go, or kept in its place, was found elsewhere
 	missed     int  // how often a name could not be looked at or shown
 	status     unitStatus
 }

@@ -30,7 +30,7 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	u.r.changed()
 	from, began := u.gen, time.Now()
 	u.mu.Lock()
-	refused, missed := u.refused, u.missed
+	refused, regained, missed := u.refused, u.regained, u.missed
 	u.status.problems.walkBegins()
 	u.mu.Unlock()
 	defer func() {
@@ -60,7 +60,7 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	if err := u.walk(s, []weir.Handle{s.root}, walkMode{full: full, audit: scan.audit}, true); err != nil {
 		return err
 	}
-	u.released(refused)
+	u.released(refused, regained)
 	if err := u.walked(s, from, missed); err != nil {
 		return err
 	}
