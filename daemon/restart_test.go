@@ -89,8 +89,10 @@ func TestReplicaEditedWhileStopped(t *testing.T) {
 		if err := os.Chmod(s.at("d006"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := unix.Setxattr(s.at("d006/f002"), "user.theirs", []byte("b"), 0); err != nil {
-			t.Fatal(err)
+		for _, rel := range []string{"d006/f002", "d007", ""} {
+			if err := unix.Setxattr(s.at(rel), "user.theirs", []byte("b"), 0); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if err := os.Truncate(s.at("d006/f003"), 3); err != nil {
 			t.Fatal(err)

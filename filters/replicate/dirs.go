@@ -65,7 +65,9 @@ func (b *batch) finishDir(key weir.Handle) error {
 	if err != nil {
 		return err
 	}
-	if known && node.Source == self && was.Ino == node.Target.Ino && unchanged(was, node.Target) && node.Flags&replica.Partial == 0 && !b.doubtful(node) {
+	// Of an xattr that somebody has set on the replica the ctime alone tells. Steps in the directory move it too.
+	untouched := was.Ino == node.Target.Ino && was.Ctime == node.Target.Ctime && unchanged(was, node.Target)
+	if known && node.Source == self && untouched && node.Flags&replica.Partial == 0 && !b.doubtful(node) {
 		b.u.resolved(b.nameOf(key))
 		return nil
 	}
