@@ -33,11 +33,15 @@ func check(o Options) (Options, *volume.Watcher, error) {
 	if o.State == "" {
 		o.State = StateDir(source, targets)
 	}
+	o.State = resolveState(o.State)
 	if _, err := os.Stat(filepath.Join(o.State, indexDir)); !exists && err != nil {
 		return o, nil, refuse("use source", o.Source, "it does not exist", "create it, or mount what it is on")
 	}
 	w := volume.New(volume.Options{Logger: o.Logger, Fallback: o.Fallback})
-	return o, w, checkApart(w, o.Source, o.Targets)
+	if err := checkApart(w, o.Source, o.Targets); err != nil {
+		return o, nil, err
+	}
+	return o, w, checkState(w, o)
 }
 
 func sorted(list []string) []string {
@@ -104,6 +108,35 @@ func resolveTarget(path string) (string, error) {
 		return "", refuse("use target", path, "it is not a directory", "name a directory")
 	}
 	return resolved, nil
+}
+
+// resolveState returns the absolute path of the state directory, which may not exist yet, without symlinks as far as that
+// can be told.
+func resolveState(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return path // It is refused when it is opened.
+	}
+	if resolved, err := filepath.EvalSymlinks(abs); err == nil {
+		return resolved
+	}
+	if parent, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
+		return filepath.Join(parent, filepath.Base(abs))
+	}
+	return abs
+}
+
+// checkState refuses a state directory that is a tree of the mirror, or in a target.
+func checkState(w *volume.Watcher, o Options) error {
+	if within(w, o.State, o.Source) {
+		return refuse("use state directory", o.State, "the source "+weir.QuotePath(o.Source)+" is in it", "name another directory with --state")
+	}
+	for _, t := range o.Targets {
+		if within(w, t, o.State) || within(w, o.State, t) {
+			return refuse("use state directory", o.State, "it overlaps with target "+weir.QuotePath(t), "name a directory apart from the targets with --state")
+		}
+	}
+	return nil
 }
 
 // checkApart refuses trees that overlap, by path or because mounts show the same directories twice.

@@ -50,6 +50,9 @@ func (r *Replicator) reconcile() {
 			unsure = unsure || !errors.As(err, &why)
 		}
 	}
+	if err := r.leavePrivate(ctx, present, covered, notes); err != nil {
+		r.log.Error("what weir writes below the source cannot be left out", "path", weir.QuotePath(r.options.Private), "error", err)
+	}
 	if !samePoints(mounts, r.options.Mounts.MountsBelow(r.options.Source)) {
 		r.mountsChanged() // A directory above a mount was renamed meanwhile, of which no event of mounts tells.
 	}
@@ -155,6 +158,29 @@ func shows(v weir.Volume, mount uint64) bool {
 	return false
 }
 
+// leavePrivate leaves out the directory that weir itself writes, where it is below the source: each change in it would
+// make another one.
+func (r *Replicator) leavePrivate(ctx context.Context, present map[*place]bool, covered map[*place]map[weir.Handle]bool, notes map[string]string) error {
+	path := r.options.Private
+	if path == "" || path == r.options.Source || !inside(r.options.Source, path) {
+		return nil
+	}
+	rel := strings.TrimPrefix(strings.TrimPrefix(path, r.options.Source), "/")
+	parent := r.placeAbove(rel, present)
+	_, key, _, err := r.mountKey(ctx, parent, rel)
+	if err != nil {
+		return err
+	}
+	if covered[parent] == nil {
+		covered[parent] = make(map[weir.Handle]bool)
+	}
+	covered[parent][key] = false
+	notes[rel] = privateNote
+	return nil
+}
+
+const privateNote = "weir writes it: it is the state directory"
+
 // leaveOut says why a mount is not followed, or nothing.
 func (r *Replicator) leaveOut(v weir.Volume, m weir.Mount, rel string, isDir bool) string {
 	switch {
@@ -166,6 +192,9 @@ func (r *Replicator) leaveOut(v weir.Volume, m weir.Mount, rel string, isDir boo
 		return "a single file is mounted here; weir follows directories"
 	case r.options.Rules.Excluded(rel, true):
 		return "excluded"
+	}
+	if private := r.options.Private; private != "" && inside(private, m.Point) {
+		return privateNote
 	}
 	for _, t := range r.targets {
 		if inside(m.Point, t.Path()) || inside(t.Path(), m.Point) || r.showsTarget(v, m, t) {

@@ -31,6 +31,7 @@ type Options struct {
 	NoDevices    bool
 	NoPrivileges bool
 	Bandwidth    int64         // bytes read from the source a second; 0 for no limit
+	Private      string        // a directory that weir itself writes, absolute and clean: where it is below Source it is left out
 	ScanInterval time.Duration // of volumes that report no events; 0 for 10 s
 
 	Index     *index.DB
