@@ -4,12 +4,12 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -47,7 +47,16 @@ type supervisor struct {
 	asked  time.Time // when the first signal came
 	limit  <-chan time.Time
 	behind []string // targets that are behind yet, as the engine has told; nil if it has not
+	relays []*relay
 }
+
+// Outcome is how a mirror has ended.
+type Outcome struct {
+	Status int  // exit status
+	Told   bool // whether the engine has told of the end itself
+}
+
+func failed(status int, err error) (Outcome, error) { return Outcome{Status: status}, err }
 
 // report is what an engine tells of its end.
 type report struct {
@@ -59,17 +68,17 @@ type report struct {
 // its exit status. It claims the targets, and keeps the lock of the state directory, which the engine takes: nothing is
 // written here. It passes a signal to stop on, and returns within StopTimeout of it, whatever the engine does:
 // of a thread that hangs in the kernel only the engine dies late. A second interrupt ends the engine at once. The
-// engine does not outlive the calling process.
+// engine does not outlive the calling process. A reader of the output that goes away asks to stop like a signal.
 //
 // The error tells what the engine could not tell itself. The status is right in any case.
-func Supervise(o Options) (status int, err error) {
+func Supervise(o Options) (Outcome, error) {
 	o, watcher, err := check(o)
 	if err != nil {
-		return weir.KindOf(err).ExitStatus(), err
+		return failed(weir.KindOf(err).ExitStatus(), err)
 	}
 	claims, err := reserve(watcher, o.Targets)
 	if err != nil {
-		return weir.KindOf(err).ExitStatus(), err
+		return failed(weir.KindOf(err).ExitStatus(), err)
 	}
 	defer claims.Close()
 	s := &supervisor{
@@ -77,12 +86,27 @@ func Supervise(o Options) (status int, err error) {
 		locked: make(chan *os.File), mute: time.After(claimPatience),
 	}
 	defer func() { s.lock.Close() }() // Also of no file.
-	signal.Notify(s.signals, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(s.signals, StopSignals()...)
 	defer signal.Stop(s.signals)
 	if err := s.start(); err != nil {
-		return weir.KindFailed.ExitStatus(), fmt.Errorf("start the engine: %w", err)
+		return failed(weir.KindFailed.ExitStatus(), fmt.Errorf("start the engine: %w", err))
 	}
-	return s.wait()
+	outcome, err := s.wait()
+	for _, r := range s.relays {
+		if lost := r.lost(); lost != nil {
+			outcome.Status, err = weir.KindFailed.ExitStatus(), errors.Join(err, lost)
+		}
+	}
+	return outcome, err
+}
+
+// StopSignals lists the signals that ask to stop. Whoever has this process ignore hangups, as nohup(1) does, means it.
+func StopSignals() []os.Signal {
+	list := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE}
+	if !signal.Ignored(syscall.SIGHUP) {
+		list = append(list, syscall.SIGHUP)
+	}
+	return list
 }
 
 func (s *supervisor) start() error {
@@ -97,7 +121,7 @@ func (s *supervisor) start() error {
 	engine := exec.Command("/proc/self/exe", os.Args[1:]...)
 	engine.Args[0] = os.Args[0]
 	engine.Env = append(os.Environ(), fmt.Sprintf("%s=%d", engineEnv, os.Getpid()))
-	engine.Stdout, engine.Stderr = passOn(os.Stdout, os.Stderr)
+	engine.Stdout, engine.Stderr = s.passOn(os.Stdout, os.Stderr)
 	engine.ExtraFiles = []*os.File{write, send} // become reportFD and lockFD
 	engine.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
@@ -135,27 +159,6 @@ func (s *supervisor) idle() error {
 	return process.Idle()
 }
 
-// passOn returns what an engine writes to. Who reads a pipe waits until every writer has closed it, and an engine
-// that hangs in the kernel never does: so pipes are the supervisor's alone.
-func passOn(stdout, stderr *os.File) (out, err io.Writer) {
-	type copied struct{ io.Writer }
-	out, err = stdout, stderr
-	outInfo, outErr := stdout.Stat()
-	errInfo, errErr := stderr.Stat()
-	if outErr == nil && isPipe(outInfo) {
-		out = &copied{stdout}
-	}
-	if errErr == nil && isPipe(errInfo) {
-		err = &copied{stderr}
-		if outErr == nil && os.SameFile(outInfo, errInfo) {
-			err = out // One writer, so that lines keep their order.
-		}
-	}
-	return out, err
-}
-
-func isPipe(info os.FileInfo) bool { return info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0 }
-
 // read passes the engine's reports on.
 func (s *supervisor) read(reports *os.File) {
 	defer reports.Close()
@@ -189,7 +192,7 @@ func parseReport(line string, targets []string) (r report) {
 	return r
 }
 
-func (s *supervisor) wait() (status int, err error) {
+func (s *supervisor) wait() (Outcome, error) {
 	for {
 		select {
 		case r, ok := <-s.reported:
@@ -199,15 +202,16 @@ func (s *supervisor) wait() (status int, err error) {
 			case r.behind != nil:
 				s.behind = r.behind
 			default:
-				return r.status, s.reap()
+				s.reap()
+				return Outcome{r.status, true}, nil
 			}
 		case s.lock = <-s.locked:
 			s.mute = nil
 		case <-s.mute:
 			s.kill()
-			return weir.KindFailed.ExitStatus(), &weir.Error{Op: "use state directory", Path: s.options.State,
+			return failed(weir.KindFailed.ExitStatus(), &weir.Error{Op: "use state directory", Path: s.options.State,
 				Err:  fmt.Errorf("it does not answer within %v", claimPatience),
-				Hint: "see whether its file system is frozen, or its disk or server is gone, or name another with --state"}
+				Hint: "see whether its file system is frozen, or its disk or server is gone, or name another with --state"})
 		case err := <-s.reaped:
 			return s.ended(err)
 		case sig := <-s.signals:
@@ -238,29 +242,27 @@ func (s *supervisor) stop(sig os.Signal) (atOnce bool) {
 }
 
 // ended is the status of an engine that has ended, perhaps without a report.
-func (s *supervisor) ended(err error) (int, error) {
+func (s *supervisor) ended(err error) (Outcome, error) {
 	if s.reported != nil {
 		for r := range s.reported {
 			if r.behind == nil {
-				return r.status, nil
+				return Outcome{r.status, true}, nil
 			}
 		}
 	}
 	var exit *exec.ExitError
-	if !s.asked.IsZero() && errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGTERM {
-		return weir.KindBehind.ExitStatus(), behind(s.options.Targets, tooSoon) // It was not ready for a signal yet.
+	if !s.asked.IsZero() && errors.As(err, &exit) && slices.Contains(StopSignals(), os.Signal(exit.Sys().(syscall.WaitStatus).Signal())) {
+		return failed(weir.KindBehind.ExitStatus(), behind(s.options.Targets, tooSoon)) // It was not ready for a signal yet.
 	}
-	return weir.KindFailed.ExitStatus(), fmt.Errorf("the engine has died: %w", err)
+	return failed(weir.KindFailed.ExitStatus(), fmt.Errorf("the engine has died: %w", err))
 }
 
-// reap waits a moment for an engine that has told how it ends.
-func (s *supervisor) reap() error {
+// reap waits a moment for an engine that has told how it ends. If it does not end something hangs in the kernel, which it
+// has told of.
+func (s *supervisor) reap() {
 	select {
 	case <-s.reaped:
-		return nil
 	case <-time.After(reapPatience):
-		s.log.Warn("the engine is done and does not end: something hangs in the kernel, which its process waits for", "pid", s.process.Pid)
-		return nil
 	}
 }
 
@@ -275,14 +277,14 @@ func (s *supervisor) kill() {
 }
 
 // left is the status of an engine that was killed because it did not end.
-func (s *supervisor) left(why string) (int, error) {
+func (s *supervisor) left(why string) (Outcome, error) {
 	switch {
 	case s.lock == nil:
-		return weir.KindBehind.ExitStatus(), behind(s.options.Targets, tooSoon)
+		return failed(weir.KindBehind.ExitStatus(), behind(s.options.Targets, tooSoon))
 	case s.behind == nil:
-		return weir.KindBehind.ExitStatus(), behind(s.options.Targets, why+", so it is not known whether all is durable on")
+		return failed(weir.KindBehind.ExitStatus(), behind(s.options.Targets, why+", so it is not known whether all is durable on"))
 	case len(s.behind) > 0:
-		return weir.KindBehind.ExitStatus(), behind(s.behind, why+"; "+notDurable)
+		return failed(weir.KindBehind.ExitStatus(), behind(s.behind, why+"; "+notDurable))
 	}
-	return 0, nil // All is durable: the engine was killed while it tidied up.
+	return Outcome{}, nil // All is durable: the engine was killed while it tidied up.
 }

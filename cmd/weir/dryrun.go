@@ -6,7 +6,6 @@ import (
 	"io"
 	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +16,7 @@ import (
 
 // dry tells what a run would change, a line per path, then totals.
 func (f *mirrorFlags) dry(c *cobra.Command, o daemon.Options) error {
-	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(c.Context(), daemon.StopSignals()...)
 	defer stop()
 	out := &dryWriter{out: c.OutOrStdout(), json: f.json, several: len(o.Targets) > 1}
 	totals, err := daemon.DryRun(ctx, o, out.change)

@@ -54,6 +54,7 @@ type mirrorFlags struct {
 	scanInterval                     time.Duration
 
 	screen *screen // nil without a live view
+	out    *output
 }
 
 func newMirrorCommand() *cobra.Command {
@@ -186,7 +187,7 @@ func (f *mirrorFlags) logger() (*slog.Logger, error) {
 	}
 	o := &slog.HandlerOptions{Level: level}
 	if f.json {
-		return slog.New(slog.NewJSONHandler(os.Stdout, o)), nil
+		return slog.New(slog.NewJSONHandler(f.out, o)), nil
 	}
 	if f.progress == "always" || f.progress == "auto" && term.IsTerminal(int(os.Stderr.Fd())) {
 		f.screen = &screen{file: os.Stderr}
@@ -200,6 +201,7 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 	if err != nil {
 		return err
 	}
+	f.out = &output{to: c.OutOrStdout()}
 	if o.Logger, err = f.logger(); err != nil {
 		return err
 	}
@@ -207,28 +209,37 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 		return f.dry(c, o)
 	}
 	if o.Engine = daemon.AsEngine(); o.Engine == nil {
-		return supervise(o)
+		return f.supervise(o)
 	}
-	signal.Ignore(syscall.SIGINT) // A terminal interrupts both processes; the supervisor decides what it means.
+	// A terminal interrupts, or hangs up, both processes; the supervisor decides what it means.
+	signal.Ignore(syscall.SIGINT, syscall.SIGHUP)
 	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGTERM)
 	defer stop()
 	m, err := daemon.Open(ctx, o)
 	if err != nil {
 		return err
 	}
-	show := newPresenter(f, m, c.OutOrStdout(), o.Logger)
+	show := newPresenter(f, m, o.Logger)
 	show.start()
 	err = m.Run(ctx, f.once)
+	show.halt()
+	err = errors.Join(err, m.Close())
 	show.finish(err)
-	return errors.Join(err, m.Close())
+	return errors.Join(f.out.lost(), err) // The first decides the exit status.
 }
 
 // supervise has another process do the work, because one that writes to a target may come to hang in the kernel, and
 // neither the lock of the state directory nor whoever waits for weir shall hang with it.
-func supervise(o daemon.Options) error {
-	status, err := daemon.Supervise(o)
-	if status == 0 && err == nil {
+func (f *mirrorFlags) supervise(o daemon.Options) error {
+	outcome, err := daemon.Supervise(o)
+	if f.json && !outcome.Told && outcome.Status != weir.KindRefused.ExitStatus() {
+		f.out.event("end", endFields(outcome.Status, err))
+		if lost := f.out.lost(); lost != nil {
+			outcome.Status, err = weir.KindFailed.ExitStatus(), errors.Join(err, lost)
+		}
+	}
+	if outcome.Status == 0 && err == nil {
 		return nil
 	}
-	return &statusError{status, err}
+	return &statusError{outcome.Status, err}
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -19,7 +17,7 @@ import (
 // elsewhere, JSON objects where they were asked for.
 type presenter struct {
 	m      *daemon.Mirror
-	out    io.Writer
+	out    *output
 	log    *slog.Logger
 	json   bool
 	once   bool
@@ -40,9 +38,9 @@ type shown struct {
 	pending time.Time // since when it copies without a word; zero if it does not
 }
 
-func newPresenter(f *mirrorFlags, m *daemon.Mirror, out io.Writer, log *slog.Logger) *presenter {
+func newPresenter(f *mirrorFlags, m *daemon.Mirror, log *slog.Logger) *presenter {
 	return &presenter{
-		m: m, out: out, log: log, json: f.json, once: f.once, screen: f.screen, stop: make(chan struct{}),
+		m: m, out: f.out, log: log, json: f.json, once: f.once, screen: f.screen, stop: make(chan struct{}),
 		replicas: make(map[string]*shown), told: make(map[string]bool), lastAt: time.Now(),
 	}
 }
@@ -78,7 +76,7 @@ func (p *presenter) show(s replicate.Status) {
 	for _, t := range s.Targets {
 		if p.json && len(t.Missing) > 0 && !p.told[t.Path] {
 			p.told[t.Path] = true
-			p.event("target", map[string]any{"target": weir.QuotePath(t.Path), "missing": t.Missing})
+			p.out.event("target", map[string]any{"target": weir.QuotePath(t.Path), "missing": t.Missing})
 		}
 	}
 	for _, u := range s.Units {
@@ -122,7 +120,7 @@ func (p *presenter) news(u replicate.UnitStatus, now time.Time) bool {
 func (p *presenter) tell(u replicate.UnitStatus) {
 	switch {
 	case p.json:
-		p.event("phase", map[string]any{"replica": quotedUnit(u)})
+		p.out.event("phase", map[string]any{"replica": quotedUnit(u)})
 	case p.screen == nil:
 		args := []any{"place", weir.LogPath(u.Place), "target", weir.LogPath(u.Target), "files", u.Files}
 		if u.Reason != "" {
@@ -132,14 +130,6 @@ func (p *presenter) tell(u replicate.UnitStatus) {
 			args = append(args, "sight", u.Sight, "scan_interval", u.Scan)
 		}
 		p.log.Info(string(u.Phase), args...)
-	}
-}
-
-// event prints one JSON object on a line of its own.
-func (p *presenter) event(name string, fields map[string]any) {
-	fields["time"], fields["event"] = time.Now(), name
-	if err := json.NewEncoder(p.out).Encode(fields); err != nil {
-		p.log.Debug("standard output is gone", "error", err)
 	}
 }
 
@@ -226,18 +216,24 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", f, units[i])
 }
 
-// finish tells how the mirror ended, with everything that could not be replicated.
-func (p *presenter) finish(err error) {
+// halt ends the presentation of what goes on.
+func (p *presenter) halt() {
 	close(p.stop)
 	p.wg.Wait()
+	p.show(p.m.Status())
+}
+
+// finish tells how the mirror ended, with everything that could not be replicated. It is the last that is told.
+func (p *presenter) finish(err error) {
 	s := p.m.Status()
-	p.show(s)
 	if p.json {
-		end := map[string]any{"status": quoted(s)}
+		status := 0
 		if err != nil {
-			end["error"] = err.Error()
+			status = weir.KindOf(err).ExitStatus()
 		}
-		p.event("end", end)
+		end := endFields(status, err)
+		end["status"] = quoted(s)
+		p.out.event("end", end)
 		return
 	}
 	for _, problem := range s.Problems {

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirfs/weir/internal/voltest"
+)
+
+// TestOutputThatIsFull has what weir tells go nowhere, which is no success.
+func TestOutputThatIsFull(t *testing.T) {
+	s := newStage(t)
+	s.write("file")
+	for _, flag := range []string{"--json", "--low-priority", "--dry-run"} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer full.Close()
+		var told bytes.Buffer
+		cmd := exec.Command("/proc/self/exe", s.args("--once", flag)...)
+		cmd.Env = append(os.Environ(), asWeirEnv+"=1")
+		cmd.Stdout, cmd.Stderr = full, &told
+		_ = cmd.Run() // The status says it.
+		if got := cmd.ProcessState.ExitCode(); got != 3 || !strings.Contains(told.String(), "no space left on device") {
+			t.Errorf("%s: status %d\n%s", flag, got, &told)
+		}
+	}
+	s.arrives("file", s.good) // Nevertheless.
+}
+
+// TestReaderGoesAway ends weir in order when nobody reads what it tells.
+func TestReaderGoesAway(t *testing.T) {
+	s := newStage(t)
+	s.write("file")
+	var told bytes.Buffer
+	cmd := exec.Command("/proc/self/exe", s.args("--json")...)
+	cmd.Env = append(os.Environ(), asWeirEnv+"=1")
+	cmd.Stderr = &told
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && !strings.Contains(lines.Text(), `"in sync"`) {
+	}
+	s.arrives("file", s.good)
+	out.Close()
+	if err := os.Rename(s.good, s.good+".away"); err != nil { // So that there is something to tell.
+		t.Fatal(err)
+	}
+	s.write("other")
+	_ = cmd.Wait() // The status says it.
+	if got := cmd.ProcessState.ExitCode(); got != 3 || !strings.Contains(told.String(), "write standard output: part of what was to be told is lost") {
+		t.Errorf("status %d\n%s", got, &told)
+	}
+	if lives(s.engine()) {
+		t.Error("the engine lives on")
+	}
+}
+
+// TestHangUp ends the session that weir runs in, as a lost connection does.
+func TestHangUp(t *testing.T) {
+	s := newStage(t)
+	p := s.mirror()
+	if err := unix.Kill(-p.cmd.Process.Pid, unix.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.ends(0, time.Second)
+}
+
+// TestHangUpIsIgnoredWhereItWas runs weir as nohup(1) does.
+func TestHangUpIsIgnoredWhereItWas(t *testing.T) {
+	s := newStage(t)
+	signal.Ignore(syscall.SIGHUP)
+	defer signal.Reset(syscall.SIGHUP)
+	p := s.mirror()
+	if err := unix.Kill(-p.cmd.Process.Pid, unix.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	s.write("file")
+	s.arrives("file", s.good)
+	p.signal(syscall.SIGTERM)
+	p.ends(0, time.Second)
+}
+
+// TestEndIsTheLastEvent ends weir in ways in which its engine cannot tell of it, or goes on to die.
+func TestEndIsTheLastEvent(t *testing.T) {
+	for name, test := range map[string]struct {
+		stop   func(s *stage, p *weirProcess)
+		status int
+		why    string
+	}{
+		"stopped": {func(_ *stage, p *weirProcess) { p.signal(syscall.SIGTERM) }, 0, ""},
+		"killed": {func(s *stage, _ *weirProcess) {
+			if err := unix.Kill(s.engine(), unix.SIGKILL); err != nil {
+				s.t.Fatal(err)
+			}
+		}, 3, "the engine has died: signal: killed"},
+		"frozen": {func(s *stage, p *weirProcess) {
+			freeze(s.t, s.frozen)
+			s.write("file")
+			s.arrives("file", s.good)
+			p.signal(syscall.SIGTERM)
+		}, 3, "not everything is durable on"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			p := startWeir(t, s.args("--json")...)
+			p.says(`"phase":"in sync"`, 2)
+			test.stop(s, p)
+			p.ends(test.status, 6*time.Second)
+			var end struct {
+				Event string `json:"event"`
+				Exit  int    `json:"exit_status"`
+				Error string `json:"error"`
+			}
+			told, _, _ := strings.Cut(p.output(), "weir: ") // Standard error.
+			lines := strings.Split(strings.TrimSpace(told), "\n")
+			last := lines[len(lines)-1]
+			if err := json.Unmarshal([]byte(last), &end); err != nil || end.Event != "end" || end.Exit != test.status || !strings.Contains(end.Error, test.why) {
+				t.Errorf("the last line is %s", last)
+			}
+		})
+	}
+}
+
+// TestDryRunLeavesNothing ends a dry run whose reader has gone.
+func TestDryRunLeavesNothing(t *testing.T) {
+	voltest.RequireRoot(t)
+	dir := t.TempDir()
+	temporary := filepath.Join(dir, "tmp")
+	for _, sub := range []string{"s", "tmp"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Close()
+	defer write.Close()
+	cmd := exec.Command("/proc/self/exe", "mirror", "--dry-run", "--state", filepath.Join(dir, "st"), filepath.Join(dir, "s"), filepath.Join(dir, "t"))
+	cmd.Env = append(os.Environ(), asWeirEnv+"=1", "TMPDIR="+temporary)
+	cmd.Stdout = write
+	_ = cmd.Run() // The status says it.
+	left, err := os.ReadDir(temporary)
+	if got := cmd.ProcessState.ExitCode(); got != 3 || err != nil || len(left) > 0 {
+		t.Errorf("status %d, %v %v is left", got, err, left)
+	}
+}
