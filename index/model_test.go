@@ -133,7 +133,33 @@ func (m *model) agreeReplica(r *Replica) error {
 	if d := cmp.Diff(m.meta, got); err != nil || d != "" {
 		return fmt.Errorf("values: %v %s", err, d)
 	}
+	if err := m.agreeTogether(r); err != nil {
+		return err
+	}
 	return m.agree(r)
+}
+
+// agreeTogether reads all nodes in one call, and the same as one by one.
+func (m *model) agreeTogether(r *Replica) error {
+	var got []weir.Handle
+	keys := append(slices.Clone(modelKeys), "B", "no", "")
+	err := r.GetAll(keys, func(n Node) error {
+		one, found, err := r.Get(n.Key)
+		if d := cmp.Diff(one, n); err == nil && (d != "" || !found) {
+			err = fmt.Errorf("node %q: %s", n.Key, d)
+		}
+		got = append(got, n.Key)
+		return err
+	})
+	want := slices.Collect(maps.Keys(m.nodes))
+	if m.nodes["B"] != nil {
+		want = append(want, "B") // It was asked for twice.
+	}
+	slices.Sort(want)
+	if !slices.Equal(got, want) || err != nil {
+		return fmt.Errorf("together %q, want %q: %w", got, want, err)
+	}
+	return nil
 }
 
 func drawName() *rapid.Generator[Name] {

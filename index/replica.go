@@ -2,6 +2,7 @@ package index
 
 import (
 	"bytes"
+	"slices"
 	"sync/atomic"
 
 	"github.com/weirfs/weir"
@@ -27,6 +28,13 @@ func (r *Replica) Get(key weir.Handle) (n Node, found bool, err error) {
 		return err
 	})
 	return n, found, err
+}
+
+// GetAll calls fn for those of the nodes that exist, in order of their keys, until fn returns an error, which is
+// returned as it is. It sorts keys. For many it costs half as much as Get, or less.
+func (r *Replica) GetAll(keys []weir.Handle, fn func(Node) error) error {
+	slices.Sort(keys)
+	return r.view(func(v view) error { return v.getAll(keys, fn) })
 }
 
 // Child returns which source inode the name leads to, and whether there is one.

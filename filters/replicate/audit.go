@@ -10,70 +10,136 @@ import (
 	"github.com/weirfs/weir/tree"
 )
 
-// audit makes the index say what the replica really has in one directory: names that are gone are
-// forgotten, objects that somebody has replaced are set aside, objects that somebody has changed are
-// marked as unlike any version of the source. It returns the names that the index does not know.
-func (u *unit) audit(s *session, key weir.Handle) (map[string]bool, error) {
-	b := u.newBatch(s, walkMode{})
-	b.ix = u.ix.NewBatch()
-	defer b.ix.Close()
-	dir, err := s.targetDir(b.ix, key)
-	if errors.Is(err, errUnknownDir) {
-		return nil, nil
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, b.auditLost(key)
-	}
-	if err != nil {
-		return nil, err
-	}
-	unknown := make(map[string]bool)
-	unseen, err := b.children(key)
-	if err != nil {
-		return nil, err
-	}
-	err = dir.List(func(name string, _ uint32) error {
-		at := replica.Name{Parent: key, Name: name}
-		if s.hidden(at) {
-			return nil
-		}
-		child, ok := unseen[name]
-		if !ok { // The index does not have it, or it is told twice.
-			if child, ok, err = b.ix.Child(key, name); err != nil {
-				return err
-			}
-		}
-		if !ok {
-			unknown[name] = true
-			return s.err()
-		}
-		delete(unseen, name)
-		known, err := b.auditName(dir, at, child)
-		if !known {
-			unknown[name] = true
-		}
-		return err
-	})
-	if err == nil {
-		err = b.auditMissing(dir, key, unseen)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !b.ix.Changed() {
-		return unknown, nil
-	}
-	return unknown, b.ix.Commit(false)
+// audited is what an audit found in one directory.
+type audited struct {
+	unknown map[string]bool          // names that the target has and the index does not
+	nodes   map[string]*replica.Node // of other names, as the index had them at version; no more than maxKept
+	version uint64
 }
 
-// children returns what the index has in a directory: read in order, which is much cheaper than name by name.
-func (b *batch) children(dir weir.Handle) (map[string]weir.Handle, error) {
-	all := make(map[string]weir.Handle)
-	err := b.ix.Children(dir, "", func(name string, key weir.Handle) (bool, error) {
-		all[name] = key
+// maxKept bounds the nodes that an audit of a directory keeps for the walk, which reads the others again.
+const maxKept = 1 << 14
+
+// auditor audits one directory.
+type auditor struct {
+	*batch
+	key    weir.Handle
+	dir    *tree.Dir              // of the target
+	unseen map[string]weir.Handle // what the index has in it and the listing has not shown
+	names  []string               // listed, and not looked at yet
+	found  audited
+}
+
+// audit makes the index say what the replica really has in one directory: names that are gone are
+// forgotten, objects that somebody has replaced are set aside, objects that somebody has changed are
+// marked as unlike any version of the source.
+func (u *unit) audit(s *session, key weir.Handle) (audited, error) {
+	a := &auditor{batch: u.newBatch(s, walkMode{}), key: key, unseen: make(map[string]weir.Handle)}
+	a.ix = u.ix.NewBatch()
+	defer a.ix.Close()
+	dir, err := s.targetDir(a.ix, key)
+	if errors.Is(err, errUnknownDir) {
+		return a.found, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return a.found, a.auditLost(key)
+	}
+	if err != nil {
+		return a.found, err
+	}
+	a.dir, a.found = dir, audited{make(map[string]bool), make(map[string]*replica.Node), u.ix.Version()}
+	if err := a.compare(); err != nil {
+		return audited{}, err
+	}
+	if !a.ix.Changed() {
+		return a.found, nil
+	}
+	return a.found, a.ix.Commit(false)
+}
+
+// compare reads index and listing in the order in which they have what is in the directory, which is much cheaper
+// than name by name.
+func (a *auditor) compare() error {
+	err := a.ix.Children(a.key, "", func(name string, key weir.Handle) (bool, error) {
+		a.unseen[name] = key
 		return true, nil
 	})
-	return all, err
+	if err != nil {
+		return err
+	}
+	err = a.dir.List(func(name string, _ uint32) error {
+		if a.s.hidden(replica.Name{Parent: a.key, Name: name}) {
+			return nil
+		}
+		if a.names = append(a.names, name); len(a.names) < walkChunk {
+			return a.s.err()
+		}
+		return a.some()
+	})
+	if err == nil {
+		err = a.some()
+	}
+	if err == nil {
+		err = a.auditMissing(a.dir, a.key, a.unseen)
+	}
+	return err
+}
+
+// some looks at the names that were listed until now.
+func (a *auditor) some() error {
+	keys := make([]weir.Handle, 0, len(a.names))
+	for _, name := range a.names {
+		if key, ok := a.unseen[name]; ok {
+			keys = append(keys, key)
+		}
+	}
+	nodes := make(map[weir.Handle]*replica.Node, len(keys))
+	err := a.u.ix.GetAll(keys, func(n replica.Node) error {
+		nodes[n.Key] = &n
+		return nil
+	})
+	for _, name := range a.names {
+		if err == nil {
+			err = a.name(name, nodes)
+		}
+		if err == nil {
+			err = a.s.err()
+		}
+	}
+	a.names = a.names[:0]
+	return err
+}
+
+// name looks at one name. nodes are what the index had before this audit changed it.
+func (a *auditor) name(name string, nodes map[weir.Handle]*replica.Node) error {
+	at := replica.Name{Parent: a.key, Name: name}
+	key, ok := a.unseen[name]
+	if !ok { // The index does not have it, or it is told twice.
+		var err error
+		if key, ok, err = a.ix.Child(a.key, name); err != nil {
+			return err
+		}
+	}
+	if !ok {
+		a.found.unknown[name] = true
+		return nil
+	}
+	delete(a.unseen, name)
+	node := nodes[key]
+	if node == nil || a.ix.Changed() {
+		now, ok, err := a.ix.Get(key)
+		if err != nil || !ok {
+			return err
+		}
+		node = &now
+	}
+	known, err := a.auditName(a.dir, at, *node)
+	if !known {
+		a.found.unknown[name] = true
+	} else if len(a.found.nodes) < maxKept {
+		a.found.nodes[name] = node
+	}
+	return err
 }
 
 // hidden reports names on the target that are no part of the tree.
@@ -97,11 +163,7 @@ func (b *batch) auditLost(key weir.Handle) error {
 // auditName compares one object with what the index says of it. It reports false if that is another object: the
 // index forgets the name, and what stands there is compared with the source, or set aside, on the walk. Until then
 // a reader finds it.
-func (b *batch) auditName(dir *tree.Dir, at replica.Name, key weir.Handle) (known bool, err error) {
-	node, ok, err := b.ix.Get(key)
-	if err != nil || !ok {
-		return true, err
-	}
+func (b *batch) auditName(dir *tree.Dir, at replica.Name, node replica.Node) (known bool, err error) {
 	t := node.Target
 	if a, err := dir.Stat(at.Name); err == nil && a.Ino == t.Ino && untouched(a, t) {
 		return true, nil
@@ -115,7 +177,7 @@ func (b *batch) auditName(dir *tree.Dir, at replica.Name, key weir.Handle) (know
 	}
 	switch {
 	case !b.u.target.SameInode(o, t):
-		return false, b.forgetName(key, at)
+		return false, b.forgetName(node.Key, at)
 	case untouched(o.Attr, t):
 		return true, nil
 	}

@@ -47,8 +47,9 @@ type find struct {
 	takes        bool // that object is equal and is taken over
 	problem      error
 
-	atRest  bool   // nothing had to be done about it when it was looked at
-	version uint64 // of the index at that time
+	audited *replica.Node // what the index had under that name; nil if no audit has read it
+	atRest  bool          // nothing had to be done about it when it was looked at
+	version uint64        // of the index when that was read
 }
 
 // copied is new content in a temporary of the target.

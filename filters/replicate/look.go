@@ -43,8 +43,7 @@ func (b *batch) look(f *find) {
 		b.u.skipped(s.path(b.u.ix, f.at), errDevice)
 		return
 	}
-	f.version = b.u.ix.Version()
-	node, known, err := b.u.ix.Get(f.key)
+	node, known, err := b.indexed(f)
 	if err != nil {
 		f.problem = err
 		return
@@ -61,6 +60,16 @@ func (b *batch) look(f *find) {
 	if f.problem = b.storable(f); f.problem == nil {
 		b.read(f)
 	}
+}
+
+// indexed reads what the index has of the object that was found, unless an audit has read it and it is as it was.
+func (b *batch) indexed(f *find) (replica.Node, bool, error) {
+	now := b.u.ix.Version()
+	if f.audited != nil && f.audited.Key == f.key && f.version == now {
+		return *f.audited, true, nil
+	}
+	f.version = now
+	return b.u.ix.Get(f.key)
 }
 
 // rests reports whether nothing had to be done about a name, and still has not: the index is as it was.

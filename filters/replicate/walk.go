@@ -269,7 +269,7 @@ func (w *walker) dir(v visit) error {
 		if err := w.settle(); err != nil {
 			return err
 		}
-		if d.unknown, err = w.u.audit(w.s, key); err != nil {
+		if d.audited, err = w.u.audit(w.s, key); err != nil {
 			return w.problem(key, err)
 		}
 	}
@@ -386,8 +386,8 @@ type dirWalk struct {
 	key     weir.Handle
 	src     *tree.Dir
 	seen    map[string]struct{} // nil once it would be too large
-	unknown map[string]bool     // names that the target has and the index does not
-	failed  error               // of a batch in between
+	audited audited
+	failed  error // of a batch in between
 }
 
 // name takes one name of the listing.
@@ -401,7 +401,8 @@ func (d *dirWalk) name(name string) error {
 }
 
 func (d *dirWalk) add(name string) error {
-	d.w.b.add(d.src, replica.Name{Parent: d.key, Name: name}, 0).exists = d.unknown[name]
+	f := d.w.b.add(d.src, replica.Name{Parent: d.key, Name: name}, 0)
+	f.exists, f.audited, f.version = d.audited.unknown[name], d.audited.nodes[name], d.audited.version
 	if len(d.w.b.finds) < walkChunk {
 		return d.w.s.err()
 	}
@@ -423,7 +424,7 @@ func (d *dirWalk) absences() error {
 	if err != nil {
 		return err
 	}
-	for name := range d.unknown {
+	for name := range d.audited.unknown {
 		if _, err := d.src.Lookup(name); errors.Is(err, fs.ErrNotExist) {
 			d.w.b.strays = append(d.w.b.strays, replica.Name{Parent: d.key, Name: name})
 		}
