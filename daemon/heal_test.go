@@ -17,9 +17,7 @@ import (
 
 // told counts how often the log says that a path is not replicated.
 func (r *running) told(path string) (n int) {
-	r.log.mu.Lock()
-	defer r.log.mu.Unlock()
-	for line := range strings.Lines(r.log.buf.String()) {
+	for line := range strings.Lines(r.log.Output.String()) {
 		if strings.Contains(line, `msg="not replicated"`) && strings.Contains(line, " path="+path+" ") {
 			n++
 		}

@@ -85,9 +85,7 @@ func TestWhatCannotBeStoredIsListedUntilItIsGone(t *testing.T) {
 	r.lists("a/attributed")
 
 	// Each was told once, by its name.
-	r.log.mu.Lock()
-	log := r.log.buf.String()
-	r.log.mu.Unlock()
+	log := r.log.Output.String()
 	for _, path := range all("live") {
 		told := 0
 		for line := range strings.Lines(log) {

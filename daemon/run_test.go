@@ -5,11 +5,12 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
-	"sync"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/weirfs/weir/internal/comparer"
+	"github.com/weirfs/weir/internal/voltest"
 )
 
 // running is a mirror that a test has started.
@@ -22,26 +23,19 @@ type running struct {
 }
 
 // syncBuffer is a log that may be read while it is written.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
+type syncBuffer struct{ voltest.Output }
 
 func (b *syncBuffer) Write(p []byte) (int, error) {
 	if bytes.Contains(p, []byte(`msg="place was compared"`)) {
 		return len(p), nil // Of volumes that are scanned there is no end of it.
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
+	return b.Output.Write(p)
 }
 
 // String returns the end of the log.
 func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	lines := bytes.Split(b.buf.Bytes(), []byte("\n"))
-	return string(bytes.Join(lines[max(0, len(lines)-40):], []byte("\n")))
+	lines := strings.Split(b.Output.String(), "\n")
+	return strings.Join(lines[max(0, len(lines)-40):], "\n")
 }
 
 // start opens and runs a mirror.

@@ -108,10 +108,10 @@ func TestEveryWriteFails(t *testing.T) {
 	}
 }
 
-// TestFullDisk fills the disk at each write in turn: once there is room, everything goes on.
-func TestFullDisk(t *testing.T) {
-	disk := vfs.NewCrashableMem()
-	bad := newTrouble(syscall.ENOSPC, forever, 0)
+// onFullDisk opens an index on a disk that has been full since. The caller closes it.
+func onFullDisk(t *testing.T) (disk *vfs.MemFS, bad *trouble, db *DB) {
+	t.Helper()
+	disk, bad = vfs.NewCrashableMem(), newTrouble(syscall.ENOSPC, forever, 0)
 	db, err := Open("state/index", Options{FS: errorfs.Wrap(disk, bad)})
 	if err != nil {
 		t.Fatal(err)
@@ -119,6 +119,12 @@ func TestFullDisk(t *testing.T) {
 	db.guard.pause = time.Millisecond
 	bad.last.Store(forever)
 	bad.first.Store(0)
+	return disk, bad, db
+}
+
+// TestFullDisk fills the disk at each write in turn: once there is room, everything goes on.
+func TestFullDisk(t *testing.T) {
+	disk, bad, db := onFullDisk(t)
 	b := db.Replica(1).NewBatch()
 	b.Put(file("A", entry("d", "a")))
 	done := make(chan error, 1)
@@ -151,15 +157,7 @@ func TestFullDisk(t *testing.T) {
 
 // TestCloseOnFullDisk: whoever waits for room gives up when the index is closed.
 func TestCloseOnFullDisk(t *testing.T) {
-	disk := vfs.NewCrashableMem()
-	bad := newTrouble(syscall.ENOSPC, forever, 0)
-	db, err := Open("state/index", Options{FS: errorfs.Wrap(disk, bad)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.guard.pause = time.Millisecond
-	bad.last.Store(forever)
-	bad.first.Store(0)
+	disk, _, db := onFullDisk(t)
 	done := make(chan error, 1)
 	go func() { done <- db.SetMeta("k", []byte("v")) }()
 	for db.Health() == nil {
@@ -178,16 +176,7 @@ func TestCloseOnFullDisk(t *testing.T) {
 
 func mustOpen(t *testing.T, disk vfs.FS) *DB {
 	t.Helper()
-	db, err := Open("state/index", Options{FS: disk})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return db
+	return open(t, Options{FS: disk})
 }
 
 // TestOpenOnFullDisk: a full disk is told at the start, not waited for.

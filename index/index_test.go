@@ -14,7 +14,12 @@ import (
 
 func openMemory(t *testing.T) *DB {
 	t.Helper()
-	db, err := Open("index", Options{Memory: true})
+	return open(t, Options{Memory: true})
+}
+
+func open(t *testing.T, o Options) *DB {
+	t.Helper()
+	db, err := Open("state/index", o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,20 +52,27 @@ func BenchmarkArrival(b *testing.B) {
 	}
 }
 
+// watched returns a volume that a watcher follows, and where it is mounted. What is measured begins then.
+func watched(b *testing.B, options Options) (v weir.Volume, dir string) {
+	b.Helper()
+	d := voltest.New(b, "ext4")
+	w := New(options)
+	go func() { _ = w.Run(b.Context(), &record{states: map[weir.VolumeID]string{}}) }()
+	time.Sleep(20 * time.Millisecond)
+	v, err := w.At(d.Dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	return v, d.Dir
+}
+
 func BenchmarkBorrow(b *testing.B) {
 	for name, options := range map[string]Options{"events": {}, "fallback": {Fallback: true}} {
 		b.Run(name, func(b *testing.B) {
-			d := voltest.New(b, "ext4")
-			w := New(options)
-			go func() { _ = w.Run(b.Context(), &record{states: map[weir.VolumeID]string{}}) }()
-			time.Sleep(20 * time.Millisecond)
-			v, err := w.At(d.Dir)
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ResetTimer()
+			v, dir := watched(b, options)
 			for b.Loop() {
-				lease, err := v.Borrow(b.Context(), d.Dir)
+				lease, err := v.Borrow(b.Context(), dir)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -78,15 +85,7 @@ func BenchmarkBorrow(b *testing.B) {
 func BenchmarkInfo(b *testing.B) {
 	for name, options := range map[string]Options{"events": {}, "fallback": {Fallback: true}} {
 		b.Run(name, func(b *testing.B) {
-			d := voltest.New(b, "ext4")
-			w := New(options)
-			go func() { _ = w.Run(b.Context(), &record{states: map[weir.VolumeID]string{}}) }()
-			time.Sleep(20 * time.Millisecond)
-			v, err := w.At(d.Dir)
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ResetTimer()
+			v, _ := watched(b, options)
 			for b.Loop() {
 				_ = v.Info()
 			}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -34,30 +33,17 @@ type weirProcess struct {
 	t    *testing.T
 	cmd  *exec.Cmd
 	done chan struct{}
-
-	mu  sync.Mutex
-	out bytes.Buffer
+	out  voltest.Output
 }
 
-// Write takes the output.
-func (p *weirProcess) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out.Write(b)
-}
-
-func (p *weirProcess) output() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out.String()
-}
+func (p *weirProcess) output() string { return p.out.String() }
 
 func startWeir(t *testing.T, args ...string) *weirProcess {
 	t.Helper()
 	p := &weirProcess{t: t, cmd: exec.Command("/proc/self/exe", args...), done: make(chan struct{})}
 	// The race detector sleeps for a second before its process ends, unless it is told not to.
 	p.cmd.Env = append(os.Environ(), asWeirEnv+"=1", "GORACE=atexit_sleep_ms=0")
-	p.cmd.Stdout, p.cmd.Stderr = p, p
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

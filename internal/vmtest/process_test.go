@@ -1,19 +1,18 @@
 package vmtest
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/weirfs/weir/internal/comparer"
+	"github.com/weirfs/weir/internal/voltest"
 )
 
 // weirEnv names the weir to test; without it the tests build one.
@@ -28,9 +27,7 @@ type mirror struct {
 	targets []string
 	state   string
 	process *exec.Cmd
-
-	mu  sync.Mutex
-	out bytes.Buffer
+	out     voltest.Output
 }
 
 // weirProgram returns the weir to test.
@@ -60,25 +57,14 @@ func newMirror(t *testing.T, weir []string, source string, targets ...string) *m
 	return m
 }
 
-// Write takes the output.
-func (m *mirror) Write(text []byte) (int, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.out.Write(text)
-}
-
-func (m *mirror) output() string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.out.String()
-}
+func (m *mirror) output() string { return m.out.String() }
 
 // start starts weir and returns how long it took to say of every replica that it is in sync.
 func (m *mirror) start() time.Duration {
 	m.t.Helper()
 	args := append(append([]string{"mirror", "--state", m.state}, m.flags...), m.source)
 	m.process = exec.Command(m.program, append(args, m.targets...)...)
-	m.process.Stdout, m.process.Stderr = m, m
+	m.process.Stdout, m.process.Stderr = &m.out, &m.out
 	before, begun := strings.Count(m.output(), inSync), time.Now()
 	if err := m.process.Start(); err != nil {
 		m.t.Fatal(err)

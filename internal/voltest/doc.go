@@ -11,5 +11,5 @@
 // stayed outside the namespace frees the rest.
 //
 // The package imports nothing of weir, since it must not be wrong in the same way as what it tests.
-// Its functions fail the test on any error, and are called from the test's goroutine only.
+// Its functions fail the test on any error, and are called from the test's goroutine only. An Output may be used by any.
 package voltest
