@@ -247,6 +247,7 @@ func TestMountBelowTarget(t *testing.T) {
 		still(t, "what is mounted, and what it covers", func() bool {
 			return listing(v.Dir) == theirs && listing(filepath.Join(covered, "r/d001/sub")) == ours
 		})
+		s.awaitPhase(s.src, replicate.PhaseWaiting)
 		rename(t, s.in("d001/sub/deep"), s.in("deep")) // Out of what is covered: that cannot be shown now.
 		write(t, s.in("d002/f002"), "goes on")
 		s.awaitText(s.at("d002/f002"), "goes on")

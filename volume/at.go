@@ -129,6 +129,23 @@ func (w *Watcher) MountsBelow(path string) []weir.Mount {
 	return w.describe(found)
 }
 
+// ShownBy returns the volume that shows path, by the table of mounts alone: nothing is opened, so that no umount is
+// disturbed and nothing hangs. It returns 0 if that is not known. path is absolute and without symbolic links.
+func (w *Watcher) ShownBy(path string) weir.VolumeID {
+	table, err := w.seen()
+	if err != nil {
+		return 0
+	}
+	m, ok := locate(table, filepath.Clean(path))
+	if !ok {
+		return 0
+	}
+	if v := w.showing(m.ID); v != nil {
+		return v.ID()
+	}
+	return 0
+}
+
 // IsMountPoint tells whether something is mounted at path now. path is absolute and without symbolic links.
 func (w *Watcher) IsMountPoint(path string) bool {
 	path = filepath.Clean(path)

@@ -51,6 +51,7 @@ func (b *barrier) run(s *session) {
 			return
 		}
 		b.mu.Unlock()
+		b.u.moves()
 		took, err := b.u.target.Advance(s.dst)
 		if errors.Is(err, target.ErrNoRoom) && b.waitForRoom(s) {
 			continue

@@ -125,7 +125,7 @@ func (s *session) readOnce(u *unit, src, base *tree.File, f *find, sync bool) (*
 	}
 	same := false
 	if base != nil && (f.work == replica.Compare || f.exists) {
-		if same, err = sameContent(s.ctx, src, base, c.version.Size, u.r.throttle); err != nil {
+		if same, err = sameContent(s.ctx, src, base, c.version.Size, u.throttle); err != nil {
 			return nil, err
 		}
 	}
@@ -191,7 +191,7 @@ func (s *session) copyTo(u *unit, c *copied, src, base *tree.File, sync bool) (e
 			_ = s.dst.Tmp.Unlink(name) // What is left is removed at the next start.
 		}
 	}()
-	result, err := tree.CopyData(s.ctx, temp, src, base, tree.CopyOptions{Throttle: u.r.throttle, Source: &c.version, Pair: &s.pair})
+	result, err := tree.CopyData(s.ctx, temp, src, base, tree.CopyOptions{Throttle: u.throttle, Source: &c.version, Pair: &s.pair})
 	if err != nil {
 		return err
 	}

@@ -150,6 +150,7 @@ func (r *Replicator) Run(ctx context.Context) error {
 		case <-ticker.C:
 			r.scanBlind()
 		case <-uncover.C:
+			r.askTargets()
 			if r.anyCovered() {
 				r.coverTargets()
 			}

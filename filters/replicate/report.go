@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate/target"
+	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
 
@@ -163,6 +164,9 @@ func (u *unit) report() UnitStatus {
 		st.Phase, st.Reason = PhaseFull, plain(outage)
 	case outage != nil:
 		st.Phase, st.Reason = PhaseWaiting, outage.Error()
+	case u.silentLocked() > 0:
+		st.Phase, st.Reason = PhaseWaiting, fmt.Sprintf("nothing has moved for %s: see whether a file system is frozen, or its disk or server is gone",
+			u.silentLocked().Round(time.Second))
 	case u.status.problems.cramped:
 		st.Phase, st.Reason = PhaseFull, target.ErrNoRoom.Error()
 	case u.status.problems.full > 0:
@@ -175,10 +179,20 @@ func (u *unit) report() UnitStatus {
 		st.Phase, st.Reason = PhaseSettling, fmt.Sprintf("%d files keep changing", u.owedLocked())
 	case u.brake.Tripped():
 		st.Phase, st.Reason = PhaseBraked, errBrake.Error()
+	case u.coveredLocked():
+		st.Phase, st.Reason = PhaseWaiting, target.ErrCovered.Error()
 	default:
 		st.Phase = PhaseInSync
 	}
 	return st
+}
+
+// coveredLocked reports whether something waits for a mount below the target to leave. u.mu is held.
+func (u *unit) coveredLocked() (any bool) {
+	if len(u.target.Covered()) > 0 {
+		u.status.problems.each(func(_ replica.Name, t *trouble) { any = any || t.Reason == target.ErrCovered.Error() })
+	}
+	return any
 }
 
 // Settled reports whether nothing is left that could be done now: every unit has compared its place, shown

@@ -162,8 +162,9 @@ func (s *session) close() {
 	}
 }
 
-// err tells that the session has ended, so that long work stops soon.
+// err tells that the session has ended, so that long work stops soon, and notes that it gets on.
 func (s *session) err() error {
+	s.u.moves()
 	if s.ctx.Err() != nil {
 		return errGone
 	}

@@ -42,6 +42,8 @@ type unit struct {
 
 	privileges bool // the metadata of all files is set again: with or without privileges, as it was not before
 
+	moved atomic.Int64 // when the work got on last, in nanoseconds since 1970
+
 	barrier barrier
 	bulk    *bulk
 
@@ -55,6 +57,7 @@ type unit struct {
 	staged     []*find                  // copies of large files that are ready to be shown
 	suspects   suspects                 // what the target may have lost
 	busy       bool
+	ask        bool       // whether the target is there
 	dirtySince time.Time // when the set became dirty
 	brake      *policy.Brake
 	brakeMoved bool // since it was recorded
@@ -150,8 +153,11 @@ func (u *unit) untilNext(now time.Time) time.Duration {
 		return idle
 	}
 	u.overflowedLocked()
-	if u.scan.wanted || u.dirty.Len() > 0 || len(u.staged) > 0 {
-		u.busy = true
+	if u.scan.wanted || u.dirty.Len() > 0 || len(u.staged) > 0 || u.ask {
+		if !u.busy {
+			u.moves()
+		}
+		u.busy, u.ask = true, false
 		return 0
 	}
 	u.busy = false

@@ -3,6 +3,8 @@ package voltest
 import (
 	"fmt"
 	"os"
+	"sync"
+	"testing"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,4 +32,31 @@ func (v *Volume) Shutdown(how int) {
 	if err != nil {
 		v.t.Fatal(fmt.Errorf("voltest: shut down %s: %w", v.Dir, err))
 	}
+}
+
+// Of ioctl_fs(2): _IOWR('X', 119, int) and 120.
+const (
+	fiFreeze = 0xc0045877
+	fiThaw   = 0xc0045878
+)
+
+// Freeze freezes the file system that shows dir, so that writers of it sleep in the kernel, and returns how to thaw it.
+// That is done at the end of the test too.
+func Freeze(t testing.TB, dir string) (thaw func()) {
+	t.Helper()
+	root, err := os.Open(dir)
+	if err == nil {
+		err = unix.IoctlSetInt(int(root.Fd()), fiFreeze, 0)
+	}
+	if err != nil {
+		t.Fatal(fmt.Errorf("voltest: freeze %s: %w", dir, err))
+	}
+	thaw = sync.OnceFunc(func() {
+		if err := unix.IoctlSetInt(int(root.Fd()), fiThaw, 0); err != nil {
+			t.Errorf("voltest: thaw %s: %v", dir, err)
+		}
+		_ = root.Close()
+	})
+	t.Cleanup(thaw)
+	return thaw
 }

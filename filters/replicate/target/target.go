@@ -32,6 +32,10 @@ func ParkedPath(place uint32) string { return fmt.Sprintf("%s/%s/%d", HiddenDir,
 // Mounts tells which mounts weir's own namespace has below a path, in the order in which they were made.
 type Mounts interface {
 	MountsBelow(path string) []weir.Mount
+
+	// ShownBy returns the volume that shows a path, absolute and without symbolic links, by the table of mounts alone: no
+	// file system is asked. It returns 0 if that is not known.
+	ShownBy(path string) weir.VolumeID
 }
 
 // Options describes a target. They must not be changed after New.

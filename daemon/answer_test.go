@@ -1,0 +1,47 @@
+package daemon
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/weirfs/weir/filters/replicate"
+	"github.com/weirfs/weir/internal/voltest"
+)
+
+// TestIdleTargetLeaves unmounts a target while nothing changes on the source.
+func TestIdleTargetLeaves(t *testing.T) {
+	eachDiscovery(t, func(t *testing.T, fallback bool) {
+		s := newScene(t, "ext4", "xfs", fallback)
+		nested := voltest.New(t, "tmpfs", voltest.At(mkdir(t, s.in("nested"))))
+		write(t, s.in("f"), "1")
+		write(t, s.in("nested/f"), "1")
+		s.begin()
+		s.alike()
+		s.awaitPhase(nested.Dir, replicate.PhaseInSync)
+		s.to.Unmount()
+		s.awaitPhase(s.src, replicate.PhaseTargetAbsent)
+		s.awaitPhase(nested.Dir, replicate.PhaseTargetAbsent)
+		s.to.Mount()
+		s.awaitPhase(s.src, replicate.PhaseInSync)
+		s.awaitPhase(nested.Dir, replicate.PhaseInSync)
+		s.end()
+	})
+}
+
+// TestFrozenTargetIsSaid freezes a target below a mirror that works.
+func TestFrozenTargetIsSaid(t *testing.T) {
+	s := newScene(t, "ext4", "xfs", false)
+	write(t, s.in("f"), "1")
+	s.begin()
+	s.alike()
+	thaw := voltest.Freeze(t, s.to.Dir)
+	write(t, s.in("f"), "2")
+	s.awaitPhase(s.src, replicate.PhaseWaiting)
+	if u := s.unit(s.src, s.dst); !strings.Contains(u.Reason, "frozen") {
+		t.Errorf("the reason is %q", u.Reason)
+	}
+	thaw()
+	s.awaitText(s.at("f"), "2")
+	s.awaitPhase(s.src, replicate.PhaseInSync)
+	s.end()
+}

@@ -1,0 +1,51 @@
+package replicate
+
+import (
+	"context"
+	"time"
+)
+
+// silence is how long nothing has moved, although there is work, until that is said: a thread that writes to a frozen
+// file system, or to a disk that is gone, is not told so.
+const silence = 5 * time.Second
+
+// moves notes that the unit's work gets on.
+func (u *unit) moves() { u.moved.Store(time.Now().UnixNano()) }
+
+// throttle waits until n bytes may be read.
+func (u *unit) throttle(ctx context.Context, n int) error {
+	u.moves()
+	defer u.moves()
+	return u.r.throttle(ctx, n)
+}
+
+// silentLocked returns for how long nothing has moved, or 0 if there is nothing to do, or if that is not long. u.mu is
+// held.
+func (u *unit) silentLocked() time.Duration {
+	if !u.busy && u.bulk.now == nil && u.barrier.idle() {
+		return 0
+	}
+	// With a limit of few bytes a second each of them is waited for.
+	took := time.Since(time.Unix(0, u.moved.Load()))
+	if bandwidth := u.r.options.Bandwidth; took < silence || bandwidth > 0 && bandwidth < 1<<20 {
+		return 0
+	}
+	return took
+}
+
+// askTargets has the units of a target look for it where another volume shows it than before, or none: while nothing
+// changes on the source nobody else would ask for it.
+func (r *Replicator) askTargets() {
+	for _, t := range r.targets {
+		shown := t.Shown()
+		if shown == 0 || r.options.Mounts.ShownBy(t.Path()) == shown {
+			continue
+		}
+		for _, u := range r.unitsOn(t) {
+			u.mu.Lock()
+			u.ask = true
+			u.mu.Unlock()
+			u.poke()
+		}
+	}
+}
