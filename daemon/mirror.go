@@ -171,26 +171,6 @@ func list(paths []string) string {
 	return text
 }
 
-// verdict is the result of one run to the end.
-func (m *Mirror) verdict(failed []replicate.UnitStatus) error {
-	m.explain(failed)
-	for _, u := range failed {
-		return &weir.Error{Op: "mirror", Kind: weir.KindDiffers, Path: u.Place,
-			Err: fmt.Errorf("not replicated to %s: %s %s", weir.QuotePath(u.Target), u.Phase, u.Reason)}
-	}
-	s := m.Status()
-	if n := int64(len(s.Problems)) + s.More; n > 0 {
-		return &weir.Error{Op: "mirror", Kind: weir.KindDiffers, Err: fmt.Errorf("%d paths could not be replicated as they are", n)}
-	}
-	for _, u := range s.Units {
-		if u.Phase == replicate.PhaseBraked {
-			return &weir.Error{Op: "mirror", Kind: weir.KindDiffers, Path: u.Place, Err: errors.New(u.Reason),
-				Hint: "say --max-delete off, or a larger number, if the deletions are meant"}
-		}
-	}
-	return nil
-}
-
 // Changed returns a channel that gets a token after the status has changed.
 func (m *Mirror) Changed() <-chan struct{} { return m.replicator.Changed() }
 

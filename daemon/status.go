@@ -33,7 +33,9 @@ func (m *Mirror) explain(units []replicate.UnitStatus) {
 			snapshot := m.manager.Snapshot()
 			now = &snapshot
 		}
-		units[i].Reason = trouble(*now, m.replicator.Filter().Name, units[i].Place)
+		if why := trouble(*now, m.replicator.Filter().Name, units[i].Place); why != "" {
+			units[i].Reason, units[i].Todo = why, ""
+		}
 	}
 }
 

@@ -12,6 +12,8 @@ const (
 	MatchSame
 	// MatchOther: they are different volumes.
 	MatchOther
+	// MatchDirectory: the volume is the same, and the directory on it another one. Identify does not look at that.
+	MatchDirectory
 )
 
 // Identify compares type, UUID (or fsid, where a volume has no UUID), root handle and birth of the root.

@@ -136,6 +136,8 @@ func (p Place) doubt() string {
 		return p.doubtStranger()
 	case p.Match == MatchOther:
 		return "a different volume is here"
+	case p.Match == MatchDirectory:
+		return "another directory of the same volume is here"
 	case p.Candidates > 1:
 		return fmt.Sprintf("%d mounted volumes have the identity of the one that was replicated", p.Candidates)
 	case p.Sample == SampleLost:

@@ -25,7 +25,7 @@ func places(visit func(Place)) {
 	for _, known := range booleans {
 		for _, found := range booleans {
 			for _, holds := range booleans {
-				for _, match := range []Match{MatchUnknown, MatchSame, MatchOther} {
+				for _, match := range []Match{MatchUnknown, MatchSame, MatchOther, MatchDirectory} {
 					for _, sample := range []Sample{SampleUntested, SampleResolved, SampleLost} {
 						for candidates := range 4 {
 							visit(Place{known, found, match, holds, sample, candidates})
@@ -43,7 +43,7 @@ func TestDecideEverything(t *testing.T) {
 	users := map[Replaced]Action{ReplacedHold: ActionHold, ReplacedMerge: ActionMerge, ReplacedMirror: ActionMirror}
 	count := 0
 	places(func(p Place) {
-		proved := p.Sample == SampleResolved && (!p.Known || p.Match != MatchOther && p.Candidates <= 1)
+		proved := p.Sample == SampleResolved && (!p.Known || p.Match != MatchOther && p.Match != MatchDirectory && p.Candidates <= 1)
 		for user, otherwise := range users {
 			want := otherwise
 			switch {
@@ -59,7 +59,7 @@ func TestDecideEverything(t *testing.T) {
 			}
 		}
 	})
-	if count != 2*2*2*3*3*4*3 {
+	if count != 2*2*2*4*3*4*3 {
 		t.Errorf("%d combinations", count)
 	}
 }
@@ -89,6 +89,7 @@ func TestReasons(t *testing.T) {
 		{func(p *Place) { p.Found, p.Known = false, false }, "absent: no volume is here"},
 		{func(p *Place) { p.Holds = false }, "follow: nothing was replicated from here before"},
 		{func(p *Place) { p.Match = MatchOther }, "hold: a different volume is here"},
+		{func(p *Place) { p.Match = MatchDirectory }, "hold: another directory of the same volume is here"},
 		{func(p *Place) { p.Candidates = 2 }, "hold: 2 mounted volumes have the identity of the one that was replicated"},
 		{func(p *Place) { p.Sample = SampleLost }, "hold: the volume has the identity of the one that was replicated, but none of its files"},
 		{func(p *Place) { p.Sample = SampleUntested }, "hold: the files that were replicated could not be looked up"},

@@ -126,6 +126,9 @@ func (p *presenter) tell(u replicate.UnitStatus) {
 		if u.Reason != "" {
 			args = append(args, "reason", u.Reason)
 		}
+		if u.Todo != "" {
+			args = append(args, "todo", u.Todo)
+		}
 		if u.Sight != "" {
 			args = append(args, "sight", u.Sight, "scan_interval", u.Scan)
 		}
@@ -168,15 +171,15 @@ func view(s, before replicate.Status, took time.Duration) []string {
 	for _, u := range s.Units {
 		line := fmt.Sprintf("  %-13s %s -> %s  %d files", u.Phase, weir.QuotePath(u.Place), weir.QuotePath(u.Target), u.Files)
 		if u.Backlog > 0 {
-			line += fmt.Sprintf(", backlog %d, lag %s", u.Backlog, u.Lag)
+			line += fmt.Sprintf(", backlog %d", u.Backlog)
+		}
+		if u.Lag != "" {
+			line += ", lag " + u.Lag
 		}
 		if u.Sight != "" {
 			line += fmt.Sprintf(", %s every %s", u.Sight, u.Scan)
 		}
-		if u.Reason != "" {
-			line += ": " + u.Reason
-		}
-		lines = append(lines, line)
+		lines = append(lines, line+because(u))
 	}
 	for _, t := range s.Targets {
 		if len(t.Missing) > 0 {
@@ -201,6 +204,17 @@ func andMore(listed int, more int64) string {
 		return fmt.Sprintf("and about %d more", int64(listed)+more)
 	}
 	return fmt.Sprintf("and %d more", listed)
+}
+
+// because says why a replica is as it is, and what helps.
+func because(u replicate.UnitStatus) (text string) {
+	if u.Reason != "" {
+		text = ": " + u.Reason
+	}
+	if u.Todo != "" {
+		text += "; " + u.Todo
+	}
+	return text
 }
 
 // size prints bytes for people.
@@ -235,6 +249,11 @@ func (p *presenter) finish(err error) {
 		end["status"] = quoted(s)
 		p.out.event("end", end)
 		return
+	}
+	for _, u := range s.Units {
+		if u.Phase.Stuck() {
+			p.line("%s -> %s: %s, %d files on the replica%s", weir.QuotePath(u.Place), weir.QuotePath(u.Target), u.Phase, u.Files, because(u))
+		}
 	}
 	for _, problem := range s.Problems {
 		p.line("%s -> %s: %s", weir.QuotePath(problem.Path), weir.QuotePath(problem.Target), problem.Reason)

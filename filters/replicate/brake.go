@@ -2,6 +2,8 @@ package replicate
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/weirfs/weir/index"
@@ -10,6 +12,19 @@ import (
 )
 
 const metaBrake = "brake"
+
+// brakeError is errBrake for so many names: a directory and what is in it.
+type brakeError int
+
+func (n brakeError) Error() string {
+	if n == 1 {
+		return errBrake.Error()
+	}
+	return fmt.Sprintf("%v; %d names wait", errBrake, int(n))
+}
+
+// Is makes it errBrake.
+func (n brakeError) Is(err error) bool { return err == errBrake }
 
 // loadBrake restores the brake: a restart forgets neither what was lost nor that consent is awaited.
 func (u *unit) loadBrake() error {
@@ -77,7 +92,7 @@ func (u *unit) reclaimed(n int) {
 func (u *unit) foundAgain(at replica.Name) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if t := u.status.problems.dirs[at.Parent][at.Name]; t != nil && t.Reason == errBrake.Error() {
+	if t := u.status.problems.dirs[at.Parent][at.Name]; t != nil && strings.HasPrefix(t.Reason, errBrake.Error()) {
 		u.regained++
 		u.resolvedLocked(func(p *problems) { p.resolve(at) })
 	}

@@ -178,7 +178,7 @@ func (b *batch) mayPark(node replica.Node) error {
 		}
 	}
 	if !b.u.mayRemove(n) {
-		return errBrake
+		return brakeError(n)
 	}
 	return nil
 }

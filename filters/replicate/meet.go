@@ -68,8 +68,8 @@ func (r *Replicator) meet(ctx context.Context, p *place, path string, volume wei
 	facts := policy.Place{Known: p.known, Found: true, Candidates: 1}
 	if p.known {
 		facts.Match = policy.Identify(p.identity, info.Identity)
-		if keysOf(p.epoch).ofRoot(self) != p.root {
-			facts.Match = policy.MatchOther
+		if facts.Match != policy.MatchOther && keysOf(p.epoch).ofRoot(self) != p.root {
+			facts.Match = policy.MatchDirectory
 		}
 	}
 	p.mu.Unlock()
@@ -205,7 +205,7 @@ func (r *Replicator) hold(p *place, volume weir.Volume, reason string) {
 	p.mu.Unlock()
 	if before != reason {
 		r.log.Warn("place is held: nothing is changed on its replica", "place", p.label(), "reason", reason,
-			"hint", "say --replaced merge or --replaced mirror if this is right, or mount the former volume")
+			"todo", todoHeld)
 	}
 }
 

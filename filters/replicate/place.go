@@ -54,6 +54,16 @@ func (p *place) isCovering() bool {
 	return p.covering
 }
 
+// missing says why there is nothing that could be replicated.
+func (p *place) missing() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.holding != "" {
+		return fmt.Errorf("%w: %s", errHeld, p.holding)
+	}
+	return errAbsent
+}
+
 // covers reports whether a volume is mounted on the directory of that key, and whether that volume has a
 // place of its own, which the directory's content on the replica then belongs to.
 func (p *place) covers(key weir.Handle) (covered, owned bool) {

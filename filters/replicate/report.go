@@ -35,12 +35,13 @@ type UnitStatus struct {
 	Target   string    `json:"target"`
 	Phase    Phase     `json:"phase"`
 	Reason   string    `json:"reason,omitempty"`
+	Todo     string    `json:"todo,omitempty"` // what helps, a full clause, where the phase needs somebody
 	Sight    string    `json:"sight,omitempty"`
 	Scan     string    `json:"scan_interval,omitempty"` // of a volume that reports no events
 	Backlog  int       `json:"backlog"`                 // names and directories that are to be looked at
 	Lag      string    `json:"lag,omitempty"`           // how long the oldest of them has waited
-	Compared time.Time `json:"compared"`                // when the last comparison of the whole place ended
-	Durable  time.Time `json:"durable"`                 // when the last barrier had passed
+	Compared time.Time `json:"compared,omitzero"`       // when the last comparison of the whole place ended
+	Durable  time.Time `json:"durable,omitzero"`        // when the last barrier had passed
 	Files    int64     `json:"files"`                   // files, directories and others that the replica holds
 	Problems int       `json:"problems"`
 }
@@ -159,7 +160,7 @@ func (u *unit) report() UnitStatus {
 	case volume == nil:
 		st.Phase = PhaseSourceAbsent
 	case outage != nil && weir.KindOf(outage) == weir.KindAbsent:
-		st.Phase, st.Reason = PhaseTargetAbsent, outage.Error()
+		st.Phase, st.Reason, st.Todo = PhaseTargetAbsent, absence(outage), remedy(outage)
 	case outage != nil && target.Full(outage):
 		st.Phase, st.Reason = PhaseFull, plain(outage)
 	case outage != nil:
@@ -183,6 +184,9 @@ func (u *unit) report() UnitStatus {
 		st.Phase, st.Reason = PhaseWaiting, target.ErrCovered.Error()
 	default:
 		st.Phase = PhaseInSync
+	}
+	if st.Todo == "" {
+		st.Todo = st.Phase.todo()
 	}
 	return st
 }

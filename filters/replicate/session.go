@@ -44,6 +44,8 @@ const opSource = "open source"
 
 var (
 	errGone    = errors.New("volume is leaving")
+	errHeld    = errors.New("held")
+	errAbsent  = errors.New("source absent")
 	errNoPoint = errors.New("the directory of its mount point is not on the target yet")
 )
 
@@ -51,7 +53,7 @@ var (
 func (u *unit) open(ctx context.Context) (*session, error) {
 	rel, volume, root := u.place.at()
 	if volume == nil || u.place.isCovering() {
-		return nil, &weir.Error{Op: opSource, Kind: weir.KindAbsent, Path: u.r.sourcePath(rel), Err: errors.New("source absent")}
+		return nil, &weir.Error{Op: opSource, Kind: weir.KindAbsent, Path: u.r.sourcePath(rel), Err: u.place.missing()}
 	}
 	s := &session{u: u, keys: u.place.keys(), root: root, rel: rel, volume: volume, dirs: make(map[weir.Handle]*tree.Dir)}
 	s.refs.Store(1)

@@ -97,6 +97,10 @@ func plain(err error) string {
 	if target.Full(err) {
 		return "the target is full: " + target.Reason(err)
 	}
+	var braked brakeError
+	if errors.As(err, &braked) {
+		return braked.Error()
+	}
 	for _, held := range []error{target.ErrCovered, errBrake, errPinned, errDevice} {
 		if errors.Is(err, held) {
 			return held.Error()

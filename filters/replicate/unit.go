@@ -348,7 +348,7 @@ func (u *unit) outage(err error) {
 	if errors.As(err, &e) && e.Op == opSource && u.failures < strayFailures {
 		time.AfterFunc(delay/2, u.r.mountsChanged) // A directory above the mount may have been renamed.
 	}
-	if u.failures == toldFailures {
+	if u.failures == toldFailures && !errors.Is(err, errHeld) { // Of that it was told for all targets.
 		u.r.log.Warn("replica waits", "place", u.place.label(), "target", weir.LogPath(u.target.Path()), "reason", err.Error())
 	}
 	u.r.changed()

@@ -1,0 +1,59 @@
+package replicate
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/weirfs/weir"
+)
+
+// What helps.
+const (
+	todoHeld   = "start with --replaced merge (copy what is there, delete nothing) or --replaced mirror (take it as the truth), or put back what stood there"
+	todoSource = "mount it: its replica stays as it is until then"
+	todoTarget = "mount it, or see why it is not there; weir waits"
+	todoRoom   = "free some room; weir waits"
+	todoBrake  = "start with --max-delete off, or a larger number, if the deletions are meant"
+)
+
+// Stuck reports whether a replica is not equal to its place, and will not be by itself.
+func (p Phase) Stuck() bool { return p == PhaseWaiting || p.todo() != "" }
+
+// todo is what helps in a phase.
+func (p Phase) todo() string {
+	switch p {
+	case PhaseHeld:
+		return todoHeld
+	case PhaseSourceAbsent:
+		return todoSource
+	case PhaseTargetAbsent:
+		return todoTarget
+	case PhaseFull:
+		return todoRoom
+	case PhaseBraked:
+		return todoBrake
+	default:
+		return ""
+	}
+}
+
+// absence says why a target is away, without its path, which stands beside that.
+func absence(err error) string {
+	var e *weir.Error
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "it does not exist"
+	case errors.As(err, &e) && e.Err != nil:
+		return e.Err.Error()
+	}
+	return err.Error()
+}
+
+// remedy is what an error says that helps, if it says anything.
+func remedy(err error) string {
+	var e *weir.Error
+	if errors.As(err, &e) {
+		return e.Hint
+	}
+	return ""
+}
