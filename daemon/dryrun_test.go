@@ -193,6 +193,11 @@ func TestDryRunIsTrueToTheRun(t *testing.T) {
 				rename(t, src+"/m/"+fmt.Sprint(n), src+"-away/"+fmt.Sprint(n))
 			}
 		},
+		"swapped": func(t *testing.T, src, _ string) {
+			rename(t, src+"/m", src+"/x")
+			rename(t, src+"/z", src+"/m")
+			rename(t, src+"/x", src+"/z")
+		},
 		"the source itself was changed": func(t *testing.T, src, _ string) {
 			if err := os.Chmod(src, 0o711); err != nil {
 				t.Fatal(err)

@@ -162,6 +162,10 @@ func (b *batch) kept(key weir.Handle, f *find) bool {
 // mayPark asks whether a node may leave the visible tree: not if the brake holds, and not if it holds the replica of
 // another volume, unless it lives on: then it is on its way to another name.
 func (b *batch) mayPark(node replica.Node) error {
+	if b.comes(node.Key) {
+		b.excused[node.Key] = true
+		return nil
+	}
 	if !node.Source.IsDir() {
 		if !b.u.mayRemove(1) {
 			return errBrake
@@ -183,8 +187,25 @@ func (b *batch) mayPark(node replica.Node) error {
 	return nil
 }
 
+// comes reports whether a node gets another name in this very batch, as in a swap, so that nothing is lost.
+func (b *batch) comes(key weir.Handle) bool {
+	if b.found == nil {
+		b.found, b.excused = make(map[weir.Handle]bool), make(map[weir.Handle]bool)
+		for _, f := range b.finds {
+			if !f.absent && !f.skip && f.problem == nil {
+				b.found[f.key] = true
+			}
+		}
+	}
+	return b.found[key]
+}
+
 // reclaim takes back what mayPark has counted as lost.
 func (b *batch) reclaim(node replica.Node) error {
+	if b.excused[node.Key] {
+		delete(b.excused, node.Key)
+		return nil
+	}
 	n := 1
 	if node.Source.IsDir() {
 		var err error
