@@ -22,6 +22,9 @@ func check(o Options) (Options, *volume.Watcher, error) {
 	if err != nil {
 		return o, nil, err
 	}
+	if o.Forget, err = placesIn(o.Source, source, o.Forget); err != nil {
+		return o, nil, err
+	}
 	o.Source = source
 	targets := make([]string, len(o.Targets))
 	for i, t := range o.Targets {
@@ -75,6 +78,28 @@ func resolveSource(path string) (resolved string, exists bool, err error) {
 		return "", false, refuse("use source", path, "it is not a directory", "name the directory to replicate")
 	}
 	return resolved, true, nil
+}
+
+// placesIn makes paths relative to the source, whether they are or begin with it as it was typed or as it is. What is
+// there now does not matter.
+func placesIn(typed, source string, paths []string) (places []string, err error) {
+	abs, err := filepath.Abs(typed)
+	if err != nil {
+		return nil, refuse("use source", typed, err.Error(), "")
+	}
+	for _, path := range paths {
+		rel := filepath.Clean(path)
+		for _, top := range []string{abs, source} {
+			if filepath.IsAbs(rel) && below(top, rel) {
+				rel = strings.TrimPrefix(strings.TrimPrefix(rel, top), "/")
+			}
+		}
+		if !filepath.IsLocal(rel) || rel == "." {
+			return nil, refuse("forget place", path, "it is not below the source "+weir.QuotePath(source), "name a path in it")
+		}
+		places = append(places, rel)
+	}
+	return places, nil
 }
 
 // resolveTarget returns the absolute path of a target, which may not exist yet.

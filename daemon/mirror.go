@@ -30,6 +30,7 @@ type Options struct {
 	Brake        policy.Limit
 	Replaced     policy.Replaced
 	OneVolume    bool
+	Forget       []string // places whose volumes do not come back, absolute or relative to Source
 	Adopt        bool
 	NoDevices    bool
 	NoPrivileges bool
@@ -112,7 +113,7 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 	}
 	m.replicator, err = replicate.New(replicate.Options{
 		Source: o.Source, Targets: targets, Rules: o.Rules, Brake: o.Brake, Replaced: o.Replaced,
-		OneVolume: o.OneVolume, Adopt: o.Adopt, NoDevices: o.NoDevices, NoPrivileges: o.NoPrivileges,
+		OneVolume: o.OneVolume, Forget: o.Forget, Adopt: o.Adopt, NoDevices: o.NoDevices, NoPrivileges: o.NoPrivileges,
 		Bandwidth: o.Bandwidth, Private: o.State, ScanInterval: o.ScanInterval, Index: m.index, Discovery: m.watcher,
 		Mounts: m.watcher, Gaps: m.ledger, Logger: o.Logger, CoarseTimes: o.coarseTimes || coarseTimes(), Unreported: m.watcher,
 	})

@@ -97,7 +97,7 @@ func makePaths(t *testing.T, dir string, paths []string) {
 
 // listing returns every path below a directory, in order, but what belongs to weir and to file systems. What vanishes
 // meanwhile is left out.
-func listing(t *testing.T, dir string) (paths []string) {
+func listing(t testing.TB, dir string) (paths []string) {
 	t.Helper()
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		rel, _ := filepath.Rel(dir, path)

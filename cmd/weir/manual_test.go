@@ -28,7 +28,7 @@ func TestManualIsComplete(t *testing.T) {
 	}
 	for _, phase := range []replicate.Phase{
 		replicate.PhaseHeld, replicate.PhaseSourceAbsent, replicate.PhaseTargetAbsent, replicate.PhaseWaiting, replicate.PhaseFull,
-		replicate.PhaseBraked, replicate.PhaseComparing, replicate.PhaseCopying, replicate.PhaseSettling, replicate.PhaseInSync,
+		replicate.PhaseBraked, replicate.PhaseComparing, replicate.PhaseCopying, replicate.PhaseSettling, replicate.PhaseInSync, replicate.PhaseLeftOut,
 	} {
 		words = append(words, "`"+string(phase)+"`")
 	}

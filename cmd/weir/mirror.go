@@ -48,7 +48,7 @@ type mirrorFlags struct {
 	once, oneVolume, adopt, dryRun   bool
 	noDevices, noPrivileges, lowPrio bool
 	json, fallback                   bool
-	exclude                          []string
+	exclude, forget                  []string
 	maxDelete, replaced, bwlimit     string
 	state, progress, logLevel        string
 	scanInterval                     time.Duration
@@ -77,6 +77,7 @@ func newMirrorCommand() *cobra.Command {
 	p.BoolVar(&f.once, "once", false, "make the replicas equal, pass the barrier, and end")
 	p.StringArrayVarP(&f.exclude, "exclude", "x", nil, "leave out what matches `PATTERN`; ordered, the last match wins; / anchors, ** crosses directories, ! re-includes")
 	p.BoolVar(&f.oneVolume, "one-volume", false, "leave out what is mounted below SOURCE")
+	p.StringArrayVar(&f.forget, "forget", nil, "the volume that was mounted at `PLACE` does not come back: replicate what stands there now; what else the replica has there is set aside")
 	p.BoolVar(&f.adopt, "adopt", false, "take over a target that holds data weir did not make: what is equal is kept, the rest is set aside")
 	p.StringVar(&f.maxDelete, "max-delete", "", "how much may vanish within an hour without consent: `N` files, P%, or off (default: 1,000 files, and half of the replica in any case)")
 	p.StringVar(&f.replaced, "replaced", "hold", "a different volume stands where one was replicated: `hold`, merge or mirror")
@@ -112,8 +113,11 @@ func (f *mirrorFlags) given(c *cobra.Command, args []string) error {
 			return emptyValue("--" + flag)
 		}
 	}
-	if slices.Contains(f.exclude, "") {
+	switch {
+	case slices.Contains(f.exclude, ""):
 		return emptyValue("--exclude")
+	case slices.Contains(f.forget, ""):
+		return emptyValue("--forget")
 	}
 	return nil
 }
@@ -126,7 +130,7 @@ func emptyValue(name string) error {
 // options checks the flags.
 func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options, err error) {
 	o = daemon.Options{
-		Source: source, Targets: targets, OneVolume: f.oneVolume, Adopt: f.adopt, NoDevices: f.noDevices,
+		Source: source, Targets: targets, OneVolume: f.oneVolume, Forget: f.forget, Adopt: f.adopt, NoDevices: f.noDevices,
 		NoPrivileges: f.noPrivileges, ScanInterval: f.scanInterval, State: f.state, Fallback: f.fallback,
 		Idle: f.lowPrio,
 	}

@@ -30,12 +30,13 @@ const (
 	ActLeave    Act = "leave out"
 	ActCannot   Act = "cannot store"
 	ActHold     Act = "hold" // what stays as it is, and why
+	ActForget   Act = "forget"
 	ActFail     Act = "cannot read"
 )
 
 // Acts lists every act.
 func Acts() []Act {
-	return []Act{ActCopy, ActUpdate, ActMetadata, ActTake, ActRename, ActLink, ActDelete, ActAside, ActLeave, ActCannot, ActHold, ActFail}
+	return []Act{ActCopy, ActUpdate, ActMetadata, ActTake, ActRename, ActLink, ActDelete, ActAside, ActLeave, ActCannot, ActHold, ActForget, ActFail}
 }
 
 // Change is one path of a dry run.
@@ -63,12 +64,19 @@ type Total struct {
 // is called instead of Prepare and Run. It writes to the index, so that must be a copy. Errors of KindRefused
 // are those of Prepare.
 func (r *Replicator) DryRun(ctx context.Context, tell func(Change)) ([]Total, error) {
+	forgotten, err := r.toForget()
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range r.targets {
 		if err := t.Prepare(ctx, true); err != nil {
 			return nil, err
 		}
 	}
 	r.dry = true
+	if err := r.forgetAll(forgotten); err != nil {
+		return nil, err
+	}
 	if err := r.loadPlaces(); err != nil {
 		return nil, err
 	}
@@ -79,6 +87,9 @@ func (r *Replicator) DryRun(ctx context.Context, tell func(Change)) ([]Total, er
 	var totals []Total
 	for _, t := range r.targets {
 		d := &dryTarget{r: r, t: t, total: Total{Target: t.Path(), Counts: make(map[Act]int64), Brake: r.options.Brake.Words()}, tell: tell}
+		for _, rec := range forgotten {
+			d.say(Change{Act: ActForget, Path: string(rec.Rel), Reason: "what stands there is copied like any other directory"})
+		}
 		if err := d.run(ctx); err != nil {
 			return nil, err
 		}
@@ -184,8 +195,11 @@ func (d *dryTarget) place(ctx context.Context, p *place) error {
 	case holding != "":
 		d.say(Change{Act: ActHold, Path: rel, Reason: holding + "; say --replaced merge or mirror if it is right"})
 		return nil
+	case d.r.leftOutBy(p) != "":
+		d.say(Change{Act: ActHold, Path: rel, Reason: "left out by " + d.r.leftOutBy(p) + replicaStays})
+		return nil
 	case volume == nil:
-		d.say(Change{Act: ActHold, Path: rel, Reason: "source absent: its replica stays as it is"})
+		d.say(Change{Act: ActHold, Path: rel, Reason: "source absent" + replicaStays})
 		return nil
 	}
 	u := d.r.unitOf(p, d.t)

@@ -216,6 +216,6 @@ func (r *Replicator) leftLocked(p *place) {
 	p.volume, p.holding = nil, ""
 	p.mu.Unlock()
 	if had {
-		r.log.Warn("source absent: its replica stays as it is", "place", p.label())
+		r.log.Warn("source absent"+replicaStays, "place", p.label())
 	}
 }

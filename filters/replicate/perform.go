@@ -12,7 +12,7 @@ import (
 
 var (
 	errBrake  = errors.New("held by the brake: more is being deleted or emptied than --max-delete allows")
-	errPinned = errors.New("kept: it holds the replica of a volume that is not mounted now; mount it again, or stop weir and delete that replica from the target")
+	errPinned = errors.New("kept: it holds the replica of a volume that is not mounted now; mount that again, or say --forget with its place")
 	errLeft   = errors.New("kept: it has left the source with the mount point of a volume that is not mounted now, and is the replica of both; move it back, or stop weir and delete it from the target")
 )
 

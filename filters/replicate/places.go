@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/weirfs/weir"
 )
@@ -21,38 +22,59 @@ type placeRecord struct {
 	Identity  weir.Identity `json:"identity"`
 	Merge     bool          `json:"merge,omitempty"`
 	Handle    []byte        `json:"handle"` // identity's root handle, which JSON would not keep
+
+	inParent string // Rel from the root of the parent
 }
+
+func (rec placeRecord) isRoot() bool { return rec.ID == rec.Parent }
+
+// name is the record's in the index.
+func (rec placeRecord) name() string { return fmt.Sprint(placePrefix, rec.ID) }
 
 const placePrefix = "place/"
 
-// loadPlaces makes the places that the index remembers, and the root.
-func (r *Replicator) loadPlaces() error {
+// placeRecords reads what the index remembers of places, outer ones first.
+func (r *Replicator) placeRecords() (records []placeRecord, err error) {
 	db := r.options.Index
 	names, err := db.MetaKeys(placePrefix)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	byID := make(map[uint32]*place)
-	var records []placeRecord
 	for _, name := range names {
 		text, err := db.Meta(name)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var rec placeRecord
 		if err := json.Unmarshal(text, &rec); err != nil {
-			return fmt.Errorf("read %s of the index: %w", name, err)
+			return nil, fmt.Errorf("read %s of the index: %w", name, err)
 		}
 		rec.Identity.RootHandle = weir.Handle(rec.Handle)
 		records = append(records, rec)
 	}
 	sort.Slice(records, func(i, j int) bool { return records[i].ID < records[j].ID })
+	rels := make(map[uint32]string)
+	for i := range records {
+		rec := &records[i]
+		rels[rec.ID] = string(rec.Rel)
+		rec.inParent = strings.TrimPrefix(strings.TrimPrefix(string(rec.Rel), rels[rec.Parent]), "/")
+	}
+	return records, nil
+}
+
+// loadPlaces makes the places that the index remembers, and the root.
+func (r *Replicator) loadPlaces() error {
+	records, err := r.placeRecords()
+	if err != nil {
+		return err
+	}
+	byID := make(map[uint32]*place)
 	for _, rec := range records {
 		p := &place{
 			id: rec.ID, rel: string(rec.Rel), mountKey: weir.Handle(rec.MountKey), epoch: rec.Epoch,
 			root: weir.Handle(rec.Root), mountRoot: rec.MountRoot, merge: rec.Merge, identity: rec.Identity, known: true,
 		}
-		if rec.ID != rec.Parent {
+		if !rec.isRoot() {
 			p.parent = byID[rec.Parent]
 		}
 		byID[rec.ID] = p
@@ -102,7 +124,7 @@ func (p *place) save(r *Replicator) error {
 	if err != nil {
 		return err
 	}
-	return r.options.Index.SetMeta(fmt.Sprintf("%s%d", placePrefix, p.id), text)
+	return r.options.Index.SetMeta(rec.name(), text)
 }
 
 func (r *Replicator) rootPlace() *place {
@@ -138,4 +160,19 @@ func (r *Replicator) anyPlaceIn(p *place) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.ContainsFunc(r.places, func(q *place) bool { return q.parent == p })
+}
+
+// leftOutBy names the option by which a place, which was replicated before, is no part of this run, if there is one.
+func (r *Replicator) leftOutBy(p *place) string {
+	if p.parent == nil {
+		return ""
+	}
+	rel, _, _ := p.at()
+	switch {
+	case r.options.OneVolume:
+		return "--one-volume"
+	case r.options.Rules.Excluded(rel, true):
+		return "--exclude"
+	}
+	return ""
 }

@@ -26,8 +26,9 @@ type Options struct {
 	Rules        policy.Rules
 	Brake        policy.Limit
 	Replaced     policy.Replaced
-	OneVolume    bool // leave out what is mounted below Source
-	Adopt        bool // targets may hold data that weir did not make
+	OneVolume    bool     // leave out what is mounted below Source
+	Forget       []string // places whose volumes do not come back, relative to Source
+	Adopt        bool     // targets may hold data that weir did not make
 	NoDevices    bool
 	NoPrivileges bool
 	Bandwidth    int64         // bytes read from the source a second; 0 for no limit
@@ -110,7 +111,14 @@ func New(o Options) (*Replicator, error) {
 // says why one may not; nothing has been changed on it then. A target that the index knows and that does not answer
 // is waited for by its units.
 func (r *Replicator) Prepare(ctx context.Context) error {
+	forgotten, err := r.toForget()
+	if err != nil {
+		return err
+	}
 	if err := r.prepareAll(ctx); err != nil {
+		return err
+	}
+	if err := r.forgetAll(forgotten); err != nil {
 		return err
 	}
 	return r.loadPlaces()
@@ -223,12 +231,12 @@ func (r *Replicator) changed() {
 func (r *Replicator) Changed() <-chan struct{} { return r.signal }
 
 // unitID is the number of a unit's namespace in the index.
-func unitID(t *target.Target, p *place) uint32 { return uint32(t.Number())<<16 | p.id }
+func unitID(t *target.Target, place uint32) uint32 { return uint32(t.Number())<<16 | place }
 
 // newUnit makes the unit of a place on a target.
 func (r *Replicator) newUnit(t *target.Target, p *place) (*unit, error) {
 	u := &unit{
-		r: r, place: p, target: t, ix: r.options.Index.Replica(unitID(t, p)), wake: make(chan struct{}, 1),
+		r: r, place: p, target: t, ix: r.options.Index.Replica(unitID(t, p.id)), wake: make(chan struct{}, 1),
 		settle: make(map[weir.Handle]settling),
 	}
 	u.barrier.u = u

@@ -27,6 +27,7 @@ const (
 	PhaseCopying      Phase = "copying"
 	PhaseSettling     Phase = "settling" // all is replicated but files that keep changing; each is copied again in a while
 	PhaseInSync       Phase = "in sync"  // compared, nothing is dirty, and all of it is durable
+	PhaseLeftOut      Phase = "left out" // by an option, although it was replicated before
 )
 
 // UnitStatus is one place on one target.
@@ -121,6 +122,9 @@ func (r *Replicator) Status() Status {
 	return s
 }
 
+// replicaStays ends a sentence about a place that is not followed.
+const replicaStays = "; its replica stays as it is"
+
 func (u *unit) report() UnitStatus {
 	rel, volume, _ := u.place.at()
 	u.place.mu.Lock()
@@ -133,6 +137,7 @@ func (u *unit) report() UnitStatus {
 			st.Sight, st.Scan = sight.String(), u.r.options.ScanInterval.String()
 		}
 	}
+	leftOutBy := u.r.leftOutBy(u.place)
 	memory := u.r.options.Index.Health()
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -153,12 +158,16 @@ func (u *unit) report() UnitStatus {
 	switch outage := u.status.outage; {
 	case holding != "":
 		st.Phase, st.Reason = PhaseHeld, holding
+	case leftOutBy != "":
+		st.Phase, st.Reason = PhaseLeftOut, "by "+leftOutBy+replicaStays
 	case memory != nil:
 		st.Phase, st.Reason = PhaseWaiting, "the state directory cannot be written: "+memory.Error()
 	case volume == nil && !u.r.listed.Load():
 		st.Phase, st.Reason = PhaseWaiting, "the volumes of this machine are being listed"
 	case volume == nil:
-		st.Phase = PhaseSourceAbsent
+		if st.Phase = PhaseSourceAbsent; u.place.parent != nil {
+			st.Todo = todoSource + "; or start with --forget " + weir.QuotePath(st.Place) + " if it has left for good"
+		}
 	case outage != nil && weir.KindOf(outage) == weir.KindAbsent:
 		st.Phase, st.Reason, st.Todo = PhaseTargetAbsent, absence(outage), remedy(outage)
 	case outage != nil && target.Full(outage):
@@ -221,6 +230,9 @@ func (r *Replicator) Settled() (settled bool, failed []UnitStatus) {
 const hopeless = 2 * time.Second
 
 func (u *unit) settled() (done, ok bool) {
+	if u.r.leftOutBy(u.place) != "" {
+		return true, true
+	}
 	_, volume, _ := u.place.at()
 	u.mu.Lock()
 	defer u.mu.Unlock()

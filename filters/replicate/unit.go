@@ -141,14 +141,14 @@ const idle = time.Hour
 
 // untilNext returns how long nothing has to be done; 0 if there is work.
 func (u *unit) untilNext(now time.Time) time.Duration {
-	early := u.early()
+	unwanted := u.early() || u.r.leftOutBy(u.place) != ""
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.dueLocked(now)
 	if wait := u.status.retryAt.Sub(now); wait > 0 {
 		return wait
 	}
-	if early {
+	if unwanted {
 		u.busy = false
 		return idle
 	}
