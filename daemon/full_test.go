@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"crypto/sha512"
 	"errors"
 	"fmt"
 	"os"
@@ -143,8 +144,11 @@ func TestFullStateDirectory(t *testing.T) {
 	for deadline := time.Now().Add(20 * time.Second); !said(); n++ {
 		mkdir(t, filepath.Join(src, fmt.Sprint("d", n)))
 		for f := range 20 {
-			write(t, filepath.Join(src, fmt.Sprint("d", n), strings.Repeat("n", 200)+fmt.Sprint(f)), fmt.Sprint(n))
+			number := fmt.Append(nil, n, f)
+			unpackable := fmt.Sprintf("%x%x", sha512.Sum512(number), sha512.Sum384(number))
+			write(t, filepath.Join(src, fmt.Sprint("d", n), unpackable), fmt.Sprint(n))
 		}
+		time.Sleep(10 * time.Millisecond) // What is written now has to be copied in the end.
 		if time.Now().After(deadline) {
 			t.Fatalf("it does not say that the state directory is full: %+v\n%s", r.m.Status(), r.log)
 		}

@@ -29,6 +29,7 @@ func TestRestartWhileARolledBackTargetIsCompared(t *testing.T) {
 
 	write(t, s.at(".weir/generation"), "00000000000000000000\n")
 	rewrite(t, s.to, good, bad)
+	write(t, s.in("new"), "what is shown has a barrier pass")
 	s.o.Bandwidth = 1 << 20
 	begun := time.Now()
 	s.begin()

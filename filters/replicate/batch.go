@@ -187,19 +187,21 @@ const fewFiles = 4
 func (b *batch) commit() error {
 	u := b.u
 	gen := u.gen + 1
-	if err := b.intend(gen); err != nil {
+	intended, err := b.intend(gen)
+	if err != nil {
 		return err
 	}
 	b.ix = u.ix.NewBatch()
 	defer b.ix.Close()
 	u.gen = gen
-	err := b.show()
+	err = b.show()
 	if err == nil {
 		err = b.asideStrays()
 	}
 	if err == nil {
 		err = b.finishDirs()
 	}
+	idle := err == nil && !intended && !b.ix.Changed() && len(b.strays) == 0
 	if recordErr := b.recordAll(gen); recordErr != nil {
 		// What was shown is not in the index, and no stranger's: the intents tell, if they are kept.
 		u.doubt(gen, false)
@@ -215,7 +217,9 @@ func (b *batch) commit() error {
 	if b.parked {
 		u.anyParked, u.reaped, u.reapAt = true, 0, time.Time{}
 	}
-	u.barrier.due(b.s, gen)
+	if !idle {
+		u.barrier.due(b.s, gen)
+	}
 	return err
 }
 

@@ -16,18 +16,19 @@ import (
 
 // intend writes down which names are about to change, and makes the temporaries durable. What is new may be durable
 // on the target before the index says so, hence the intent is durable before. A name that is only taken away may
-// come back if the target loses power: then it is enough that the intent comes before the record.
-func (b *batch) intend(gen uint64) error {
+// come back if the target loses power: then it is enough that the intent comes before the record. It reports whether
+// there are any.
+func (b *batch) intend(gen uint64) (some bool, err error) {
 	names, makes, err := b.intents()
 	if err != nil || len(names) == 0 {
-		return err
+		return false, err
 	}
 	w := b.u.ix.NewBatch()
 	w.Meta(fmt.Sprintf("%s%020d", metaIntent, gen), encodeNames(names))
 	if !makes {
-		return w.Commit(false)
+		return true, w.Commit(false)
 	}
-	return together(func() error { return w.Commit(true) }, b.syncData)
+	return true, together(func() error { return w.Commit(true) }, b.syncData)
 }
 
 // intents lists the names that showing may create, replace or take away, and reports whether anything new comes.

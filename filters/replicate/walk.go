@@ -73,6 +73,7 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	if err := u.savePrivileges(); err != nil {
 		return err
 	}
+	u.barrier.due(s, u.gen) // Although nothing may have changed: it ends intents that were looked at.
 	u.scanEnded(began)
 	return nil
 }
