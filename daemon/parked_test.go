@@ -10,9 +10,15 @@ import (
 	"github.com/weirfs/weir/internal/voltest"
 )
 
-// TestParkedDirectoryThatIsGone takes a directory out of the parking behind the index's back, as a batch does that
-// is killed after it has moved or removed the directory and before the index was told.
-func TestParkedDirectoryThatIsGone(t *testing.T) {
+// TestParkedIsGone takes a directory, or something in it, out of the parking behind the index's back, as a batch does that
+// is killed after it has moved or removed that and before the index was told.
+func TestParkedIsGone(t *testing.T) {
+	for _, gone := range []string{"", "file", "below", "below/file"} {
+		t.Run("parked/"+gone, func(t *testing.T) { parkedIsGone(t, gone) })
+	}
+}
+
+func parkedIsGone(t *testing.T, gone string) {
 	voltest.RequireRoot(t)
 	volume, dst := voltest.New(t, "ext4").Dir, voltest.New(t, "xfs").Dir
 	src := mkdir(t, filepath.Join(volume, "source"))
@@ -35,14 +41,17 @@ func TestParkedDirectoryThatIsGone(t *testing.T) {
 	if err != nil || len(parked) != 1 {
 		t.Fatalf("parked are %q, %v", parked, err)
 	}
-	if err := os.RemoveAll(parked[0]); err != nil {
+	if err := os.RemoveAll(filepath.Join(parked[0], gone)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(volume, "outside")); err != nil {
 		t.Fatal(err)
 	}
 
 	r = start(t, o)
 	r.quiet(10 * time.Second)
 	write(t, filepath.Join(src, "new"), "3")
-	r.equal(src, dst)
+	r.spotless(src, dst)
 	if err := r.stop(); err != nil {
 		t.Error(err)
 	}

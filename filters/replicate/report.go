@@ -141,7 +141,7 @@ func (u *unit) report() UnitStatus {
 	memory := u.r.options.Index.Health()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	st.Backlog = u.dirty.Len() + u.later.owed + len(u.staged) + len(u.bulk.queue)
+	st.Backlog = u.dirty.Len() + u.inHand + u.later.owed + len(u.staged) + len(u.bulk.queue)
 	if u.bulk.now != nil {
 		st.Backlog++
 	}
@@ -182,8 +182,10 @@ func (u *unit) report() UnitStatus {
 	case u.status.problems.full > 0:
 		st.Phase, st.Reason = PhaseFull, "since "+u.status.problems.since.Format(time.TimeOnly)
 	case u.status.scanning || u.scan.wanted:
-		st.Phase, st.Reason = PhaseComparing, u.status.scanReason
-	case st.Backlog > 0 || u.busy || !u.barrier.idle():
+		if st.Phase, st.Reason = PhaseComparing, u.status.scanReason; !u.status.scanning {
+			st.Reason = u.scan.reason
+		}
+	case u.worksLocked():
 		st.Phase = PhaseCopying
 	case u.owedLocked() > 0:
 		st.Phase, st.Reason = PhaseSettling, fmt.Sprintf("%d files keep changing", u.owedLocked())
@@ -241,9 +243,14 @@ func (u *unit) settled() (done, ok bool) {
 	}
 	soon, waits := u.later.next()
 	waits = waits && time.Until(soon) < 200*time.Millisecond
-	idle := !u.busy && !u.scan.wanted && !u.status.scanning && u.status.scans > 0 && u.dirty.Len() == 0 &&
-		u.later.owed == 0 && len(u.staged) == 0 && !u.bulk.busyLocked() && u.barrier.idle() && !waits
-	return idle, true
+	return u.status.scans > 0 && !u.worksLocked() && !waits, true
+}
+
+// worksLocked reports whether something is being done, or is known to be owed and due at once or in a moment: all but
+// problems that are listed and files that are left in peace. u.mu is held.
+func (u *unit) worksLocked() bool {
+	return u.dirty.Len() > 0 || u.later.owed > 0 || len(u.staged) > 0 || u.busy || u.scan.wanted || u.status.scanning ||
+		u.bulk.busyLocked() || !u.barrier.idle()
 }
 
 // Behind returns the targets that have not passed a barrier with all that was seen. A source that
@@ -302,5 +309,5 @@ func (u *unit) behind() bool {
 	if volume == nil {
 		return !u.barrier.idle()
 	}
-	return u.dirty.Len() > 0 || u.later.owed > 0 || len(u.staged) > 0 || u.busy || u.scan.wanted || u.status.scanning || u.bulk.busyLocked() || u.owedLocked() > 0 || !u.barrier.idle()
+	return u.worksLocked() || u.owedLocked() > 0
 }

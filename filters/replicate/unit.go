@@ -57,8 +57,9 @@ type unit struct {
 	staged     []*find                  // copies of large files that are ready to be shown
 	suspects   suspects                 // what the target may have lost
 	busy       bool
-	ask        bool       // whether the target is there
+	ask        bool      // whether the target is there
 	dirtySince time.Time // when the set became dirty
+	inHand     int       // places that were taken from it and are being looked at
 	brake      *policy.Brake
 	brakeMoved bool // since it was recorded
 	refused    int  // how often the brake has said no
@@ -274,11 +275,17 @@ func (u *unit) present(s *session) (some bool, err error) {
 		if u.staged = nil; len(staged) == 0 { // What has replaced a file that was copied finds it shown.
 			items = u.dirty.Take(min(left, batchNames))
 		}
+		n := len(items) + len(staged)
+		u.inHand += n
 		u.mu.Unlock()
-		if left -= len(items) + len(staged); len(items)+len(staged) == 0 {
+		if left -= n; n == 0 {
 			break
 		}
-		if err := u.follow(s, items, staged); err != nil {
+		err := u.follow(s, items, staged)
+		u.mu.Lock()
+		u.inHand -= n
+		u.mu.Unlock()
+		if err != nil {
 			return some, err
 		}
 	}

@@ -16,6 +16,9 @@ const Aside = HiddenDir + "/" + asideDir
 // SetAside moves an object of the target out of the way and deletes nothing: into a directory that is named after the
 // run of weir, under the path that it had. A name that is taken there gets a number.
 func (h *Hold) SetAside(run string, from *tree.Dir, name, path string) error {
+	if _, err := from.Stat(name); err != nil { // For what is gone no directories are made.
+		return fmt.Errorf("set aside: %w", err)
+	}
 	to, last, err := h.openAside(run, path)
 	if err == nil {
 		defer to.Close()
