@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,9 @@ func TestRestartWhileARolledBackTargetIsCompared(t *testing.T) {
 		return u.Phase == replicate.PhaseComparing && u.Durable.After(begun) && text(t, s.at(".weir/generation")) != "00000000000000000000\n"
 	})
 	_ = s.stop() // It is behind.
+	if log := s.log.String(); strings.Count(log, "the target is older than the index") != 1 {
+		t.Errorf("that it is compared for that is told otherwise than once:\n%s", log)
+	}
 	for _, path := range []string{s.at("d/small"), s.at("large")} {
 		if got := text(t, path); got[:len(bad)] != bad {
 			t.Fatalf("%s has been compared already", path)

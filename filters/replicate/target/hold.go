@@ -159,13 +159,13 @@ func (t *Target) prove(h *Hold, record *record) error {
 	if h.hidden, err = h.Root.OpenDir(HiddenDir); errors.Is(err, fs.ErrNotExist) {
 		return Absent(t.options.Path, "no marker: the target is not mounted, or is another one", "mount the target; weir waits")
 	} else if err != nil {
-		return err
+		return unread(t.options.Path, HiddenDir, err)
 	}
 	t.mu.Lock()
 	passed := t.generation // A barrier may pass while the marker is read, which then is no older than the index.
 	rollbacks := t.rollbacks
 	t.mu.Unlock()
-	marker, generation, err := readMarker(h.hidden)
+	marker, generation, err := readMarker(h.hidden, t.options.Path)
 	if err != nil {
 		return err
 	}
@@ -181,10 +181,21 @@ func (t *Target) prove(h *Hold, record *record) error {
 			return err
 		}
 	}
+	if t.found(generation, passed, rollbacks) {
+		t.options.Logger.Warn("the target is older than the index, as if it had been rolled back: it is compared in full",
+			"target", weir.LogPath(t.options.Path))
+	}
+	return nil
+}
+
+// found takes note of the generation of the target, and reports whether it turns out to be older than the index.
+func (t *Target) found(generation, passed, rollbacks uint64) (older bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case generation < passed:
+		older = t.outdated != passed // Else it was found out before.
+		t.outdated = passed
 		t.epoch++
 		t.rollbacks = max(t.rollbacks, rollbacks)
 		t.generation, t.writing = generation, generation
@@ -195,7 +206,7 @@ func (t *Target) prove(h *Hold, record *record) error {
 		t.epoch++
 	}
 	t.away = false
-	return nil
+	return older
 }
 
 // lost notes that the target is not there: when it returns, it has to be looked at as a whole.

@@ -135,7 +135,8 @@ func (t *Target) mayUse(h *Hold) (*marker, error) {
 	hidden, err := h.Root.OpenDir(HiddenDir)
 	if err == nil {
 		defer hidden.Close()
-		if m, _, err := readMarker(hidden); err == nil {
+		m, _, err := readMarker(hidden, t.options.Path)
+		if err == nil {
 			if m.Source == t.options.Source {
 				return &m, nil
 			}
@@ -143,9 +144,12 @@ func (t *Target) mayUse(h *Hold) (*marker, error) {
 				return nil, Refuse(t.options.Path, "it is a replica of "+weir.QuotePath(m.Source), "choose another target, or take it over with --adopt")
 			}
 			return nil, nil
-		} else if weir.KindOf(err) == weir.KindRefused {
+		}
+		if weir.KindOf(err) != weir.KindAbsent {
 			return nil, err
 		}
+	} else if Broken(err) {
+		return nil, unread(t.options.Path, HiddenDir, err)
 	}
 	if t.options.Adopt {
 		return nil, nil

@@ -70,6 +70,7 @@ type Target struct {
 	limits     tree.Limits // zero until it was tried out
 	epoch      uint64      // counts the times at which the target may have become another than the index says
 	rollbacks  uint64      // how often the target was found to be older than the index, ever
+	outdated   uint64      // the generation of the index when that was found last
 	away       bool        // it was not there when it was last wanted
 	unready    bool        // it is being prepared, and may hang
 
