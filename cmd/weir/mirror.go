@@ -193,11 +193,17 @@ func (f *mirrorFlags) logger() (*slog.Logger, error) {
 	if f.json {
 		return slog.New(slog.NewJSONHandler(f.out, o)), nil
 	}
-	if f.progress == "always" || f.progress == "auto" && term.IsTerminal(int(os.Stderr.Fd())) {
+	if f.progress == "always" || f.progress == "auto" && obeys(os.Stderr) {
 		f.screen = &screen{file: os.Stderr}
 		return slog.New(slog.NewTextHandler(f.screen, o)), nil
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, o)), nil
+}
+
+// obeys reports whether a file is a terminal that moves its cursor when it is told to.
+func obeys(file *os.File) bool {
+	kind := os.Getenv("TERM")
+	return kind != "" && kind != "dumb" && term.IsTerminal(int(file.Fd()))
 }
 
 func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) error {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -91,7 +92,7 @@ func TestLiveView(t *testing.T) {
 	}
 	screen := newTerminal(t)
 	cmd := exec.Command("/proc/self/exe", "mirror", "--adopt", "--bwlimit", "1M", "--state", filepath.Join(dir, "st"), source, target)
-	cmd.Env = append(os.Environ(), asWeirEnv+"=1")
+	cmd.Env = append(os.Environ(), asWeirEnv+"=1", "TERM=xterm")
 	cmd.Stdout, cmd.Stderr = screen.user, screen.user
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -133,6 +134,43 @@ func TestPrintable(t *testing.T) {
 	} {
 		if got := printable(in); got != want {
 			t.Errorf("printable(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestClip(t *testing.T) {
+	for _, c := range []struct {
+		in, want string
+		columns  int
+	}{
+		{"plain", "plain", 5}, {"plain", "plai", 4}, {"漢字", "漢字", 4}, {"漢字", "漢", 3}, {"漢字", "", 1},
+		{"ｆｕｌｌ", "ｆｕ", 5}, {"e\u0301e\u0301x", "e\u0301e\u0301", 2}, {"한글", "한", 2}, {"", "", 0},
+	} {
+		if got := clip(c.in, c.columns); got != c.want {
+			t.Errorf("clip(%q, %d) = %q, want %q", c.in, c.columns, got, c.want)
+		}
+	}
+}
+
+// TestDumbTerminal gets lines of the log, and nothing that moves a cursor.
+func TestDumbTerminal(t *testing.T) {
+	s := newStage(t)
+	for _, kind := range []string{"dumb", ""} {
+		screen := newTerminal(t)
+		cmd := exec.Command("/proc/self/exe", s.args("--once")...)
+		cmd.Env = append(os.Environ(), asWeirEnv+"=1", "TERM="+kind)
+		cmd.Stdout, cmd.Stderr = screen.user, screen.user
+		if err := cmd.Run(); err != nil {
+			t.Errorf("%v\n%s", err, screen)
+		}
+		eventually(t, time.Second, func() error {
+			if !strings.Contains(screen.String(), "in sync") {
+				return errors.New("no line of the log")
+			}
+			return nil
+		})
+		if strings.Contains(screen.String(), "\x1b") {
+			t.Errorf("TERM=%s: %q", kind, screen)
 		}
 	}
 }

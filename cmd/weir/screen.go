@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"golang.org/x/term"
+	"golang.org/x/text/width"
 )
 
 // screen is a terminal with a live view at its end, above which the log goes on. It is safe for concurrent
@@ -32,21 +33,16 @@ func (s *screen) Write(line []byte) (int, error) {
 
 // draw replaces the live view.
 func (s *screen) draw(lines []string) {
-	width, _, err := term.GetSize(int(s.file.Fd()))
-	if err != nil || width < 20 {
-		width = 120
+	columns, _, err := term.GetSize(int(s.file.Fd()))
+	if err != nil || columns < 20 {
+		columns = 120
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
 	b.WriteString(s.eraseLocked())
 	for _, line := range lines {
-		if r := []rune(printable(line)); len(r) > width-1 {
-			line = string(r[:width-1])
-		} else {
-			line = string(r)
-		}
-		b.WriteString(line + "\n")
+		b.WriteString(clip(printable(line), columns-1) + "\n")
 	}
 	s.lines = len(lines)
 	_, _ = s.file.WriteString(b.String()) // A terminal that is gone is no reason to stop.
@@ -59,6 +55,30 @@ func (s *screen) eraseLocked() string {
 	n := s.lines
 	s.lines = 0
 	return fmt.Sprintf("\x1b[%dA\x1b[J", n)
+}
+
+// clip cuts a line to so many columns.
+func clip(line string, columns int) string {
+	for i, r := range line {
+		if columns -= columnsOf(r); columns < 0 {
+			return line[:i]
+		}
+	}
+	return line
+}
+
+// columnsOf is how many columns a terminal gives a character: those of East Asia have two, and what is drawn over
+// another one has none.
+func columnsOf(r rune) int {
+	if unicode.In(r, unicode.Mn, unicode.Me) {
+		return 0
+	}
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	default:
+		return 1
+	}
 }
 
 // printable replaces everything that a terminal might act on. Paths are quoted before; this is for what the
