@@ -180,6 +180,7 @@ func sameContent(ctx context.Context, src, base *tree.File, size int64, throttle
 
 // copyTo makes the temporary, with content and metadata.
 func (s *session) copyTo(u *unit, c *copied, src, base *tree.File, sync bool) (err error) {
+	defer u.status.copies()()
 	name := u.tempName()
 	temp, err := s.dst.Tmp.CreateTemp(name)
 	if err != nil {

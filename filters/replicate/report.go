@@ -181,6 +181,8 @@ func (u *unit) report() UnitStatus {
 		st.Phase, st.Reason = PhaseFull, target.ErrNoRoom.Error()
 	case u.status.problems.full > 0:
 		st.Phase, st.Reason = PhaseFull, "since "+u.status.problems.since.Format(time.TimeOnly)
+	case u.status.scanning && u.status.copying():
+		st.Phase, st.Reason = PhaseCopying, u.status.scanReason
 	case u.status.scanning || u.scan.wanted:
 		if st.Phase, st.Reason = PhaseComparing, u.status.scanReason; !u.status.scanning {
 			st.Reason = u.scan.reason

@@ -27,6 +27,25 @@ type unitStatus struct {
 	problems    problems
 	aside       []string
 	syncCost    atomic.Int64 // nanoseconds of the last sync of the target; not guarded
+	copiesNow   atomic.Int64 // how many files are being copied; not guarded
+	copiedLast  atomic.Int64 // when the last of them was, in nanoseconds of Unix time; not guarded
+}
+
+// copies says that a file is being copied, until the function that it returns is called.
+func (s *unitStatus) copies() (done func()) {
+	s.copiesNow.Add(1)
+	return func() {
+		s.copiedLast.Store(time.Now().UnixNano())
+		s.copiesNow.Add(-1)
+	}
+}
+
+// copyingLasts is how long after a copy a walk still counts as copying: it goes from file to file.
+const copyingLasts = time.Second
+
+// copying reports whether files are being copied, or were a moment ago.
+func (s *unitStatus) copying() bool {
+	return s.copiesNow.Load() > 0 || time.Since(time.Unix(0, s.copiedLast.Load())) < copyingLasts
 }
 
 func (s *unitStatus) synced(took time.Duration) { s.syncCost.Store(int64(took)) }

@@ -15,6 +15,8 @@ import (
 const (
 	// walkChunk is how many names of a walk make a batch.
 	walkChunk = 2048
+	// walkTime is how long a batch of a walk copies, so that what is copied is shown, and counted, soon.
+	walkTime = 250 * time.Millisecond
 	// maxSeen is how many names of one directory are remembered while it is compared. Beyond that each
 	// name that the replica has is looked up on the source.
 	maxSeen = 1 << 18
@@ -179,7 +181,7 @@ func (w *walker) run() error {
 		if err := w.flush(); err != nil {
 			return err
 		}
-		if len(w.stack) == 0 {
+		if len(w.stack) == 0 && len(w.b.finds) == 0 {
 			return nil
 		}
 		if err := w.live(); err != nil {
@@ -310,11 +312,14 @@ func (w *walker) source(v visit) (*tree.Dir, error) {
 func (w *walker) flush() error {
 	b := w.b
 	w.b = w.u.newBatch(w.s, w.mode)
+	b.stageFor(walkTime)
+	b.pass(w.b)
 	if b.open != nil { // The directory that is being listed goes on in the next batch.
-		w.b.own(b.open)
+		if !slices.Contains(w.b.opened, b.open) {
+			w.b.own(b.open)
+		}
 		w.b.keepOpen(b.open)
 	}
-	b.stage()
 	w.u.r.counters.seen.Add(int64(len(b.finds)))
 	if err := errors.Join(w.push(b), w.settle()); err != nil {
 		b.abandon()
