@@ -22,7 +22,7 @@ func TestManualIsComplete(t *testing.T) {
 			t.Errorf("no %s", flag)
 		}
 	}
-	words := []string{"`target`", "`phase`", "`end`", "`change`"}
+	words := []string{"`target`", "`phase`", "`gone`", "`end`", "`change`"}
 	for _, act := range replicate.Acts() {
 		words = append(words, "`"+string(act)+"`")
 	}

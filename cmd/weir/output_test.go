@@ -164,3 +164,20 @@ func TestDryRunLeavesNothing(t *testing.T) {
 		t.Errorf("status %d, %v %v is left", got, err, left)
 	}
 }
+
+// TestPlaceThatMovesIsGone renames a directory above a mount point.
+func TestPlaceThatMovesIsGone(t *testing.T) {
+	s := newStage(t)
+	before, after := filepath.Join(s.source, "before"), filepath.Join(s.source, "after")
+	voltest.New(t, "ext4", voltest.At(filepath.Join(before, "m")))
+	t.Cleanup(func() { voltest.Unmount(t, filepath.Join(after, "m")) })
+	p := startWeir(t, s.args("--json")...)
+	p.says(`"phase":"in sync"`, 4)
+	if err := os.Rename(before, after); err != nil {
+		t.Fatal(err)
+	}
+	p.says(`"event":"gone","place":"`+before+`/m"`, 2)
+	p.says(`"place":"`+after+`/m"`, 2)
+	p.signal(syscall.SIGTERM)
+	p.ends(0, 2*time.Second)
+}

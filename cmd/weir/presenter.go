@@ -25,7 +25,7 @@ type presenter struct {
 	stop   chan struct{}
 	wg     sync.WaitGroup
 
-	replicas map[string]*shown
+	replicas []*shown        // in the order of the status, which only grows
 	told     map[string]bool // targets of which it was told what they cannot store
 	last     replicate.Status
 	lastAt   time.Time
@@ -33,6 +33,7 @@ type presenter struct {
 
 // shown is what was told of a replica last.
 type shown struct {
+	place   string // a place moves when a directory above its mount point is renamed
 	phase   replicate.Phase
 	settled bool      // it has been in sync
 	pending time.Time // since when it copies without a word; zero if it does not
@@ -41,7 +42,7 @@ type shown struct {
 func newPresenter(f *mirrorFlags, m *daemon.Mirror, log *slog.Logger) *presenter {
 	return &presenter{
 		m: m, out: f.out, log: log, json: f.json, once: f.once, screen: f.screen, stop: make(chan struct{}),
-		replicas: make(map[string]*shown), told: make(map[string]bool), lastAt: time.Now(),
+		told: make(map[string]bool), lastAt: time.Now(),
 	}
 }
 
@@ -79,8 +80,16 @@ func (p *presenter) show(s replicate.Status) {
 			p.out.event("target", map[string]any{"target": weir.QuotePath(t.Path), "missing": t.Missing})
 		}
 	}
-	for _, u := range s.Units {
-		if p.news(u, now) {
+	for i, u := range s.Units {
+		if i == len(p.replicas) {
+			p.replicas = append(p.replicas, &shown{place: u.Place})
+		}
+		r := p.replicas[i]
+		if r.place != u.Place {
+			p.gone(r.place, u.Target, s.Units)
+			*r = shown{place: u.Place, settled: r.settled}
+		}
+		if r.news(u, now) {
 			p.tell(u)
 		}
 	}
@@ -93,14 +102,23 @@ func (p *presenter) show(s replicate.Status) {
 // patience is how long a replica that was in sync may copy without a word: a change every second is no news.
 const patience = 10 * time.Second
 
-// news reports whether a phase has to be told.
-func (p *presenter) news(u replicate.UnitStatus, now time.Time) bool {
-	key := u.Place + "\x00" + u.Target
-	r := p.replicas[key]
-	if r == nil {
-		r = new(shown)
-		p.replicas[key] = r
+// gone tells that there is no such place any more, unless another one has moved there.
+func (p *presenter) gone(place, target string, now []replicate.UnitStatus) {
+	for _, u := range now {
+		if u.Place == place && u.Target == target {
+			return
+		}
 	}
+	switch {
+	case p.json:
+		p.out.event("gone", map[string]any{"place": weir.QuotePath(place), "target": weir.QuotePath(target)})
+	case p.screen == nil:
+		p.log.Info("gone: the place has moved", "place", weir.LogPath(place), "target", weir.LogPath(target))
+	}
+}
+
+// news reports whether a phase has to be told.
+func (r *shown) news(u replicate.UnitStatus, now time.Time) bool {
 	if u.Phase == replicate.PhaseCopying && r.settled && r.phase == replicate.PhaseInSync {
 		if r.pending.IsZero() {
 			r.pending = now

@@ -176,7 +176,7 @@ func TestDumbTerminal(t *testing.T) {
 }
 
 func TestNewsOfPhases(t *testing.T) {
-	p := &presenter{replicas: make(map[string]*shown)}
+	r := new(shown)
 	start := time.Unix(1000, 0)
 	for i, step := range []struct {
 		at    time.Duration
@@ -195,7 +195,7 @@ func TestNewsOfPhases(t *testing.T) {
 		{19, replicate.PhaseFull, true},
 		{20, replicate.PhaseCopying, true},
 	} {
-		if got := p.news(replicate.UnitStatus{Phase: step.phase}, start.Add(step.at*time.Second)); got != step.told {
+		if got := r.news(replicate.UnitStatus{Phase: step.phase}, start.Add(step.at*time.Second)); got != step.told {
 			t.Errorf("step %d, %s: told %v", i, step.phase, got)
 		}
 	}
