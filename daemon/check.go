@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,7 +17,8 @@ func check(o Options) (Options, *volume.Watcher, error) {
 	if err := checkRights(); err != nil {
 		return o, nil, err
 	}
-	source, exists, err := resolveSource(o.Source)
+	typed := o.Source
+	source, exists, err := resolveSource(typed)
 	if err != nil {
 		return o, nil, err
 	}
@@ -38,7 +38,7 @@ func check(o Options) (Options, *volume.Watcher, error) {
 	}
 	o.State = resolveState(o.State)
 	if _, err := os.Stat(filepath.Join(o.State, indexDir)); !exists && err != nil {
-		return o, nil, refuse("use source", o.Source, "it does not exist", "create it, or mount what it is on")
+		return o, nil, refuse("use source", o.Source, "it does not exist", missingHint(typed))
 	}
 	w := volume.New(volume.Options{Logger: o.Logger, Fallback: o.Fallback})
 	if err := checkApart(w, o.Source, o.Targets); err != nil {
@@ -55,29 +55,6 @@ func sorted(list []string) []string {
 
 func refuse(op, path, why, hint string) error {
 	return &weir.Error{Op: op, Kind: weir.KindRefused, Path: path, Err: errors.New(why), Hint: hint}
-}
-
-// resolveSource returns the absolute path of the source, without symlinks where it exists.
-func resolveSource(path string) (resolved string, exists bool, err error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return "", false, refuse("use source", path, err.Error(), "")
-	}
-	resolved, err = filepath.EvalSymlinks(abs)
-	if errors.Is(err, fs.ErrNotExist) {
-		return abs, false, nil
-	}
-	if err != nil {
-		return "", false, refuse("use source", path, err.Error(), "")
-	}
-	info, err := os.Stat(resolved)
-	if err != nil {
-		return "", false, refuse("use source", path, err.Error(), "")
-	}
-	if !info.IsDir() {
-		return "", false, refuse("use source", path, "it is not a directory", "name the directory to replicate")
-	}
-	return resolved, true, nil
 }
 
 // placesIn makes paths relative to the source, whether they are or begin with it as it was typed or as it is. What is
@@ -100,55 +77,6 @@ func placesIn(typed, source string, paths []string) (places []string, err error)
 		places = append(places, rel)
 	}
 	return places, nil
-}
-
-// resolveTarget returns the absolute path of a target, which may not exist yet.
-func resolveTarget(path string) (string, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return "", refuse("use target", path, err.Error(), "")
-	}
-	resolved, err := filepath.EvalSymlinks(abs)
-	if errors.Is(err, fs.ErrNotExist) {
-		if info, err := os.Lstat(abs); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return "", refuse("use target", path, "it is a symbolic link that leads nowhere", "make the directory it names, or name another")
-		}
-		parent, err := filepath.EvalSymlinks(filepath.Dir(abs))
-		if errors.Is(err, fs.ErrNotExist) {
-			return abs, nil // Whether it may be absent is decided when it is prepared.
-		}
-		if err != nil {
-			return "", refuse("use target", path, err.Error(), "")
-		}
-		return filepath.Join(parent, filepath.Base(abs)), nil
-	}
-	if err != nil {
-		return "", refuse("use target", path, err.Error(), "")
-	}
-	info, err := os.Stat(resolved)
-	if err != nil {
-		return "", refuse("use target", path, err.Error(), "")
-	}
-	if !info.IsDir() {
-		return "", refuse("use target", path, "it is not a directory", "name a directory")
-	}
-	return resolved, nil
-}
-
-// resolveState returns the absolute path of the state directory, which may not exist yet, without symlinks as far as that
-// can be told.
-func resolveState(path string) string {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return path // It is refused when it is opened.
-	}
-	if resolved, err := filepath.EvalSymlinks(abs); err == nil {
-		return resolved
-	}
-	if parent, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
-		return filepath.Join(parent, filepath.Base(abs))
-	}
-	return abs
 }
 
 // checkState refuses a state directory that is a tree of the mirror, or in a target.

@@ -82,14 +82,14 @@ func lookAtState(dir string) (release func() error, err error) {
 		return none, nil
 	}
 	if err != nil {
-		return nil, refused(err, "")
+		return nil, refused(err, "see to its file system, or name another with --state")
 	}
 	if err := syslock.Try(file); err != nil {
 		defer file.Close()
 		if errors.Is(err, syslock.ErrHeld) {
 			return nil, refused(fmt.Errorf("it is in use by process %s", holder(file)), "end that process, or name another directory with --state")
 		}
-		return nil, refused(err, "")
+		return nil, refused(err, "see to its file system, or name another with --state")
 	}
 	return file.Close, nil
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -42,6 +43,7 @@ type lock struct {
 // takeLock makes the directory and claims it for a process. Another living process that has it is named.
 func takeLock(dir string, pid int) (*lock, error) {
 	refused := func(err error, hint string) error {
+		hint = cmp.Or(hint, "see to its file system, or name another with --state")
 		return &weir.Error{Op: "use state directory", Kind: weir.KindRefused, Path: dir, Err: err, Hint: hint}
 	}
 	l := &lock{dir: dir, made: missing(dir)}

@@ -25,6 +25,24 @@ func newCompletionCommand() *cobra.Command {
 	}
 }
 
+// completeDirs offers directories.
+func completeDirs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}
+
+// completeFlags offers what the flags of mirror take, and never files.
+func completeFlags(c *cobra.Command) {
+	for flag, words := range map[string][]string{
+		"replaced": {"hold", "merge", "mirror"}, "progress": {"auto", "always", "never"}, "log-level": {"debug", "info", "warn", "error"},
+		"max-delete": {"off"}, "bwlimit": nil, "scan-interval": nil, "exclude": nil,
+	} {
+		_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)) // The flag exists.
+	}
+	for _, flag := range []string{"state", "forget"} {
+		_ = c.RegisterFlagCompletionFunc(flag, completeDirs)
+	}
+}
+
 func writeCompletion(root *cobra.Command, shell string, w io.Writer) error {
 	switch shell {
 	case "bash":

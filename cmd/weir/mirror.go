@@ -66,6 +66,8 @@ func newMirrorCommand() *cobra.Command {
 		Example:     mirrorExample,
 		Annotations: map[string]string{exitKey: mirrorExit},
 		Args:        cobra.MinimumNArgs(2),
+
+		ValidArgsFunction: completeDirs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := f.given(c, args); err != nil {
 				return err
@@ -92,6 +94,7 @@ func newMirrorCommand() *cobra.Command {
 	p.StringVar(&f.progress, "progress", "auto", "show a live view: `auto`, always or never")
 	p.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
 	p.BoolVar(&f.fallback, "mountinfo", false, "find mounts by mountinfo alone, as on kernels before 6.15")
+	completeFlags(c)
 	_ = p.MarkHidden("mountinfo") // For tests of what older kernels do.
 	return c
 }

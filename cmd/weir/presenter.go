@@ -10,7 +10,6 @@ import (
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/daemon"
 	"github.com/weirfs/weir/filters/replicate"
-	"github.com/weirfs/weir/filters/replicate/target"
 )
 
 // presenter shows how a mirror stands: one live view on a terminal, a line for each change of phase
@@ -280,7 +279,7 @@ func (p *presenter) finish(err error) {
 		p.line("%s", andMore(0, s.More))
 	}
 	for _, a := range s.Aside {
-		p.line("set aside: %s in %s/%s", weir.QuotePath(a.Path), weir.QuotePath(a.Target), target.Aside)
+		p.line("set aside: %s in %s/%s", weir.QuotePath(a.Path), weir.QuotePath(a.Target), a.Below)
 	}
 	for _, note := range s.Notes {
 		p.line("not followed: %s: %s", weir.QuotePath(note.Path), note.Reason)

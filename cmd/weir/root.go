@@ -38,12 +38,15 @@ func newRootCommand() *cobra.Command {
 		Example:           rootExample,
 		Args:              cobra.NoArgs,
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+		Version:           builtFrom().String(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(commands()...)
-	root.SetHelpCommand(newHelpCommand())
+	help := newHelpCommand()
+	root.AddCommand(append(commands(), help)...)
+	root.SetHelpCommand(help)
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetUsageTemplate(root.UsageTemplate() + exitTemplate)
 	walk(root, describeExit)
 	return root
@@ -83,7 +86,9 @@ func newHelpCommand() *cobra.Command {
 			var names []string
 			if len(args) == 0 {
 				for _, known := range c.Root().Commands() {
-					names = append(names, known.Name())
+					if !known.Hidden {
+						names = append(names, known.Name())
+					}
 				}
 			}
 			return names, cobra.ShellCompDirectiveNoFileComp

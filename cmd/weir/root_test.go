@@ -56,7 +56,7 @@ func TestBadCommandLinesAreRefusedOnce(t *testing.T) {
 		if status != 2 {
 			t.Errorf("weir %v: status %d, want 2", args, status)
 		}
-		if out != "" || !strings.HasPrefix(err, "weir: ") || strings.Count(err, "\n") != 1 {
+		if out != "" || !strings.HasPrefix(err, "weir: ") || strings.Count(err, "\n") != 1 || strings.Count(err, "read the command line") != 1 {
 			t.Errorf("weir %v: prints %q and %q, want one line on standard error", args, out, err)
 		}
 		if !strings.Contains(err, "--help") {
@@ -73,6 +73,15 @@ func TestCompletionNamesCommands(t *testing.T) {
 	}
 	if _, out, _ := weirRun("__complete", "ver"); !strings.Contains(out, "version\t") {
 		t.Errorf("weir ver<TAB> offers %q", out)
+	}
+	for typed, want := range map[string]string{
+		"help ":              "completion\ndoctor\nhelp\nmirror\nverify\nversion\nvolumes\n:4\n",
+		"mirror --replaced ": "hold\nmerge\nmirror\n:4\n", "mirror --progress ": "auto\nalways\nnever\n:4\n", "mirror ": ":16\n",
+		"mirror --bwlimit ": ":4\n", "mirror --state ": ":16\n",
+	} {
+		if _, out, _ := weirRun(append([]string{"__complete"}, strings.Split(typed, " ")...)...); out != want {
+			t.Errorf("weir %s<TAB> offers %q", typed, out)
+		}
 	}
 }
 

@@ -48,6 +48,8 @@ func newVerifyCommand() *cobra.Command {
 		Example:     "  weir verify /home /mnt/backup/home\n  weir verify --content --json /srv /mnt/b/srv",
 		Annotations: map[string]string{exitKey: verifyExit},
 		Args:        cobra.ExactArgs(2),
+
+		ValidArgsFunction: completeDirs,
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()

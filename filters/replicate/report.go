@@ -74,8 +74,9 @@ type TargetStatus struct {
 // Aside is what stood on a target where something else had to be, or what nobody knew. It is in the target's
 // hidden directory.
 type Aside struct {
-	Path   string `json:"path"`
+	Path   string `json:"path"` // that it had
 	Target string `json:"target"`
+	Below  string `json:"below"` // where it has that path now, relative to the target
 }
 
 // Note is a mount below the source that is not followed, and why.
@@ -114,7 +115,7 @@ func (r *Replicator) Status() Status {
 		s.Problems = append(s.Problems, u.status.problems.listed()...)
 		s.More += int64(u.status.problems.more())
 		for _, path := range u.status.aside {
-			s.Aside = append(s.Aside, Aside{path, u.target.Path()})
+			s.Aside = append(s.Aside, Aside{path, u.target.Path(), target.Aside + "/" + r.stamp})
 		}
 		u.mu.Unlock()
 	}

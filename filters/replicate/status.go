@@ -74,7 +74,7 @@ func (u *unit) setAside(path string) {
 		u.status.aside = append(u.status.aside, path)
 	}
 	u.mu.Unlock()
-	u.r.log.Warn("set aside", "path", weir.LogPath(path), "target", weir.LogPath(u.target.Path()), "below", target.Aside)
+	u.r.log.Warn("set aside", "path", weir.LogPath(path), "target", weir.LogPath(u.target.Path()), "below", target.Aside+"/"+u.r.stamp)
 }
 
 // shownFile counts a file that got new content, and not one that the target had already.
