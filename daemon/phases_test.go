@@ -2,28 +2,28 @@ package daemon
 
 import (
 	"bytes"
-	"fmt"
 	"path/filepath"
 	"testing"
 
 	"github.com/weirfs/weir/filters/replicate"
 )
 
-// TestPhasesOfWork slows copies down so much that the phases that a replica goes through can be seen: the first
-// comparison, a change that is being copied, and rest.
+// TestPhasesOfWork goes through the phases of a replica that needs nobody: it is compared, a change is copied, slowly enough
+// to be seen, and then it rests.
 func TestPhasesOfWork(t *testing.T) {
 	s := newScene(t, "ext4", "ext4", false)
 	s.o.Bandwidth = 4 << 20
-	for n := range 4 {
-		write(t, s.in(fmt.Sprint("f", n)), string(bytes.Repeat([]byte{byte(n)}, 1<<20)))
-	}
+	populate(t, s.in("tree"), 20, 200)
+	s.begin()
+	s.awaitPhase(s.src, replicate.PhaseInSync)
+	s.alike()
+	s.end()
 	s.begin()
 	s.await("comparing", func() bool {
 		u := s.unit(s.src, s.dst)
 		return u.Phase == replicate.PhaseComparing && u.Reason == "the volume has come" && u.Backlog > 0
 	})
 	s.awaitPhase(s.src, replicate.PhaseInSync)
-	s.alike()
 	for _, size := range []int{4 << 20, 12 << 20} { // In a batch, and beside it.
 		made := filepath.Join(s.from.Dir, "made")
 		write(t, made, string(bytes.Repeat([]byte("live"), size/4)))
