@@ -65,7 +65,7 @@ func newMirrorCommand() *cobra.Command {
 		Long:        mirrorLong,
 		Example:     mirrorExample,
 		Annotations: map[string]string{exitKey: mirrorExit},
-		Args:        cobra.MinimumNArgs(2),
+		Args:        sourceAndTargets,
 
 		ValidArgsFunction: completeDirs,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -97,6 +97,14 @@ func newMirrorCommand() *cobra.Command {
 	completeFlags(c)
 	_ = p.MarkHidden("mountinfo") // For tests of what older kernels do.
 	return c
+}
+
+// sourceAndTargets refuses a command line that lacks either.
+func sourceAndTargets(_ *cobra.Command, args []string) error {
+	if len(args) < 2 {
+		return errors.New("SOURCE and at least one TARGET are needed")
+	}
+	return nil
 }
 
 // given refuses arguments and values of flags that are there and empty. That is what a shell makes of a variable that

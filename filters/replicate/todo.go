@@ -11,8 +11,8 @@ import (
 const (
 	todoHeld   = "start with --replaced merge (copy what is there, delete nothing) or --replaced mirror (take it as the truth), or put back what stood there"
 	todoSource = "mount it: its replica stays as it is until then"
-	todoTarget = "mount it, or see why it is not there; weir waits"
-	todoRoom   = "free some room; weir waits"
+	todoTarget = "mount it, or see why it is not there"
+	todoRoom   = "free some room"
 	todoBrake  = "start with --max-delete off, or a larger number, if the deletions are meant"
 )
 

@@ -356,7 +356,11 @@ func (u *unit) outage(err error) {
 		time.AfterFunc(delay/2, u.r.mountsChanged) // A directory above the mount may have been renamed.
 	}
 	if u.failures == toldFailures && !errors.Is(err, errHeld) { // Of that it was told for all targets.
-		u.r.log.Warn("replica waits", "place", u.place.label(), "target", weir.LogPath(u.target.Path()), "reason", err.Error())
+		reason := err.Error()
+		if targetIsAway(err) {
+			reason = absence(err)
+		}
+		u.r.log.Warn("replica waits", "place", u.place.label(), "target", weir.LogPath(u.target.Path()), "reason", reason)
 	}
 	u.r.changed()
 }

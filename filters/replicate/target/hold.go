@@ -157,7 +157,7 @@ func (t *Target) prove(h *Hold, record *record) error {
 		return err
 	}
 	if h.hidden, err = h.Root.OpenDir(HiddenDir); errors.Is(err, fs.ErrNotExist) {
-		return Absent(t.options.Path, "no marker: the target is not mounted, or is another one", "mount the target; weir waits")
+		return Absent(t.options.Path, "no marker: the target is not mounted, or is another one", "mount the target")
 	} else if err != nil {
 		return unread(t.options.Path, HiddenDir, err)
 	}
