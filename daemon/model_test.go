@@ -98,6 +98,10 @@ func (w *world) run() {
 
 // mountBlind mounts a volume that reports no events, or none.
 func (w *world) mountBlind() {
+	// By these it is known again, whatever else becomes of it while weir is stopped.
+	for _, layer := range []string{w.home, filepath.Join(w.home, "l")} {
+		populate(w.tb, mkdir(w.tb, filepath.Join(layer, "same")), 1, 3)
+	}
 	switch rapid.IntRange(0, 4).Draw(w.T, "blind") {
 	case 0:
 		w.blind = filepath.Join(w.source, "blind")

@@ -3,6 +3,7 @@ package replicate
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/weirfs/weir"
@@ -216,6 +217,12 @@ func (r *Replicator) showsTarget(v weir.Volume, m weir.Mount, t *target.Target) 
 // scanned is called when a unit's walk of its whole place has ended.
 func (r *Replicator) scanned(u *unit) {
 	r.gapsClosed(u)
-	r.log.Info("place was compared", "place", u.place.label(), "target", weir.LogPath(u.target.Path()))
+	u.mu.Lock()
+	level := slog.LevelInfo
+	if u.status.scanReason == reasonBlind {
+		level = slog.LevelDebug
+	}
+	u.mu.Unlock()
+	r.log.Log(context.Background(), level, "place was compared", "place", u.place.label(), "target", weir.LogPath(u.target.Path()))
 	r.changed()
 }

@@ -124,16 +124,22 @@ func (r *Replicator) sample(p *place, root *tree.Dir, match policy.Match) (holds
 		if count <= sampleWorth && match != policy.MatchUnknown && result == policy.SampleUntested {
 			continue
 		}
+		tried, named := 0, 0
 		for _, n := range nodes {
 			if n.Key == p.root || len(n.Names) == 0 {
 				continue
 			}
-			if result == policy.SampleUntested {
-				result = policy.SampleLost
-			}
-			if known(root, u, k, p.root, n) {
+			result = policy.SampleLost
+			there, same := known(root, u, k, p.root, n)
+			if same {
 				return holds, policy.SampleResolved, nil
 			}
+			if tried++; there {
+				named++
+			}
+		}
+		if named > 0 && named*2 >= tried {
+			return holds, policy.SampleResolved, nil
 		}
 	}
 	if holds && result == policy.SampleUntested && match != policy.MatchUnknown {
@@ -142,24 +148,25 @@ func (r *Replicator) sample(p *place, root *tree.Dir, match policy.Match) (holds
 	return holds, result, nil
 }
 
-// known reports whether the volume has the inode of a node. Without handles it is taken for that if it has the name
-// and was not changed: another tree may have a file of that name.
-func known(root *tree.Dir, u *unit, k keys, rootKey weir.Handle, n replica.Node) bool {
+// known reports whether the volume has something of the name and type of a node, and whether that is surely the same:
+// the inode, or without handles what has not changed since. Another tree may have some names too.
+func known(root *tree.Dir, u *unit, k keys, rootKey weir.Handle, n replica.Node) (there, same bool) {
 	if h, ok := k.handle(n.Key); ok {
 		o, err := root.Probe(h)
-		return err == nil && o.Type() == n.Source.Type()
+		return false, err == nil && o.Type() == n.Source.Type()
 	}
 	path, parked, ok, err := names(u.ix, rootKey, n.Names[0].Parent)
 	if err != nil || !ok || parked {
-		return false
+		return false, false
 	}
 	dir, err := root.Walk(path)
 	if err != nil {
-		return false
+		return false, false
 	}
 	defer dir.Close()
 	o, err := dir.Lookup(n.Names[0].Name)
-	return err == nil && o.Type() == n.Source.Type() && o.Mtime == n.Source.Mtime && (o.IsDir() || o.Size == n.Source.Size)
+	there = err == nil && o.Type() == n.Source.Type()
+	return there, there && o.Mtime == n.Source.Mtime && (o.IsDir() || o.Size == n.Source.Size)
 }
 
 // follow carries a decision out.

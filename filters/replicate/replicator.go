@@ -190,7 +190,7 @@ func (r *Replicator) scanBlind() {
 			wanted := u.scan.wanted || u.status.scanning
 			u.mu.Unlock()
 			if !wanted {
-				u.scanWanted(scanRequest{reason: "its volume reports no events"})
+				u.scanWanted(scanRequest{reason: reasonBlind})
 			}
 		}
 	}

@@ -147,7 +147,8 @@ func (u *unit) report() UnitStatus {
 		st.Backlog++
 	}
 	since := u.dirtySince
-	if u.status.scanning {
+	glance := u.glancesLocked()
+	if u.status.scanning && !glance {
 		st.Backlog++ // The walk itself.
 		since = u.status.scanStarted
 	}
@@ -184,7 +185,7 @@ func (u *unit) report() UnitStatus {
 		st.Phase, st.Reason = PhaseFull, "since "+u.status.problems.since.Format(time.TimeOnly)
 	case u.status.scanning && u.status.copying():
 		st.Phase, st.Reason = PhaseCopying, u.status.scanReason
-	case u.status.scanning || u.scan.wanted:
+	case (u.status.scanning || u.scan.wanted) && !glance:
 		if st.Phase, st.Reason = PhaseComparing, u.status.scanReason; !u.status.scanning {
 			st.Reason = u.scan.reason
 		}
@@ -203,6 +204,15 @@ func (u *unit) report() UnitStatus {
 		st.Todo = st.Phase.todo()
 	}
 	return st
+}
+
+// glancesLocked reports whether all that goes on is a walk of a volume without events that has found nothing. u.mu is
+// held.
+func (u *unit) glancesLocked() bool {
+	if u.status.scanning {
+		return u.status.scanReason == reasonBlind && !u.status.copying()
+	}
+	return u.scan.wanted && u.scan.reason == reasonBlind
 }
 
 // coveredLocked reports whether something waits for a mount below the target to leave. u.mu is held.
@@ -252,8 +262,8 @@ func (u *unit) settled() (done, ok bool) {
 // worksLocked reports whether something is being done, or is known to be owed and due at once or in a moment: all but
 // problems that are listed and files that are left in peace. u.mu is held.
 func (u *unit) worksLocked() bool {
-	return u.dirty.Len() > 0 || u.later.owed > 0 || len(u.staged) > 0 || u.busy || u.scan.wanted || u.status.scanning ||
-		u.bulk.busyLocked() || !u.barrier.idle()
+	return u.dirty.Len() > 0 || u.later.owed > 0 || len(u.staged) > 0 || u.bulk.busyLocked() || !u.barrier.idle() ||
+		(u.busy || u.scan.wanted || u.status.scanning) && !u.glancesLocked()
 }
 
 // Behind returns the targets that have not passed a barrier with all that was seen. A source that

@@ -76,6 +76,9 @@ type scanRequest struct {
 	reason string // a clause for the operator
 }
 
+// reasonBlind asks for the walk that volumes without events get at every interval: while it finds nothing it is no news.
+const reasonBlind = "its volume reports no events"
+
 // scanWanted asks for a walk of the whole place.
 func (u *unit) scanWanted(req scanRequest) {
 	u.mu.Lock()
@@ -143,6 +146,7 @@ const idle = time.Hour
 // untilNext returns how long nothing has to be done; 0 if there is work.
 func (u *unit) untilNext(now time.Time) time.Duration {
 	unwanted := u.early() || u.r.leftOutBy(u.place) != ""
+	_, volume, _ := u.place.at()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.dueLocked(now)
@@ -154,7 +158,9 @@ func (u *unit) untilNext(now time.Time) time.Duration {
 		return idle
 	}
 	u.overflowedLocked()
-	if u.scan.wanted || u.dirty.Len() > 0 || len(u.staged) > 0 || u.ask {
+	// A target that was away is asked for although nothing is to be done: it may be there again.
+	ask := u.ask || u.status.outage != nil && volume != nil
+	if u.scan.wanted || u.dirty.Len() > 0 || len(u.staged) > 0 || ask {
 		if !u.busy {
 			u.moves()
 		}

@@ -75,7 +75,9 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	if err := u.savePrivileges(); err != nil {
 		return err
 	}
-	u.barrier.due(s, u.gen) // Although nothing may have changed: it ends intents that were looked at.
+	if scan.audit {
+		u.barrier.due(s, u.gen) // Although nothing may have changed: it ends intents that were looked at.
+	}
 	u.scanEnded(began)
 	return nil
 }
