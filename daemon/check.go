@@ -143,7 +143,7 @@ func onVolume(w *volume.Watcher, path string) (device, on string, ok bool) {
 	rest := ""
 	v, err := w.At(path)
 	if err != nil { // A target that does not exist yet: its directory tells.
-		rest = "/" + filepath.Base(path)
+		rest = filepath.Base(path)
 		path = filepath.Dir(path)
 		if v, err = w.At(path); err != nil {
 			return "", "", false
@@ -158,7 +158,7 @@ func onVolume(w *volume.Watcher, path string) (device, on string, ok bool) {
 	if best.Point == "" {
 		return "", "", false
 	}
-	return info.Device, filepath.Join("/", best.Root, strings.TrimPrefix(path, best.Point)) + rest, true
+	return info.Device, filepath.Join("/", best.Root, strings.TrimPrefix(path, best.Point), rest), true
 }
 
 // checkRights refuses to run where the main job cannot be done.
