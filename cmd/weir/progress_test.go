@@ -100,7 +100,7 @@ func TestLiveView(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	defer cmd.Process.Kill()
-	for _, want := range []string{`backlog \d+, lag \d`, `\d files copied, .* read, .* written, [0-9.]*[1-9][0-9.]* .?i?B/s`, `comparing .* -> `, `in sync .* 5 files`} {
+	for _, want := range []string{`backlog \d+, lag \d`, `\d files copied, .* read, .* written, [0-9.]*[1-9][0-9.]* .?i?B/s`, `copying .* -> `, `in sync .* 5 files`} {
 		eventually(t, 20*time.Second, func() error {
 			if !regexp.MustCompile(want).MatchString(screen.String()) {
 				return fmt.Errorf("no %q on the terminal", want)
@@ -284,7 +284,7 @@ func TestJSONIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`"path":"\"new\\nline\""`, `"path":"\"\\xff\""`, `"set_aside":[{"path":"stray"`, `"not_followed":[{"path":"m","reason":"left out by --one-volume"}]`,
+		`"path":"\"new\\nline\""`, `"path":"\"\\xff\""`, `"path":"stray","target"`, `"not_followed":[{"path":"m","reason":"left out by --one-volume"}]`,
 		`"missing":["owners"`, `"files_copied":1`, `"phase":"in sync"`,
 	} {
 		if !strings.Contains(string(text), want) {
