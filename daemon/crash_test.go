@@ -192,6 +192,7 @@ func losePower(t *testing.T, fs string, how int, restart bool) {
 			v.step(t)
 		}
 		to.Unmount()
+		r.awaitFree(to) // A batch in flight has let go: until then a mount shows the file system that was shut down.
 		to.Mount()
 		watch := read(t, filepath.Join(to.Dir, "linked"), filepath.Join(to.Dir, "saved"))
 		if restart {

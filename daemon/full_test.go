@@ -79,7 +79,7 @@ func TestFullTargetSaysSoAndHeals(t *testing.T) {
 	voltest.RequireRoot(t)
 	for _, fs := range []string{"ext4", "xfs", "btrfs", "tmpfs"} {
 		t.Run(fs, func(t *testing.T) {
-			src, good := mkdir(t, filepath.Join(voltest.New(t, "ext4").Dir, "s")), voltest.New(t, "ext4").Dir
+			src, good := mkdir(t, filepath.Join(voltest.New(t, "ext4").Dir, "s")), voltest.New(t, "ext4", voltest.Size(200<<20)).Dir // Room for two versions of all.
 			size := map[string]int64{"ext4": 80 << 20, "xfs": 300 << 20, "btrfs": 140 << 20, "tmpfs": 70 << 20}[fs]
 			v := voltest.New(t, fs, voltest.Size(size))
 			full := mkdir(t, filepath.Join(v.Dir, "r"))
