@@ -1,0 +1,142 @@
+package replicate
+
+import (
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
+)
+
+const batchNames = 2048
+
+// present carries out what events have reported and what has become due until now, and reports whether
+// there was any. What comes meanwhile is left for the next call, so that a source that never rests does not
+// keep a walk from going on.
+func (u *unit) present(s *session) (some bool, err error) {
+	u.mu.Lock()
+	u.dueLocked(time.Now())
+	u.overflowedLocked()
+	left := u.dirty.Len() + len(u.staged)
+	u.mu.Unlock()
+	for some = left > 0; left > 0 && s.err() == nil; {
+		u.mu.Lock()
+		var items []replica.Item
+		staged := u.staged
+		if u.staged = nil; len(staged) == 0 { // What has replaced a file that was copied finds it shown.
+			items = u.dirty.Take(min(left, batchNames))
+		}
+		n := len(items) + len(staged)
+		u.inHand += n
+		u.mu.Unlock()
+		if left -= n; n == 0 {
+			break
+		}
+		err := u.follow(s, items, staged)
+		u.mu.Lock()
+		u.inHand -= n
+		u.mu.Unlock()
+		if err != nil {
+			return some, err
+		}
+	}
+	if err := s.err(); err != nil {
+		return some, err
+	}
+	return some, u.reapDue(s)
+}
+
+// follow looks at the items. What could not be looked at because the session ended is dirty again.
+func (u *unit) follow(s *session, items []replica.Item, staged []*find) (err error) {
+	rest := items
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, i := range items {
+			u.add(i)
+		}
+		for _, f := range staged {
+			u.add(replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: weir.OpModify})
+		}
+	}()
+	b := u.newBatch(s, walkMode{})
+	b.adoptStaged(staged)
+	for len(rest) > 0 {
+		n := 1
+		for n < len(rest) && rest[n].Dir == rest[0].Dir {
+			n++
+		}
+		if err := u.followDir(s, b, rest[:n]); err != nil {
+			if err := u.dirProblem(s, u.ix, rest[0].Dir, err); err != nil {
+				b.abandon()
+				return err
+			}
+		}
+		rest = rest[n:]
+	}
+	if err := b.finish(); err != nil {
+		return err
+	}
+	if err := u.walk(s, b.lists, walkMode{}, false); err != nil {
+		return err
+	}
+	return u.walk(s, b.trees, walkMode{audit: true}, true)
+}
+
+// followDir looks at the items of one directory.
+func (u *unit) followDir(s *session, b *batch, items []replica.Item) error {
+	key := items[0].Dir
+	if u.place.foreign.has(key) {
+		return nil
+	}
+	if covered, _ := u.place.covers(key); covered {
+		return nil // What happens below a mount is covered by it.
+	}
+	if key != s.root {
+		node, known, err := u.ix.Get(key)
+		if err != nil {
+			return err
+		}
+		if !known {
+			err := b.resolve(key)
+			if err == nil {
+				u.resolvedIn(key)
+			}
+			return err
+		}
+		if rules := &u.r.options.Rules; !rules.Empty() && rules.Excluded(s.path(u.ix, replica.Name{Parent: key}), true) {
+			u.place.foreign.add(key) // It was copied before the rule was there.
+			return nil
+		}
+		if node.Flags&replica.Pinned != 0 {
+			return nil // What happens below a mount point that is not mounted is covered.
+		}
+	}
+	var dir *tree.Dir
+	for _, i := range items {
+		switch {
+		case i.Whole:
+			if i.Tree {
+				b.trees = append(b.trees, key)
+			} else {
+				b.lists = append(b.lists, key)
+			}
+		case i.Name == "":
+			b.touch(key)
+		default:
+			if dir == nil {
+				var err error
+				if dir, err = s.sourceDir(u.ix, key); err != nil {
+					if unlessVanished(err) == nil {
+						u.resolvedIn(key)
+					}
+					return unlessVanished(err)
+				}
+				b.own(dir)
+			}
+			b.add(dir, replica.Name{Parent: key, Name: i.Name}, i.Ops)
+		}
+	}
+	return nil
+}
