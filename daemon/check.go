@@ -17,8 +17,8 @@ func check(o Options) (Options, *volume.Watcher, error) {
 	if err := checkRights(); err != nil {
 		return o, nil, err
 	}
-	typed := o.Source
-	source, exists, err := resolveSource(typed)
+	typed := o
+	source, err := resolveTree("source", o.Source)
 	if err != nil {
 		return o, nil, err
 	}
@@ -28,7 +28,7 @@ func check(o Options) (Options, *volume.Watcher, error) {
 	o.Source = source
 	targets := make([]string, len(o.Targets))
 	for i, t := range o.Targets {
-		if targets[i], err = resolveTarget(t); err != nil {
+		if targets[i], err = resolveTree("target", t); err != nil {
 			return o, nil, err
 		}
 	}
@@ -37,8 +37,10 @@ func check(o Options) (Options, *volume.Watcher, error) {
 		o.State = StateDir(source, targets)
 	}
 	o.State = resolveState(o.State)
-	if _, err := os.Stat(filepath.Join(o.State, indexDir)); !exists && err != nil {
-		return o, nil, refuse("use source", o.Source, "it does not exist", missingHint(typed))
+	if _, err := os.Stat(filepath.Join(o.State, indexDir)); err != nil {
+		if err := mayBegin(typed.Source, typed.Targets); err != nil {
+			return o, nil, err
+		}
 	}
 	w := volume.New(volume.Options{Logger: o.Logger, Fallback: o.Fallback})
 	if err := checkApart(w, o.Source, o.Targets); err != nil {

@@ -36,29 +36,32 @@ func resolve(path string) (resolved string, exists bool, err error) {
 	return resolve(link) // It ends: the kernel has followed the links, and has not met a loop.
 }
 
-// resolveSource returns the absolute path of the source.
-func resolveSource(path string) (resolved string, exists bool, err error) {
-	resolved, exists, err = resolve(path)
+// resolveTree returns the absolute path of a source or a target, which may be away or not exist yet.
+func resolveTree(what, path string) (string, error) {
+	resolved, _, err := resolve(path)
 	if err != nil {
-		return "", false, unusable("source", path, err)
+		return "", unusable(what, path, err)
 	}
-	return resolved, exists, mustBeDir("source", path)
+	return resolved, mustBeDir(what, path)
 }
 
-// resolveTarget returns the absolute path of a target, which may not exist yet. Whether it may be absent is decided when
-// it is prepared.
-func resolveTarget(path string) (string, error) {
-	resolved, exists, err := resolve(path)
-	if err != nil {
-		return "", unusable("target", path, err)
+// mayBegin refuses what is waited for once it has been replicated, since it may be away, and is a mistake before.
+func mayBegin(source string, targets []string) error {
+	if _, err := os.Stat(source); err != nil {
+		return refuse("use source", source, "it does not exist", missingHint(source))
 	}
-	if info, err := os.Lstat(path); err == nil && !exists && info.Mode()&fs.ModeSymlink != 0 {
-		return "", refuse("use target", path, "it is a symbolic link that leads nowhere", "make the directory it names, or name another")
+	for _, t := range targets {
+		if _, err := os.Stat(t); err == nil {
+			continue
+		}
+		if info, err := os.Lstat(t); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return refuse("use target", t, "it is a symbolic link that leads nowhere", "make the directory it names, or name another")
+		}
+		if remote(t) {
+			return refuse("use target", t, "it does not exist", missingHint(t))
+		}
 	}
-	if !exists && remote(path) {
-		return "", refuse("use target", path, "it does not exist", missingHint(path))
-	}
-	return resolved, mustBeDir("target", path)
+	return nil
 }
 
 // resolveState returns the absolute path of the state directory, which may not exist yet. What cannot be resolved is
