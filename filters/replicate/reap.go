@@ -268,7 +268,8 @@ func (r *reaper) remove(key weir.Handle) error {
 	if err := r.emptyOfStrays(key); err != nil {
 		return err
 	}
-	r.s.forget() // The directory may be among those that are kept open.
+	r.s.trim()
+	r.s.drop(key)
 	dir, err := r.s.targetDir(b.ix, at.Parent)
 	if err != nil {
 		return err

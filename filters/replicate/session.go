@@ -211,6 +211,14 @@ type nodes interface {
 	Child(parent weir.Handle, name string) (weir.Handle, bool, error)
 }
 
+// drop closes a directory of the target that is about to go, if it is kept open.
+func (s *session) drop(key weir.Handle) {
+	if d := s.dirs[key]; d != nil {
+		d.Close()
+		delete(s.dirs, key)
+	}
+}
+
 // names returns the components from the place's root on the replica to a directory, or ok false if the
 // replica has no such directory in the tree.
 func names(ix nodes, root, dir weir.Handle) (names []string, parked, ok bool, err error) {
@@ -262,14 +270,41 @@ func (s *session) targetDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
 	return d, err
 }
 
+// openTargetDir opens a directory by way of the nearest one above it that is open, and keeps open those between them: a
+// deep tree is gone through from one directory to the next, down and up.
 func (s *session) openTargetDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
-	// The parent is often the directory of the step before.
-	if n, ok, err := ix.Get(key); err == nil && ok && len(n.Names) > 0 && !s.dst.Covered() {
-		if parent := s.dirs[n.Names[0].Parent]; parent != nil {
-			return parent.OpenDir(n.Names[0].Name)
+	var way []step
+	for ; key != s.root && key != replica.Parking && s.dirs[key] == nil; key = way[len(way)-1].parent {
+		n, known, err := ix.Get(key)
+		if err != nil {
+			return nil, err
+		}
+		if !known || len(n.Names) == 0 {
+			return nil, errUnknownDir
+		}
+		way = append(way, step{key, n.Names[0].Parent, n.Names[0].Name})
+	}
+	if s.dst.Covered() {
+		return s.openTargetDirShared(ix, way[0].key)
+	}
+	dir, err := s.targetDir(ix, key)
+	for i := len(way) - 1; i >= 0 && err == nil; i-- {
+		above := dir
+		dir, err = above.OpenDir(way[i].name)
+		if i+1 < len(way) && s.dirs[way[i+1].key] == nil {
+			above.Close()
+		}
+		if err == nil && i > 0 && i < maxOpenDirs/2 {
+			s.dirs[way[i].key] = dir
 		}
 	}
-	return s.openTargetDirShared(ix, key)
+	return dir, err
+}
+
+// step is one directory on the way to another.
+type step struct {
+	key, parent weir.Handle
+	name        string
 }
 
 // openTargetDirShared opens a directory of the target without those that are kept open, for workers.
