@@ -120,3 +120,11 @@ func BenchmarkExcluded(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkExcludedDeep(b *testing.B) {
+	rules := mustRules(b, "/home/*/.cache", "**/build/**", "*.o")
+	path := strings.Repeat("d/", 1000) + "file"
+	for b.Loop() {
+		rules.Excluded(path, false)
+	}
+}

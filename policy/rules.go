@@ -66,12 +66,13 @@ func (r Rules) Excluded(path string, dir bool) bool {
 	if r.Empty() || path == "" {
 		return false
 	}
-	for i := range len(path) {
-		if path[i] == '/' && r.ExcludedEntry(path[:i], true) {
+	parts := strings.Split(path, "/")
+	for n := range parts {
+		if _, excluded := r.excludedBy(parts[:n+1], dir || n+1 < len(parts)); excluded {
 			return true
 		}
 	}
-	return r.ExcludedEntry(path, dir)
+	return false
 }
 
 // ExcludedEntry is Excluded for a path whose directory is known not to be excluded, as it is while a tree
@@ -83,14 +84,19 @@ func (r Rules) ExcludedEntry(path string, dir bool) bool {
 
 // ExcludedBy is ExcludedEntry that also tells which pattern excludes the path.
 func (r Rules) ExcludedBy(path string, dir bool) (pattern string, excluded bool) {
-	if r.Empty() {
+	switch {
+	case r.Empty():
 		return "", false
+	case r.needsPath:
+		return r.excludedBy(strings.Split(path, "/"), dir)
+	default:
+		return r.excludedBy([]string{path[strings.LastIndexByte(path, '/')+1:]}, dir)
 	}
-	var parts []string
-	if r.needsPath {
-		parts = strings.Split(path, "/")
-	}
-	name := path[strings.LastIndexByte(path, '/')+1:]
+}
+
+// excludedBy tells which pattern excludes the path of these components.
+func (r Rules) excludedBy(parts []string, dir bool) (pattern string, excluded bool) {
+	name := parts[len(parts)-1]
 	for _, rule := range slices.Backward(r.rules) {
 		if rule.matches(parts, name, dir) {
 			return rule.pattern, !rule.include

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/weirfs/weir"
@@ -95,12 +96,13 @@ func (b *batch) excluded(f *find) (bool, error) {
 	}
 	path := f.at.Name
 	if rules.NeedsPath() {
-		if _, parked, known, err := names(b.u.ix, b.s.root, f.at.Parent); err != nil || parked {
+		dir, parked, known, err := names(b.u.ix, b.s.root, f.at.Parent)
+		if err != nil || parked {
 			return false, err // What is parked has no path. When it gets one it is walked.
 		} else if !known {
 			return false, errUnknownDir
 		}
-		path = b.s.path(b.u.ix, f.at)
+		path = join(b.s.rel, strings.Join(append(dir, f.at.Name), "/"))
 	}
 	if !rules.Excluded(path, f.object.IsDir()) {
 		return false, nil
