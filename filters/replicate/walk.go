@@ -292,6 +292,10 @@ func (w *walker) dir(v visit) error {
 	if d.failed != nil {
 		return d.failed
 	}
+	if errors.Is(listed, fs.ErrNotExist) {
+		w.u.resolvedIn(key)
+		return nil // It was removed while it was open, which is being reported.
+	}
 	if listed != nil {
 		return w.problem(key, listed)
 	}
