@@ -145,7 +145,9 @@ func (b *batch) read(f *find) {
 	var err error
 	if f.object.Type() == replica.TypeLink {
 		if f.text, err = f.dir.Readlink(f.at.Name); err != nil {
-			f.problem = err
+			if f.problem = unlessGone(err); errors.Is(err, syscall.EINVAL) {
+				f.problem = errVanished // Something else than a link has the name now.
+			}
 			return
 		}
 	}

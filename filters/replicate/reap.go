@@ -240,7 +240,7 @@ func (r *reaper) name(at replica.Name, node replica.Node) (sub bool, err error) 
 	if err := dir.Unlink(at.Name); err != nil {
 		return false, err
 	}
-	if err := b.forgetName(node.Key, at); err != nil {
+	if err := errors.Join(b.forgetName(node.Key, at), b.lessLinked(node.Key)); err != nil {
 		return false, err
 	}
 	if r.n++; r.n >= walkChunk {

@@ -74,7 +74,7 @@ func (b *batch) tryShow(f *find) error {
 	if f.large {
 		b.u.bulk.enqueue(f)
 	}
-	if isFile && !known && f.copied == nil {
+	if isFile && !known && (f.copied == nil || f.copied.temp == "" && !f.exists) {
 		if !f.large && !f.deferred {
 			b.again(f) // What was known when it was looked at is not any more.
 		}

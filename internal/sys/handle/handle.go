@@ -3,6 +3,7 @@ package handle
 import (
 	"encoding/binary"
 	"errors"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -100,6 +101,13 @@ func decode(s string) (raw, error) {
 	return h, nil
 }
 
+// ext4 and others say ENOMEM while a new inode is being made under the number of the one that is asked for, which takes
+// microseconds and leaves that one stale. What is asked more often than this lacks memory.
+const (
+	creations    = 20
+	creationTime = time.Millisecond
+)
+
 // Open opens the inode with the given handle on the file system of the descriptor mount, which is not one
 // of O_PATH. The error is ESTALE if there is no such inode any more; the kernel says ESTALE, too, when it
 // could not read the inode.
@@ -108,13 +116,18 @@ func Open(mount int, s string, flags int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	for {
+	for try := 0; ; {
 		n, _, errno := unix.Syscall(unix.SYS_OPEN_BY_HANDLE_AT, uintptr(mount),
 			uintptr(unsafe.Pointer(&h)), uintptr(flags|unix.O_CLOEXEC))
 		switch errno {
 		case 0:
 			return int(n), nil
 		case unix.EINTR:
+		case unix.ENOMEM:
+			if try++; try > creations {
+				return -1, errno
+			}
+			time.Sleep(creationTime)
 		default:
 			return -1, errno
 		}
