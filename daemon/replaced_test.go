@@ -1,8 +1,11 @@
 package daemon
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,8 +59,7 @@ func TestReplacedBlindVolume(t *testing.T) {
 	src := mkdir(t, filepath.Join(dir, "s"))
 	right, wrong, at := filepath.Join(dir, "right"), mkdir(t, filepath.Join(dir, "wrong")), filepath.Join(src, "m")
 	deep(t, mkdir(t, right))
-	mkdir(t, filepath.Join(wrong, "a"))
-	write(t, filepath.Join(wrong, "file"), "a file of the same name")
+	deep(t, wrong) // The same names, with other times and contents.
 	voltest.Bindfs(t, right, at)
 	o := Options{Source: src, Targets: []string{dst}, State: filepath.Join(t.TempDir(), "st"), ScanInterval: 100 * time.Millisecond}
 	r := start(t, o)
@@ -105,6 +107,12 @@ func takenOver(t *testing.T, fallback bool, replaced policy.Replaced) {
 	if err := os.Symlink("former", filepath.Join(at, "link")); err != nil {
 		t.Fatal(err)
 	}
+	if err := errors.Join(os.Link(filepath.Join(at, "only"), filepath.Join(at, "linked")), os.Link(filepath.Join(at, "only"), filepath.Join(at, "linked too"))); err != nil {
+		t.Fatal(err)
+	}
+	mkdir(t, filepath.Join(at, "photos/2020"))
+	write(t, filepath.Join(at, "photos/2020/1"), "a photo")
+	write(t, filepath.Join(at, "becomes a directory"), "text")
 	s.begin()
 	s.alike()
 	s.end()
@@ -117,12 +125,15 @@ func takenOver(t *testing.T, fallback bool, replaced policy.Replaced) {
 	if err := os.Symlink("new", filepath.Join(at, "link")); err != nil {
 		t.Fatal(err)
 	}
+	write(t, filepath.Join(at, "linked"), "new, of one name")
+	write(t, filepath.Join(at, "photos"), "a list")
+	mkdir(t, filepath.Join(at, "becomes a directory/sub"))
 	s.o.Replaced = replaced
 	s.begin()
 	s.awaitPhase(at, replicate.PhaseInSync)
 	check := func() {
 		t.Helper()
-		for rel, want := range map[string]string{"same": "new", "d/same": "new, below"} {
+		for rel, want := range map[string]string{"same": "new", "d/same": "new, below", "linked": "new, of one name", "photos": "a list"} {
 			if got := text(t, s.at("v/"+rel)); got != want {
 				t.Errorf("%s holds %q, want %q", rel, got, want)
 			}
@@ -130,13 +141,16 @@ func takenOver(t *testing.T, fallback bool, replaced policy.Replaced) {
 		if to, err := os.Readlink(s.at("v/link")); err != nil || to != "new" {
 			t.Errorf("link leads to %q, %v", to, err)
 		}
-		for _, rel := range []string{"only", "d/only", "a/b/c/d/e/file", "g"} {
+		for _, rel := range []string{"only", "linked too", "d/only", "a/b/c/d/e/file", "g"} {
 			if kept := !absent(s.at("v/" + rel)); kept != (replaced == policy.ReplacedMerge) {
 				t.Errorf("%s: kept %v", rel, kept)
 			}
 		}
 	}
 	check()
+	if aside := fmt.Sprint(s.m.Status().Aside); replaced == policy.ReplacedMerge && (!strings.Contains(aside, "photos") || !strings.Contains(aside, "becomes")) {
+		t.Errorf("what cannot be merged was not set aside: %s", aside)
+	}
 	s.end()
 	if replaced == policy.ReplacedMirror {
 		return

@@ -141,8 +141,8 @@ func takesOver(v View, displaced Node, s Sighting) (bool, error) {
 	if displaced.Source.Type() != s.Attr.Type() {
 		return false, nil
 	}
-	if s.Former != nil && s.Former(displaced.Key) && (s.Attr.IsDir() || s.Attr.IsFile()) {
-		return true, nil // What a link leads to cannot be changed in place.
+	if s.Former != nil && s.Former(displaced.Key) && (s.Attr.IsDir() || s.Attr.IsFile() && displaced.NameCount() == 1) {
+		return true, nil // What a link leads to cannot be changed in place, and other names are not those of what comes.
 	}
 	keeps := displaced.Flags&Pinned != 0
 	if !keeps && s.Keeps != nil && s.Attr.IsDir() {

@@ -12,7 +12,7 @@ import (
 // as for one that is away; of one that is new nothing is known, so that it has more time and is refused then.
 const (
 	knownPatience = time.Second
-	newPatience   = 30 * time.Second
+	newPatience   = 15 * time.Second
 )
 
 // prepareAll prepares the targets side by side, since one that hangs must not keep the others. All are asked before the
@@ -57,19 +57,22 @@ type preparing struct {
 
 // await waits for a target to answer, but not for ever. One that is known and does not is prepared when it does.
 func (r *Replicator) await(ctx context.Context, p *preparing, begun time.Time) (answered bool, err error) {
-	patience := newPatience
-	if p.t.Known() {
-		patience = knownPatience
-	}
-	select {
-	case err := <-p.result:
-		return true, err
-	case <-ctx.Done():
-		return false, ctx.Err()
-	case <-time.After(max(time.Until(begun.Add(patience)), 20*time.Millisecond)):
-	}
-	if !p.t.Known() {
-		return false, target.Refuse(p.t.Path(), "it does not answer", "see whether its file system is frozen, or its disk or server is gone")
+	const hint = "see whether its file system is frozen, or its disk or server is gone"
+	for _, patience := range []time.Duration{knownPatience, newPatience} {
+		select {
+		case err := <-p.result:
+			return true, err
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(max(time.Until(begun.Add(patience)), 20*time.Millisecond)):
+		}
+		if p.t.Known() {
+			break
+		}
+		if patience == newPatience {
+			return false, target.Refuse(p.t.Path(), "it does not answer", hint)
+		}
+		r.log.Warn("a target does not answer; weir waits for it a little longer", "target", weir.LogPath(p.t.Path()), "hint", hint)
 	}
 	r.log.Warn("a target does not answer; weir goes on without it until it does", "target", weir.LogPath(p.t.Path()))
 	go func() {

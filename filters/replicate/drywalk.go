@@ -211,7 +211,13 @@ func (w *dryWalk) object(n *dryNames, at replica.Name, path string, o tree.Objec
 		if err != nil {
 			return err
 		}
-		if displaced.Source.Type() == o.Type() && (displaced.Flags&replica.Pinned != 0 || w.s.keys.former(occupant)) {
+		former := w.s.keys.former(occupant)
+		if w.s.merge && former && displaced.Source.IsDir() != o.IsDir() && displaced.Flags&replica.Pinned == 0 {
+			w.say(Change{Act: ActAside, Path: path, Reason: "a former volume left it, and it cannot be merged"})
+			w.copy(ActCopy, path, o, objectKey)
+			break
+		}
+		if displaced.Source.Type() == o.Type() && (displaced.Flags&replica.Pinned != 0 || former) {
 			sub.key, sub.has = occupant, true
 			w.rekeyed(n, at.Name, path, o)
 			break

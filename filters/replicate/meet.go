@@ -102,6 +102,8 @@ func (r *Replicator) candidates(info weir.VolumeInfo) int {
 
 const (
 	sampleSize = 16
+	// sampleBlind is sampleSize where only what has not changed since is known again.
+	sampleBlind = 256
 	// sampleWorth is how many files the replica has to hold for a sample to mean anything. A spool may turn
 	// over while weir is away; what the brake lets go without consent needs none here either.
 	sampleWorth = 1000
@@ -117,29 +119,25 @@ func (r *Replicator) sample(p *place, root *tree.Dir, match policy.Match) (holds
 			return false, 0, err
 		}
 		holds = holds || count > 1
-		nodes, err := u.ix.Sample(sampleSize)
+		size := sampleSize
+		if match == policy.MatchUnknown {
+			size = sampleBlind
+		}
+		nodes, err := u.ix.Sample(size)
 		if err != nil {
 			return false, 0, err
 		}
 		if count <= sampleWorth && match != policy.MatchUnknown && result == policy.SampleUntested {
 			continue
 		}
-		tried, named := 0, 0
 		for _, n := range nodes {
 			if n.Key == p.root || len(n.Names) == 0 {
 				continue
 			}
 			result = policy.SampleLost
-			there, same := known(root, u, k, p.root, n)
-			if same {
+			if known(root, u, k, p.root, n) {
 				return holds, policy.SampleResolved, nil
 			}
-			if tried++; there {
-				named++
-			}
-		}
-		if named > 0 && named*2 >= tried {
-			return holds, policy.SampleResolved, nil
 		}
 	}
 	if holds && result == policy.SampleUntested && match != policy.MatchUnknown {
@@ -148,25 +146,24 @@ func (r *Replicator) sample(p *place, root *tree.Dir, match policy.Match) (holds
 	return holds, result, nil
 }
 
-// known reports whether the volume has something of the name and type of a node, and whether that is surely the same:
-// the inode, or without handles what has not changed since. Another tree may have some names too.
-func known(root *tree.Dir, u *unit, k keys, rootKey weir.Handle, n replica.Node) (there, same bool) {
+// known reports whether the volume has the inode of a node. Without handles that is what has its name, type, size and
+// time: another tree may have files of the same names.
+func known(root *tree.Dir, u *unit, k keys, rootKey weir.Handle, n replica.Node) bool {
 	if h, ok := k.handle(n.Key); ok {
 		o, err := root.Probe(h)
-		return false, err == nil && o.Type() == n.Source.Type()
+		return err == nil && o.Type() == n.Source.Type()
 	}
 	path, parked, ok, err := names(u.ix, rootKey, n.Names[0].Parent)
 	if err != nil || !ok || parked {
-		return false, false
+		return false
 	}
 	dir, err := root.Walk(path)
 	if err != nil {
-		return false, false
+		return false
 	}
 	defer dir.Close()
 	o, err := dir.Lookup(n.Names[0].Name)
-	there = err == nil && o.Type() == n.Source.Type()
-	return there, there && o.Mtime == n.Source.Mtime && (o.IsDir() || o.Size == n.Source.Size)
+	return err == nil && o.Type() == n.Source.Type() && o.Mtime == n.Source.Mtime && (o.IsDir() || o.Size == n.Source.Size)
 }
 
 // follow carries a decision out.

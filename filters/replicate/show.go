@@ -86,6 +86,9 @@ func (b *batch) tryShow(f *find) error {
 	if f.settledPlace {
 		return b.bringUp(f)
 	}
+	if err := b.makeWay(f); err != nil {
+		return err
+	}
 	steps, err := replica.Appear(view{b}, replica.Sighting{At: f.at, Key: f.key, Attr: f.object.Attr, Former: b.s.keys.former, Keeps: b.keeps})
 	if err != nil {
 		return err
@@ -370,6 +373,33 @@ func (b *batch) forgetTree(key weir.Handle) error {
 		b.u.rested(dir)
 	}
 	return b.ix.Err()
+}
+
+// makeWay sets aside what a former volume left, where something comes that cannot be merged with it: a file in the place
+// of a directory, or a directory in the place of a file.
+func (b *batch) makeWay(f *find) error {
+	if !b.s.merge {
+		return nil
+	}
+	key, taken, err := b.ix.Child(f.at.Parent, f.at.Name)
+	if err != nil || !taken || !b.s.keys.former(key) {
+		return err
+	}
+	node, known, err := b.ix.Get(key)
+	if err != nil || !known || node.Source.IsDir() == f.object.IsDir() || node.Flags&replica.Pinned != 0 {
+		return err
+	}
+	dir, err := b.s.targetDir(b.ix, f.at.Parent)
+	if err == nil {
+		err = b.expect(dir, f.at, node)
+	}
+	if err == nil {
+		err = b.setAside(dir, f.at)
+	}
+	if err != nil {
+		return err
+	}
+	return b.forgetName(key, f.at)
 }
 
 // setAside moves what is not weir's out of the way, under its own name, and deletes nothing.
