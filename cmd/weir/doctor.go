@@ -20,7 +20,8 @@ weir mirror needs it, and what weir does without it. Nothing is changed.`
 
 const doctorExit = `  0  weir mirror can run here
   1  it cannot: something that it needs does not work
-  2  refused: the command line`
+  2  refused: the command line
+  3  failed: part of the output could not be written, for instance`
 
 // diagnosis is what weir doctor --json prints.
 type diagnosis struct {

@@ -19,9 +19,19 @@ func main() {
 	daemon.AsEngine().Exit(status)
 }
 
-// run carries out one command line and returns the exit status. An error is printed here, once, and
-// nowhere else.
+// run carries out one command line and returns the exit status. An error is printed here, once, and nowhere else. What
+// could not be written to standard output is one too, whatever the command: its answer has not arrived.
 func run(args []string, stdout, stderr io.Writer) int {
+	out := &output{to: stdout}
+	status := execute(args, out, stderr)
+	if lost := out.lost(); lost != nil {
+		fmt.Fprintf(stderr, "weir: %v\n", lost)
+		return weir.KindOf(lost).ExitStatus()
+	}
+	return status
+}
+
+func execute(args []string, stdout, stderr io.Writer) int {
 	root := newRootCommand()
 	root.SetArgs(args)
 	root.SetOut(stdout)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -54,7 +55,7 @@ type mirrorFlags struct {
 	scanInterval                     time.Duration
 
 	screen *screen // nil without a live view
-	out    *output
+	out    io.Writer
 }
 
 func newMirrorCommand() *cobra.Command {
@@ -222,7 +223,7 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 	if err != nil {
 		return err
 	}
-	f.out = &output{to: c.OutOrStdout()}
+	f.out = c.OutOrStdout()
 	if o.Logger, err = f.logger(); err != nil {
 		return err
 	}
@@ -246,7 +247,7 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 	show.halt()
 	err = errors.Join(err, m.Close())
 	show.finish(err)
-	return errors.Join(f.out.lost(), err) // The first decides the exit status.
+	return err
 }
 
 // supervise has another process do the work, because one that writes to a target may come to hang in the kernel, and
@@ -254,10 +255,7 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 func (f *mirrorFlags) supervise(o daemon.Options) error {
 	outcome, err := daemon.Supervise(o)
 	if f.json && !outcome.Told && outcome.Status != weir.KindRefused.ExitStatus() {
-		f.out.event("end", endFields(outcome.Status, err))
-		if lost := f.out.lost(); lost != nil {
-			outcome.Status, err = weir.KindFailed.ExitStatus(), errors.Join(err, lost)
-		}
+		event(f.out, "end", endFields(outcome.Status, err))
 	}
 	if outcome.Status == 0 && err == nil {
 		return nil

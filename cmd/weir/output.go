@@ -9,8 +9,8 @@ import (
 	"github.com/weirfs/weir/daemon"
 )
 
-// output is standard output. Who writes to it need not ask whether it takes everything: that is asked at the end. It is
-// safe for concurrent use.
+// output is standard output. Who writes to it need not ask whether it takes everything, and never gets an error: run
+// asks at the end. It is safe for concurrent use.
 type output struct {
 	to io.Writer
 
@@ -22,11 +22,10 @@ type output struct {
 func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	n, err := o.to.Write(b)
-	if o.err == nil {
+	if _, err := o.to.Write(b); o.err == nil {
 		o.err = err
 	}
-	return n, err
+	return len(b), nil
 }
 
 // lost returns why not everything was written, or nil.
@@ -37,9 +36,9 @@ func (o *output) lost() error {
 }
 
 // event prints one JSON object on a line of its own.
-func (o *output) event(name string, fields map[string]any) {
+func event(w io.Writer, name string, fields map[string]any) {
 	fields["time"], fields["event"] = time.Now(), name
-	_ = json.NewEncoder(o).Encode(fields)
+	_ = json.NewEncoder(w).Encode(fields) // The output keeps the error.
 }
 
 // endFields is what the last event tells of how it ends.

@@ -41,6 +41,27 @@ func TestOutputThatIsFull(t *testing.T) {
 	s.arrives("file", s.good) // Nevertheless.
 }
 
+// TestEveryOutputThatIsFull has each command fail that cannot tell its answer.
+func TestEveryOutputThatIsFull(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	a, b := twins(t)
+	for _, line := range []string{
+		"", "--help", "--version", "help", "help mirror", "mirror --help", "version", "version --json", "completion bash",
+		"completion fish", "completion zsh", "doctor", "doctor --json", "volumes", "volumes --json",
+		"verify " + a + " " + b, "verify --json " + a + " " + b, "verify " + a + " " + t.TempDir(),
+	} {
+		var told bytes.Buffer
+		status := run(strings.Fields(line), full, &told)
+		if got := told.String(); status != 3 || strings.Count(got, "no space left on device") != 1 || !strings.HasPrefix(got, "weir: write standard output: ") {
+			t.Errorf("%q: status %d\n%s", line, status, got)
+		}
+	}
+}
+
 // TestReaderGoesAway ends weir in order when nobody reads what it tells.
 func TestReaderGoesAway(t *testing.T) {
 	s := newStage(t)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -16,7 +17,7 @@ import (
 // elsewhere, JSON objects where they were asked for.
 type presenter struct {
 	m      *daemon.Mirror
-	out    *output
+	out    io.Writer
 	log    *slog.Logger
 	json   bool
 	once   bool
@@ -76,7 +77,7 @@ func (p *presenter) show(s replicate.Status) {
 	for _, t := range s.Targets {
 		if p.json && len(t.Missing) > 0 && !p.told[t.Path] {
 			p.told[t.Path] = true
-			p.out.event("target", map[string]any{"target": weir.QuotePath(t.Path), "missing": t.Missing})
+			event(p.out, "target", map[string]any{"target": weir.QuotePath(t.Path), "missing": t.Missing})
 		}
 	}
 	for i, u := range s.Units {
@@ -110,7 +111,7 @@ func (p *presenter) gone(place, target string, now []replicate.UnitStatus) {
 	}
 	switch {
 	case p.json:
-		p.out.event("gone", map[string]any{"place": weir.QuotePath(place), "target": weir.QuotePath(target)})
+		event(p.out, "gone", map[string]any{"place": weir.QuotePath(place), "target": weir.QuotePath(target)})
 	case p.screen == nil:
 		p.log.Info("gone: the place has moved", "place", weir.LogPath(place), "target", weir.LogPath(target))
 	}
@@ -137,7 +138,7 @@ func (r *shown) news(u replicate.UnitStatus, now time.Time) bool {
 func (p *presenter) tell(u replicate.UnitStatus) {
 	switch {
 	case p.json:
-		p.out.event("phase", map[string]any{"replica": quotedUnit(u)})
+		event(p.out, "phase", map[string]any{"replica": quotedUnit(u)})
 	case p.screen == nil:
 		args := []any{"place", weir.LogPath(u.Place), "target", weir.LogPath(u.Target), "files", u.Files}
 		if u.Reason != "" {
@@ -264,7 +265,7 @@ func (p *presenter) finish(err error) {
 		}
 		end := endFields(status, err)
 		end["status"] = quoted(s)
-		p.out.event("end", end)
+		event(p.out, "end", end)
 		return
 	}
 	for _, u := range s.Units {

@@ -37,7 +37,8 @@ may be reported as a difference.`
 
 const verifyExit = `  0  equal
   1  different
-  2  could not be compared: missing, not a directory, or unreadable in part`
+  2  could not be compared: missing, not a directory, or unreadable in part
+  3  part of the output could not be written`
 
 func newVerifyCommand() *cobra.Command {
 	var content, asJSON bool
@@ -139,5 +140,5 @@ func (v *verifyJSON) unreadable(path string, err error) {
 
 func (v *verifyJSON) end(r tree.CompareResult) { v.print(r) }
 
-// print ignores errors: a reader that has gone ends the command by SIGPIPE.
+// print leaves errors to the output; a reader that has gone ends the command by SIGPIPE.
 func (v *verifyJSON) print(object any) { _ = v.encoder.Encode(object) }
