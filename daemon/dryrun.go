@@ -17,14 +17,17 @@ import (
 )
 
 // DryRun tells path by path what a mirror with these options would change to make its targets equal, and
-// changes nothing: it works on a copy of the index. What Open refuses it refuses too, a state directory in use
-// included.
+// changes nothing: it works on a copy of the index. What Supervise and Open refuse it refuses too: a target or a
+// state directory that is in use, for instance.
 func DryRun(ctx context.Context, o Options, tell func(replicate.Change)) (totals []replicate.Total, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	o, watcher, err := check(o)
 	if err != nil {
+		return nil, err
+	}
+	if err := mayReserve(watcher, o.Targets); err != nil {
 		return nil, err
 	}
 	release, err := lookAtState(o.State)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -29,15 +30,38 @@ func reserve(w *volume.Watcher, targets []string) (*os.File, error) {
 	if err != nil {
 		return nil, &weir.Error{Op: "claim the targets", Kind: weir.KindRefused, Err: err, Hint: "make /run a file system that can be written"}
 	}
+	if err := eachTree(w, targets, file, syslock.Byte); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// mayReserve refuses what reserve refuses because of other processes, claims nothing and makes no file.
+func mayReserve(w *volume.Watcher, targets []string) error {
+	file, err := os.Open(targetsFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // Nobody has claimed anything since the machine was started.
+	}
+	if err != nil {
+		return &weir.Error{Op: "look who has claimed the targets", Kind: weir.KindRefused, Err: err, Hint: "see to /run"}
+	}
+	defer file.Close()
+	return eachTree(w, targets, file, syslock.ByteFree)
+}
+
+// lockByte claims a byte, or asks for it.
+type lockByte func(file *os.File, at int64, shared bool) (holder int, err error)
+
+func eachTree(w *volume.Watcher, targets []string, file *os.File, lock lockByte) error {
 	for _, t := range targets {
 		for _, tree := range treesOf(w, t) {
-			if err := reserveTree(file, t, tree); err != nil {
-				file.Close()
-				return nil, err
+			if err := lockTree(file, t, tree, lock); err != nil {
+				return err
 			}
 		}
 	}
-	return file, nil
+	return nil
 }
 
 // tree is a directory by one of its names: below root, which is no path but tells names of different kinds apart.
@@ -54,12 +78,12 @@ func treesOf(w *volume.Watcher, target string) []tree {
 	return names
 }
 
-// reserveTree claims a directory alone, and those around it together with others that have something in them.
-func reserveTree(file *os.File, target string, t tree) error {
+// lockTree locks a directory alone, and those around it together with others that have something in them.
+func lockTree(file *os.File, target string, t tree, lock lockByte) error {
 	for dir := t.path; ; dir = filepath.Dir(dir) {
 		sum := sha256.Sum256([]byte(t.root + "\x00" + dir))
 		at := int64(binary.BigEndian.Uint64(sum[:]) >> 2) // The byte behind it has to have a number, too.
-		holder, err := syslock.Byte(file, at, dir != t.path)
+		holder, err := lock(file, at, dir != t.path)
 		if errors.Is(err, syslock.ErrHeld) {
 			err = inUse(holder, dir != t.path)
 		}

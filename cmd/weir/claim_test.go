@@ -26,15 +26,20 @@ func TestTargetBelongsToOneProcess(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = unix.Unmount(shown, unix.MNT_DETACH) })
 	for _, dir := range []string{s.good, filepath.Join(s.good, "in"), volume, filepath.Join(shown, filepath.Base(s.good)), shown} {
-		status, out, err := weirOnce(t, "--adopt", "--state", other, s.source, dir)
-		if status != 2 || !strings.Contains(err, fmt.Sprintf("in use by process %d; end that process", p.cmd.Process.Pid)) {
-			t.Errorf("%s: status %d, %s%s", dir, status, out, err)
+		for _, flag := range []string{"--adopt", "--adopt --dry-run"} {
+			status, out, err := weirOnce(t, append(strings.Fields(flag), "--state", other, s.source, dir)...)
+			if status != 2 || !strings.Contains(err, fmt.Sprintf("in use by process %d; end that process", p.cmd.Process.Pid)) {
+				t.Errorf("%s with %s: status %d, %s%s", dir, flag, status, out, err)
+			}
 		}
 	}
 	if _, err := os.Stat(other); !os.IsNotExist(err) {
 		t.Errorf("a refusal has left a state directory: %v", err)
 	}
 	beside := filepath.Join(volume, "beside")
+	if status, _, err := weirOnce(t, "--dry-run", "--state", other, s.source, beside); status != 0 {
+		t.Errorf("a dry run beside it: status %d, %s", status, err)
+	}
 	if status, _, err := weirOnce(t, "--state", other, s.source, beside); status != 0 {
 		t.Errorf("beside it: status %d, %s", status, err)
 	}
