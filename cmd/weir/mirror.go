@@ -52,7 +52,7 @@ type mirrorFlags struct {
 	exclude, forget                  []string
 	maxDelete, replaced, bwlimit     string
 	state, progress, logLevel        string
-	scanInterval                     time.Duration
+	scanInterval                     string
 
 	screen *screen // nil without a live view
 	out    io.Writer
@@ -89,7 +89,7 @@ func newMirrorCommand() *cobra.Command {
 	p.BoolVar(&f.dryRun, "dry-run", false, "say what would be copied, set aside and refused, and change nothing")
 	p.StringVar(&f.bwlimit, "bwlimit", "", "read at most `RATE` bytes a second from the source; K, M and G are powers of 1024")
 	p.BoolVar(&f.lowPrio, "low-priority", false, "do the first comparison and copy at idle I/O priority")
-	p.DurationVar(&f.scanInterval, "scan-interval", 10*time.Second, "how often volumes are compared that report no events (FUSE, overlay, network file systems)")
+	p.StringVar(&f.scanInterval, "scan-interval", "10s", "every `TIME`, such as 500ms, 10s or 1m30s, volumes are compared that report no events (FUSE, overlay, network file systems)")
 	p.StringVar(&f.state, "state", "", "`DIR` for weir's memory (default: one below "+daemon.StateRoot+", by SOURCE and TARGETs)")
 	p.BoolVar(&f.json, "json", false, "print a JSON object per line, on standard output")
 	p.StringVar(&f.progress, "progress", "auto", "show a live view: `auto`, always or never")
@@ -120,7 +120,7 @@ func (f *mirrorFlags) given(c *cobra.Command, args []string) error {
 			return emptyValue(fmt.Sprintf("TARGET number %d", i))
 		}
 	}
-	for _, flag := range []string{"max-delete", "replaced", "bwlimit", "state", "progress", "log-level"} {
+	for _, flag := range []string{"max-delete", "replaced", "bwlimit", "scan-interval", "state", "progress", "log-level"} {
 		if c.Flags().Changed(flag) && c.Flag(flag).Value.String() == "" {
 			return emptyValue("--" + flag)
 		}
@@ -143,7 +143,7 @@ func emptyValue(name string) error {
 func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options, err error) {
 	o = daemon.Options{
 		Source: source, Targets: targets, OneVolume: f.oneVolume, Forget: f.forget, Adopt: f.adopt, NoDevices: f.noDevices,
-		NoPrivileges: f.noPrivileges, ScanInterval: f.scanInterval, State: f.state, Fallback: f.fallback,
+		NoPrivileges: f.noPrivileges, State: f.state, Fallback: f.fallback,
 		Idle: f.lowPrio,
 	}
 	if o.Rules, err = policy.ParseRules(f.exclude); err != nil {
@@ -155,8 +155,8 @@ func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options
 	if o.Replaced, err = policy.ParseReplaced(f.replaced); err != nil {
 		return o, ofFlag("replaced", err)
 	}
-	if f.scanInterval < 100*time.Millisecond {
-		return o, refusedFlag("scan-interval", f.scanInterval.String(), "it is below 100ms")
+	if o.ScanInterval, err = time.ParseDuration(f.scanInterval); err != nil || o.ScanInterval < 100*time.Millisecond {
+		return o, refusedFlag("scan-interval", f.scanInterval, "not a time of at least 100ms, such as 500ms, 10s or 1m30s")
 	}
 	if !slices.Contains([]string{"auto", "always", "never"}, f.progress) {
 		return o, refusedFlag("progress", f.progress, "not one of auto, always, never")

@@ -65,6 +65,15 @@ func TestBadCommandLinesAreRefusedOnce(t *testing.T) {
 	}
 }
 
+func TestBadIntervalsAreExplained(t *testing.T) {
+	for value, why := range map[string]string{"": "it is empty", "10": "such as 500ms, 10s or 1m30s", "fast": "such as 500ms", "-1s": "at least 100ms", "99ms": "at least 100ms"} {
+		status, out, err := weirRun("mirror", "--scan-interval", value, t.TempDir(), t.TempDir())
+		if status != 2 || out != "" || !strings.HasPrefix(err, "weir: use --scan-interval") || !strings.Contains(err, why) || strings.Count(err, "\n") != 1 {
+			t.Errorf("%q: status %d, %s%s", value, status, out, err)
+		}
+	}
+}
+
 func TestCompletionNamesCommands(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		if status, out, err := weirRun("completion", shell); status != 0 || !strings.Contains(out, "weir") {
