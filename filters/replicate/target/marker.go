@@ -81,6 +81,10 @@ func readMarker(hidden *tree.Dir, path string) (marker, uint64, error) {
 		e.Err = fmt.Errorf("its marker has version %d; this weir knows %d", m.Version, markerVersion)
 		return m, 0, e
 	}
+	if m.ID == "" {
+		e.Err = errors.New("its marker " + file + " is damaged: it has no replica_id")
+		return m, 0, e
+	}
 	text, err = readHidden(hidden, genFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return m, 0, unread(path, HiddenDir+"/"+genFile, err)
@@ -92,8 +96,7 @@ func readMarker(hidden *tree.Dir, path string) (marker, uint64, error) {
 
 // unread is the error of a hidden file that the disk does not give, which says nothing of what the target is.
 func unread(path, file string, err error) error {
-	return &weir.Error{Op: "open target", Path: path, Err: fmt.Errorf("%s cannot be read: %w", file, err),
-		Hint: "see to its disk; weir tries again"}
+	return &weir.Error{Op: "open target", Path: path, Err: fmt.Errorf("%s cannot be read: %w", file, err), Hint: "see to its disk"}
 }
 
 // writeGeneration writes the generation in place: one sector of fixed length, so that a power cut leaves
