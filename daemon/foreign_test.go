@@ -1,8 +1,11 @@
 package daemon
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -67,6 +70,41 @@ func TestForeignObjectWithoutExchange(t *testing.T) {
 	found, err := filepath.Glob(s.at(".weir/set-aside/*/new"))
 	if err != nil || len(found) != 1 || text(t, found[0]) != "foreign" {
 		t.Errorf("it was set aside as %q: %v\n%s", found, err, s.log)
+	}
+	s.end()
+}
+
+// TestSetAsideTwice has somebody else take a name again, and one below it, within one run.
+func TestSetAsideTwice(t *testing.T) {
+	voltest.RequireRoot(t)
+	s := newScene(t, "ext4", "ext4", false)
+	s.begin()
+	s.quiet(10 * time.Second)
+	for _, n := range []string{"1", "2"} {
+		write(t, s.at("foreign"), "foreign "+n)
+		rename(t, s.at("foreign"), s.at("name"))
+		if err := os.MkdirAll(s.in("name"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, s.in("name/file"), n)
+		s.awaitText(s.at("name/file"), n)
+		remove(t, s.in("name"))
+		s.await("the name goes", func() bool { _, err := os.Lstat(s.at("name")); return os.IsNotExist(err) })
+	}
+	mkdir(t, s.in("name"))
+	s.await("the name comes", func() bool { _, err := os.Lstat(s.at("name")); return err == nil })
+	write(t, s.at("name/file"), "foreign 3")
+	write(t, s.in("name/file"), "3")
+	s.awaitText(s.at("name/file"), "3")
+	var ends []string
+	for i, a := range s.m.Status().Aside {
+		if got := text(t, s.at(a.Now)); got != fmt.Sprintf("foreign %d", i+1) || a.Target != s.dst {
+			t.Errorf("%+v is %q", a, got)
+		}
+		ends = append(ends, a.Path+" "+strings.Join(strings.Split(a.Now, "/")[3:], "/"))
+	}
+	if want := []string{"name name", "name name~2", "name/file name~3/file"}; !slices.Equal(ends, want) {
+		t.Errorf("set aside %q\n%s", ends, s.log)
 	}
 	s.end()
 }

@@ -166,7 +166,8 @@ func quoted(s replicate.Status) replicate.Status {
 		s.Problems[i].Path, s.Problems[i].Target = weir.QuotePath(s.Problems[i].Path), weir.QuotePath(s.Problems[i].Target)
 	}
 	for i := range s.Aside {
-		s.Aside[i].Path, s.Aside[i].Target = weir.QuotePath(s.Aside[i].Path), weir.QuotePath(s.Aside[i].Target)
+		a := &s.Aside[i]
+		a.Path, a.Target, a.Now = weir.QuotePath(a.Path), weir.QuotePath(a.Target), weir.QuotePath(a.Now)
 	}
 	for i := range s.Notes {
 		s.Notes[i].Path = weir.QuotePath(s.Notes[i].Path)
@@ -280,7 +281,7 @@ func (p *presenter) finish(err error) {
 		p.line("%s", andMore(0, s.More))
 	}
 	for _, a := range s.Aside {
-		p.line("set aside: %s in %s/%s", weir.QuotePath(a.Path), weir.QuotePath(a.Target), a.Below)
+		p.line("set aside: %s is now %s", weir.QuotePath(a.Path), weir.QuotePath(a.Target+"/"+a.Now))
 	}
 	for _, note := range s.Notes {
 		p.line("not followed: %s: %s", weir.QuotePath(note.Path), note.Reason)

@@ -158,8 +158,8 @@ func (b *batch) place(from *tree.Dir, old string, to *tree.Dir, at replica.Name,
 	}
 	if !b.u.intended[at] {
 		path := b.s.path(b.ix, at)
-		if b.s.dst.SwapAside(b.u.r.stamp, to, at.Name, path, from, old) == nil {
-			b.u.setAside(path)
+		if now, err := b.s.dst.SwapAside(b.u.r.stamp, to, at.Name, path, from, old); err == nil {
+			b.u.setAside(path, now)
 			return nil
 		} // Not every file system exchanges names.
 	}

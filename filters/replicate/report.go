@@ -76,7 +76,7 @@ type TargetStatus struct {
 type Aside struct {
 	Path   string `json:"path"` // that it had
 	Target string `json:"target"`
-	Below  string `json:"below"` // where it has that path now, relative to the target
+	Now    string `json:"now"` // where it lies, relative to the target: under that path, if it was free there
 }
 
 // Note is a mount below the source that is not followed, and why.
@@ -114,9 +114,7 @@ func (r *Replicator) Status() Status {
 		u.mu.Lock()
 		s.Problems = append(s.Problems, u.status.problems.listed()...)
 		s.More += int64(u.status.problems.more())
-		for _, path := range u.status.aside {
-			s.Aside = append(s.Aside, Aside{path, u.target.Path(), target.Aside + "/" + r.stamp})
-		}
+		s.Aside = append(s.Aside, u.status.aside...)
 		u.mu.Unlock()
 	}
 	sort.Slice(s.Problems, func(i, j int) bool { return s.Problems[i].Path < s.Problems[j].Path })

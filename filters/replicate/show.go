@@ -408,10 +408,11 @@ func (b *batch) setAside(dir *tree.Dir, at replica.Name) error {
 		return tree.RemoveAll(dir, at.Name) // An interrupted batch of this replica put it there.
 	}
 	path := b.s.path(b.ix, at)
-	if err := b.s.dst.SetAside(b.u.r.stamp, dir, at.Name, path); err != nil {
+	now, err := b.s.dst.SetAside(b.u.r.stamp, dir, at.Name, path)
+	if err != nil {
 		return err
 	}
 	b.touch(at.Parent)
-	b.u.setAside(path)
+	b.u.setAside(path, now)
 	return nil
 }

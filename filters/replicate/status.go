@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
-	"github.com/weirfs/weir/filters/replicate/target"
 )
 
 // counters are totals of the whole mirror since its start.
@@ -25,7 +24,7 @@ type unitStatus struct {
 	lastScan    time.Time
 	scanBegan   time.Time // when the last walk that has ended began
 	problems    problems
-	aside       []string
+	aside       []Aside
 	syncCost    atomic.Int64 // nanoseconds of the last sync of the target; not guarded
 	copiesNow   atomic.Int64 // how many files are being copied; not guarded
 	copiedLast  atomic.Int64 // when the last of them was, in nanoseconds of Unix time; not guarded
@@ -67,14 +66,14 @@ func (u *unit) drifted(path string) {
 		"target", weir.LogPath(u.target.Path()))
 }
 
-// setAside notes what was moved out of the way.
-func (u *unit) setAside(path string) {
+// setAside notes what was moved out of the way, and where it lies now.
+func (u *unit) setAside(path, now string) {
 	u.mu.Lock()
 	if len(u.status.aside) < maxProblems {
-		u.status.aside = append(u.status.aside, path)
+		u.status.aside = append(u.status.aside, Aside{path, u.target.Path(), now})
 	}
 	u.mu.Unlock()
-	u.r.log.Warn("set aside", "path", weir.LogPath(path), "target", weir.LogPath(u.target.Path()), "below", target.Aside+"/"+u.r.stamp)
+	u.r.log.Warn("set aside", "path", weir.LogPath(path), "target", weir.LogPath(u.target.Path()), "now", weir.LogPath(now))
 }
 
 // shownFile counts a file that got new content, and not one that the target had already.
