@@ -161,9 +161,9 @@ func (u *unit) freshTarget() error {
 	return nil
 }
 
-// toldFailures is how many failures in a row are worth a word: at the start a unit may be earlier than the
-// news of its volume.
-const toldFailures = 2
+// passing is how long a failure is not worth a word: a unit may be earlier than the news of its volume, or than the
+// directory that its place is to have on the target.
+const passing = time.Second
 
 // strayFailures is how many failures in a row to reach a source may be because its mount is elsewhere now.
 const strayFailures = 6
@@ -178,12 +178,14 @@ func (u *unit) outage(err error) {
 		u.status.outageSince = time.Now()
 	}
 	u.status.retryAt = time.Now().Add(delay)
+	lasts := time.Since(u.status.outageSince) >= passing
 	u.mu.Unlock()
 	var e *weir.Error
 	if errors.As(err, &e) && e.Op == opSource && u.failures < strayFailures {
 		time.AfterFunc(delay/2, u.r.mountsChanged) // A directory above the mount may have been renamed.
 	}
-	if u.failures == toldFailures && !errors.Is(err, errHeld) { // Of that it was told for all targets.
+	if lasts && !u.told && !errors.Is(err, errHeld) { // Of that it was told for all targets.
+		u.told = true
 		reason := err.Error()
 		if targetIsAway(err) {
 			reason = absence(err)
@@ -198,9 +200,11 @@ func (u *unit) recovered() {
 	was := u.status.outage
 	u.status.outage, u.status.outageSince, u.status.retryAt = nil, time.Time{}, time.Time{}
 	u.mu.Unlock()
-	if u.failures >= toldFailures && was != nil {
+	if u.told {
 		u.r.log.Info("replica goes on", "place", u.place.label(), "target", weir.LogPath(u.target.Path()))
+	}
+	if was != nil {
 		u.r.changed()
 	}
-	u.failures = 0
+	u.failures, u.told = 0, false
 }

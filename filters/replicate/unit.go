@@ -26,6 +26,7 @@ type unit struct {
 	gen       uint64                // batch that was recorded last
 	intended  map[replica.Name]bool // names that an interrupted batch was changing
 	failures  int                   // in a row, of opening or of the whole target
+	told      bool                  // that they last
 	reapAt    time.Time             // when parked nodes are asked again whether they live
 	reaped    int                   // how often that was asked since anything was parked
 	anyParked bool
