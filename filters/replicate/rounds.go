@@ -172,6 +172,9 @@ const strayFailures = 6
 func (u *unit) outage(err error) {
 	u.failures++
 	delay := retries.Delay(u.failures)
+	if errors.Is(err, errNoPoint) {
+		delay = min(delay, passing) // The directory is about to be made, and each mount has had this one tried in vain.
+	}
 	u.mu.Lock()
 	u.status.outage = err
 	if u.status.outageSince.IsZero() {
