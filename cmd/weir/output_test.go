@@ -137,7 +137,7 @@ func TestEndIsTheLastEvent(t *testing.T) {
 			}
 		}, 3, "the engine has died: signal: killed"},
 		"frozen": {func(s *stage, p *weirProcess) {
-			freeze(s.t, s.frozen)
+			voltest.Freeze(s.t, s.frozen)
 			s.write("file")
 			s.arrives("file", s.good)
 			p.signal(syscall.SIGTERM)

@@ -8,12 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/weirfs/weir/internal/voltest"
 )
@@ -178,29 +175,4 @@ func lives(pid int) bool {
 		text, err := os.ReadFile(stat)
 		return err == nil && !strings.Contains(string(text), ") Z ")
 	})
-}
-
-const (
-	fiFreeze = 0xc0045877 // FIFREEZE and FITHAW of ioctl_fs(2): _IOWR('X', 119, int) and 120
-	fiThaw   = 0xc0045878
-)
-
-// freeze freezes the file system of dir and returns how to thaw it, which is done at the end of the test too.
-func freeze(t *testing.T, dir string) (thaw func()) {
-	t.Helper()
-	root, err := os.Open(dir)
-	if err == nil {
-		err = unix.IoctlSetInt(int(root.Fd()), fiFreeze, 0)
-	}
-	if err != nil {
-		t.Fatal("freeze:", err)
-	}
-	thaw = sync.OnceFunc(func() {
-		if err := unix.IoctlSetInt(int(root.Fd()), fiThaw, 0); err != nil {
-			t.Error("thaw:", err)
-		}
-		root.Close()
-	})
-	t.Cleanup(thaw)
-	return thaw
 }

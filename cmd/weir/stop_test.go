@@ -39,7 +39,7 @@ func TestFrozenTargetIsLeftBehind(t *testing.T) {
 	s := newStage(t)
 	s.write("first")
 	p := s.mirror()
-	thaw := freeze(t, s.frozen)
+	thaw := voltest.Freeze(t, s.frozen)
 	s.write("second")
 	s.arrives("second", s.good)
 	p.signal(syscall.SIGTERM)
@@ -55,7 +55,7 @@ func TestFrozenTargetIsLeftBehind(t *testing.T) {
 func TestKilledWhileATargetIsFrozen(t *testing.T) {
 	s := newStage(t)
 	p := s.mirror()
-	thaw := freeze(t, s.frozen)
+	thaw := voltest.Freeze(t, s.frozen)
 	s.write("second")
 	s.arrives("second", s.good)
 	p.signal(syscall.SIGKILL)
@@ -99,7 +99,7 @@ func TestFrozenTargetDoesNotKeepAStart(t *testing.T) {
 	p := s.mirror()
 	p.signal(syscall.SIGTERM)
 	p.ends(0, time.Second)
-	freeze(t, s.frozen)
+	voltest.Freeze(t, s.frozen)
 	p = startWeir(t, s.args()...)
 	p.says(`msg="in sync"`, 1)
 	p.signal(syscall.SIGTERM)
@@ -109,7 +109,7 @@ func TestFrozenTargetDoesNotKeepAStart(t *testing.T) {
 func TestSecondInterruptEndsAtOnce(t *testing.T) {
 	s := newStage(t)
 	p := s.mirror()
-	freeze(t, s.frozen)
+	voltest.Freeze(t, s.frozen)
 	s.write("file")
 	s.arrives("file", s.good)
 	p.signal(syscall.SIGINT)
@@ -125,7 +125,7 @@ func TestSecondInterruptEndsAtOnce(t *testing.T) {
 func TestMuteEngineHasNamedWhoIsBehind(t *testing.T) {
 	s := newStage(t)
 	p := s.mirror()
-	freeze(t, s.frozen)
+	voltest.Freeze(t, s.frozen)
 	s.write("file")
 	s.arrives("file", s.good)
 	p.signal(syscall.SIGTERM)
@@ -203,7 +203,7 @@ func TestFrozenStateIsNamed(t *testing.T) {
 	p := s.mirror()
 	p.signal(syscall.SIGTERM)
 	p.ends(0, 2*time.Second)
-	thaw := freeze(t, filepath.Dir(s.state))
+	thaw := voltest.Freeze(t, filepath.Dir(s.state))
 	p = startWeir(t, s.args()...)
 	p.ends(3, 17*time.Second)
 	if out := p.output(); !strings.Contains(out, "weir: use state directory "+s.state+": it does not answer within 15s") {

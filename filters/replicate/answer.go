@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// silence is how long nothing has moved, although there is work, until that is said: a thread that writes to a frozen
+// patience is how long nothing has moved, although there is work, until that is said: a thread that writes to a frozen
 // file system, or to a disk that is gone, is not told so.
-const silence = 5 * time.Second
+const patience = 5 * time.Second
 
 // moves notes that the unit's work gets on.
 func (u *unit) moves() { u.moved.Store(time.Now().UnixNano()) }
@@ -27,7 +27,7 @@ func (u *unit) silentLocked() time.Duration {
 	}
 	// With a limit of few bytes a second each of them is waited for.
 	took := time.Since(time.Unix(0, u.moved.Load()))
-	if bandwidth := u.r.options.Bandwidth; took < silence || bandwidth > 0 && bandwidth < 1<<20 {
+	if bandwidth := u.r.options.Bandwidth; took < patience || bandwidth > 0 && bandwidth < 1<<20 {
 		return 0
 	}
 	return took

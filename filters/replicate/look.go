@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/weirfs/weir"
@@ -96,13 +95,13 @@ func (b *batch) excluded(f *find) (bool, error) {
 	}
 	path := f.at.Name
 	if rules.NeedsPath() {
-		dir, parked, known, err := names(b.u.ix, b.s.root, f.at.Parent)
-		if err != nil || parked {
-			return false, err // What is parked has no path. When it gets one it is walked.
-		} else if !known {
+		var parked, known bool
+		switch path, parked, known = b.s.where(b.u.ix, f.at); {
+		case !known:
 			return false, errUnknownDir
+		case parked:
+			return false, nil // It has no path in the tree. When it gets one it is walked.
 		}
-		path = join(b.s.rel, strings.Join(append(dir, f.at.Name), "/"))
 	}
 	if !rules.Excluded(path, f.object.IsDir()) {
 		return false, nil

@@ -145,7 +145,7 @@ func (u *unit) report() UnitStatus {
 		st.Backlog++
 	}
 	since := u.dirtySince
-	glance := u.glancesLocked()
+	glance, silence := u.glancesLocked(), u.silentLocked()
 	if u.status.scanning && !glance {
 		st.Backlog++ // The walk itself.
 		since = u.status.scanStarted
@@ -174,9 +174,9 @@ func (u *unit) report() UnitStatus {
 		st.Phase, st.Reason = PhaseFull, plain(outage)
 	case outage != nil:
 		st.Phase, st.Reason = PhaseWaiting, outage.Error()
-	case u.silentLocked() > 0:
+	case silence > 0:
 		st.Phase, st.Reason = PhaseWaiting, fmt.Sprintf("nothing has moved for %s: see whether a file system is frozen, or its disk or server is gone",
-			u.silentLocked().Round(time.Second))
+			silence.Round(time.Second))
 	case u.status.problems.cramped:
 		st.Phase, st.Reason = PhaseFull, target.ErrNoRoom.Error()
 	case u.status.problems.full > 0:
