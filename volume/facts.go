@@ -73,8 +73,7 @@ func (v *volume) startExamining() {
 func (v *volume) answered() {
 	v.w.mu.Lock()
 	defer v.w.mu.Unlock()
-	if v.slow && !v.gone && !v.changeQueued {
-		v.changeQueued = v.w.state == running
+	if v.slow && !v.gone {
 		v.w.queueLocked(notice{kind: tellChanged, volume: v})
 	}
 	v.slow = false

@@ -49,8 +49,8 @@ func (w *Watcher) beginLocked() error {
 		return err
 	}
 	w.mu.Lock()
-	changes := w.model.replace(entries, w.eyes.unique, true, unguarded)
-	w.carryOutLocked(changes)
+	w.carryOutLocked(w.model.replace(entries, w.eyes.unique, true, unguarded))
+	w.state = running
 	var notices []notice
 	for _, in := range w.model.present {
 		notices = append(notices, notice{kind: tellArrived, volume: w.volumes[in.id], listed: true})

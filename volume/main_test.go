@@ -83,8 +83,15 @@ func (r *record) present() []weir.VolumeID {
 func start(t *testing.T, options Options) (*Watcher, *record) {
 	t.Helper()
 	voltest.RequireRoot(t)
+	w := New(options)
+	return w, run(t, w)
+}
+
+// run runs a watcher until the end of the test.
+func run(t *testing.T, w *Watcher) *record {
+	t.Helper()
 	before := fd.Open()
-	w, r := New(options), &record{states: map[weir.VolumeID]string{}}
+	r := &record{states: map[weir.VolumeID]string{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx, r) }()
@@ -101,7 +108,7 @@ func start(t *testing.T, options Options) (*Watcher, *record) {
 		}
 	})
 	eventually(t, "the first listing", func() bool { return r.count("listed", nil) == 1 })
-	return w, r
+	return r
 }
 
 // eachMode runs fn with mount events and with mountinfo alone.

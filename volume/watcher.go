@@ -48,7 +48,8 @@ type runState uint8
 
 const (
 	notRun runState = iota
-	running
+	opening
+	running // from the first listing on
 	ended
 )
 
@@ -90,7 +91,7 @@ var errRunTwice = errors.New("a watcher of volumes runs once")
 func (w *Watcher) Run(ctx context.Context, sink weir.VolumeSink) error {
 	w.mu.Lock()
 	first := w.state == notRun
-	w.state = max(w.state, running)
+	w.state = max(w.state, opening)
 	w.mu.Unlock()
 	if !first {
 		return errRunTwice
@@ -222,10 +223,7 @@ func (w *Watcher) carryOutLocked(changes []change) []notice {
 			if c.parted {
 				v.callBackLocked()
 			}
-			if !v.changeQueued {
-				v.changeQueued = w.state == running
-				notices = append(notices, notice{kind: tellChanged, volume: v})
-			}
+			notices = append(notices, notice{kind: tellChanged, volume: v})
 		case left:
 			v := w.volumes[c.id]
 			v.gone = true
@@ -237,12 +235,21 @@ func (w *Watcher) carryOutLocked(changes []change) []notice {
 	return notices
 }
 
-// queueLocked appends notices if Run will tell them. Before Run none is queued: Run begins with telling all.
+// queueLocked appends notices if Run will tell them. Until it has listed none is queued: it begins with telling all. A change
+// that waits to be told stands for later ones too.
 func (w *Watcher) queueLocked(notices ...notice) {
 	if w.state != running || len(notices) == 0 {
 		return
 	}
-	w.queue = append(w.queue, notices...)
+	for _, n := range notices {
+		if n.kind == tellChanged {
+			if n.volume.changeQueued {
+				continue
+			}
+			n.volume.changeQueued = true
+		}
+		w.queue = append(w.queue, n)
+	}
 	select {
 	case w.notify <- struct{}{}:
 	default:

@@ -66,6 +66,20 @@ func TestQuickRemountIsAnotherVolume(t *testing.T) {
 	})
 }
 
+// TestMountsBetweenLookAndListing mounts while a program starts, which looks for its source before it watches.
+func TestMountsBetweenLookAndListing(t *testing.T) {
+	eachMode(t, func(t *testing.T, options Options) {
+		voltest.RequireRoot(t)
+		d := voltest.New(t, "tmpfs")
+		w := New(options)
+		v := mustAt(t, w, d.Dir)
+		voltest.Bind(t, d.Dir, filepath.Join(t.TempDir(), "before"))
+		r := run(t, w)
+		voltest.Bind(t, d.Dir, filepath.Join(t.TempDir(), "after"))
+		eventually(t, "changed", func() bool { return r.count("changed", v) >= 1 })
+	})
+}
+
 func TestBindAndMoveStayTheVolume(t *testing.T) {
 	eachMode(t, func(t *testing.T, options Options) {
 		d := voltest.New(t, "ext4")
