@@ -9,14 +9,14 @@ import (
 	"github.com/weirfs/weir/tree"
 )
 
-// settle decides what to do with a place, given what stands there now.
-func (r *Replicator) settle(ctx context.Context, p *place, path string) {
+// settle decides what to do with a place, given what stands there now. It reports whether it could.
+func (r *Replicator) settle(ctx context.Context, p *place, path string) bool {
 	volume, err := r.options.Discovery.At(path)
 	if err != nil {
 		r.mu.Lock()
 		r.leftLocked(p)
 		r.mu.Unlock()
-		return
+		return weir.KindOf(err) == weir.KindAbsent
 	}
 	r.mu.Lock()
 	_, attached := r.attached[volume.ID()]
@@ -30,11 +30,13 @@ func (r *Replicator) settle(ctx context.Context, p *place, path string) {
 			r.leftLocked(p)
 			r.mu.Unlock()
 		}
-		return
+		return true
 	}
 	if err := r.meet(ctx, p, path, volume); err != nil && ctx.Err() == nil {
 		r.log.Warn("a volume cannot be followed yet", "place", p.label(), "error", err)
+		return false
 	}
+	return true
 }
 
 // meet looks at a volume that has come to a place, and follows it unless that is in doubt.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/replica"
@@ -22,6 +23,24 @@ func (r *Replicator) mountsChanged() {
 	}
 }
 
+// survey is what comparing the places with what is mounted has found so far.
+type survey struct {
+	mounted   int
+	notes     map[string]string // mounts that are not followed, and why
+	present   map[*place]bool
+	covered   map[*place]map[weir.Handle]bool // directories that mounts cover, and whether a place shows there
+	pins      map[*place][]replica.Item       // mount points that the place around them has to pin
+	unsure    bool                            // of some mount it is not known what it covers
+	unsettled bool                            // something could not be looked at, or has moved meanwhile
+}
+
+func (s *survey) cover(p *place, key weir.Handle, owned bool) {
+	if s.covered[p] == nil {
+		s.covered[p] = make(map[weir.Handle]bool)
+	}
+	s.covered[p][key] = owned
+}
+
 // reconcile compares the places with what is mounted now.
 func (r *Replicator) reconcile() {
 	r.reconcileMu.Lock()
@@ -32,48 +51,25 @@ func (r *Replicator) reconcile() {
 	if ctx == nil || ctx.Err() != nil {
 		return
 	}
-	mounts := r.options.Mounts.MountsBelow(r.options.Source)
-	notes := make(map[string]string)
-	present := make(map[*place]bool)
-	covered := make(map[*place]map[weir.Handle]bool)
-	pins := make(map[*place][]replica.Item) // mount points that the place around them has to pin
-	unsure := false                         // of some mount it is not known what it covers
-	root := r.rootPlace()
-	present[root] = true
-	r.settle(ctx, root, r.options.Source)
-	sort.SliceStable(mounts, func(i, j int) bool { return len(mounts[i].Point) < len(mounts[j].Point) })
-	for _, m := range mounts {
-		rel := strings.TrimPrefix(strings.TrimPrefix(m.Point, r.options.Source), "/")
-		if err := r.reconcileMount(ctx, m, rel, present, covered, pins); err != nil {
-			notes[rel] = err.Error()
-			var why leftOut
-			unsure = unsure || !errors.As(err, &why)
-		}
-	}
-	if err := r.leavePrivate(ctx, present, covered, notes); err != nil {
-		r.log.Error("what weir writes below the source cannot be left out", "path", weir.QuotePath(r.options.Private), "error", err)
-	}
-	if !samePoints(mounts, r.options.Mounts.MountsBelow(r.options.Source)) {
-		r.mountsChanged() // A directory above a mount was renamed meanwhile, of which no event of mounts tells.
+	s := r.survey(ctx)
+	if ctx.Err() != nil {
+		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.notes, r.mounted = notes, len(mounts)
+	r.notes, r.mounted = s.notes, s.mounted
 	for _, p := range r.places {
-		if !present[p] {
+		if !s.present[p] {
 			r.leftLocked(p)
 		}
 	}
 	for _, p := range r.places {
 		if p.parent != nil {
-			if covered[p.parent] == nil {
-				covered[p.parent] = make(map[weir.Handle]bool)
-			}
-			covered[p.parent][p.mountKey] = true
+			s.cover(p.parent, p.mountKey, true)
 		}
 	}
 	for _, p := range r.places {
-		for _, key := range p.cover(covered[p], unsure) {
+		for _, key := range p.cover(s.covered[p], s.unsure) {
 			for _, u := range r.units {
 				if u.place == p {
 					u.add(replica.Item{Dir: key, Tree: true})
@@ -82,12 +78,54 @@ func (r *Replicator) reconcile() {
 		}
 	}
 	for _, u := range r.units {
-		for _, item := range pins[u.place] {
+		for _, item := range s.pins[u.place] {
 			u.add(item)
 		}
 		u.poke()
 	}
+	r.surveyAgainLocked(s.unsettled)
 	r.changed()
+}
+
+// surveyAgainLocked has what could not be settled looked at again after a while: it may be that no mount tells when it
+// can be. r.mu is held.
+func (r *Replicator) surveyAgainLocked(unsettled bool) {
+	if !unsettled {
+		r.unsettled = 0
+		return
+	}
+	r.unsettled++
+	time.AfterFunc(retries.Delay(r.unsettled), r.mountsChanged)
+}
+
+// survey settles the place of each mount that there is now.
+func (r *Replicator) survey(ctx context.Context) *survey {
+	mounts := r.options.Mounts.MountsBelow(r.options.Source)
+	s := &survey{
+		notes: make(map[string]string), present: make(map[*place]bool),
+		covered: make(map[*place]map[weir.Handle]bool), pins: make(map[*place][]replica.Item), mounted: len(mounts),
+	}
+	root := r.rootPlace()
+	s.present[root] = true
+	s.unsettled = !r.settle(ctx, root, r.options.Source)
+	sort.SliceStable(mounts, func(i, j int) bool { return len(mounts[i].Point) < len(mounts[j].Point) })
+	for _, m := range mounts {
+		rel := strings.TrimPrefix(strings.TrimPrefix(m.Point, r.options.Source), "/")
+		if err := r.surveyMount(ctx, s, m, rel); err != nil {
+			s.notes[rel] = err.Error()
+			if why := leftOut(""); !errors.As(err, &why) {
+				s.unsure, s.unsettled = true, true
+			}
+		}
+	}
+	if err := r.leavePrivate(ctx, s); err != nil {
+		s.unsettled = true
+		r.log.Error("what weir writes below the source cannot be left out", "path", weir.QuotePath(r.options.Private), "error", err)
+	}
+	if !samePoints(mounts, r.options.Mounts.MountsBelow(r.options.Source)) {
+		r.mountsChanged() // A directory above a mount was renamed meanwhile, of which no event of mounts tells.
+	}
+	return s
 }
 
 // samePoints reports whether the same mounts are at the same places, in whatever order.
@@ -104,32 +142,30 @@ func samePoints(a, b []weir.Mount) bool {
 	return len(a) == len(b)
 }
 
-// reconcileMount settles the place of one mount below the source. The error says why it is not followed.
-func (r *Replicator) reconcileMount(ctx context.Context, m weir.Mount, rel string, present map[*place]bool, covered map[*place]map[weir.Handle]bool, pins map[*place][]replica.Item) error {
+// surveyMount settles the place of one mount below the source. The error says why it is not followed.
+func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, rel string) error {
 	volume, err := r.options.Discovery.At(m.Point)
 	if err != nil {
 		return fmt.Errorf("hidden by another mount: %w", err)
 	}
 	if !shows(volume, m.ID) {
-		return nil // Another mount lies over it.
+		s.unsettled = true // It has left, or a directory above it was renamed, perhaps to and fro.
+		return nil
 	}
-	parent := r.placeAbove(rel, present)
+	parent := r.placeAbove(rel, s.present)
 	at, key, isDir, err := r.mountKey(ctx, parent, rel)
 	if err != nil {
 		return fmt.Errorf("its mount point cannot be reached: %w", err)
 	}
 	if why := r.leaveOut(volume, m, rel, isDir); why != "" {
-		if covered[parent] == nil {
-			covered[parent] = make(map[weir.Handle]bool)
-		}
-		covered[parent][key] = false
+		s.cover(parent, key, false)
 		return leftOut(why)
 	}
 	p, err := r.placeFor(parent, key, rel)
 	if err != nil {
 		return err
 	}
-	present[p] = true
+	s.present[p] = true
 	p.mu.Lock()
 	moved := p.rel != rel || p.mountKey != key
 	p.rel, p.mountKey = rel, key
@@ -139,8 +175,8 @@ func (r *Replicator) reconcileMount(ctx context.Context, m weir.Mount, rel strin
 			return err
 		}
 	}
-	r.settle(ctx, p, m.Point)
-	pins[parent] = append(pins[parent], replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpCreate})
+	s.unsettled = !r.settle(ctx, p, m.Point) || s.unsettled
+	s.pins[parent] = append(s.pins[parent], replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpCreate})
 	return nil
 }
 
@@ -160,22 +196,19 @@ func shows(v weir.Volume, mount uint64) bool {
 
 // leavePrivate leaves out the directory that weir itself writes, where it is below the source: each change in it would
 // make another one.
-func (r *Replicator) leavePrivate(ctx context.Context, present map[*place]bool, covered map[*place]map[weir.Handle]bool, notes map[string]string) error {
+func (r *Replicator) leavePrivate(ctx context.Context, s *survey) error {
 	path := r.options.Private
 	if path == "" || path == r.options.Source || !inside(r.options.Source, path) {
 		return nil
 	}
 	rel := strings.TrimPrefix(strings.TrimPrefix(path, r.options.Source), "/")
-	parent := r.placeAbove(rel, present)
+	parent := r.placeAbove(rel, s.present)
 	_, key, _, err := r.mountKey(ctx, parent, rel)
 	if err != nil {
 		return err
 	}
-	if covered[parent] == nil {
-		covered[parent] = make(map[weir.Handle]bool)
-	}
-	covered[parent][key] = false
-	notes[rel] = privateNote
+	s.cover(parent, key, false)
+	s.notes[rel] = privateNote
 	return nil
 }
 

@@ -72,14 +72,15 @@ type Replicator struct {
 	mountsMoved chan struct{} // holds a token when the places have to be compared with the mounts
 	reconcileMu sync.Mutex    // serialises reconcile, which does I/O
 
-	mu       sync.Mutex
-	ctx      context.Context // of Run; nil before
-	targets  []*target.Target
-	places   []*place
-	units    []*unit
-	attached map[weir.VolumeID]weir.Volume
-	mounted  int               // how many mounts there were below the source when the places were compared with them
-	notes    map[string]string // mounts below the source that are not followed, and why
+	mu        sync.Mutex
+	ctx       context.Context // of Run; nil before
+	targets   []*target.Target
+	places    []*place
+	units     []*unit
+	attached  map[weir.VolumeID]weir.Volume
+	mounted   int               // how many mounts there were below the source when the places were compared with them
+	unsettled int               // how often in a row not all places could be settled
+	notes     map[string]string // mounts below the source that are not followed, and why
 }
 
 // New checks the options. Nothing is started and nothing is written until Prepare and Run.
