@@ -53,7 +53,11 @@ func (w *world) mount() error {
 	if known := w.pointsOf(v); len(known) > 0 && rapid.Bool().Draw(w.T, "where it was") {
 		at = rapid.SampledFrom(known).Draw(w.T, "point")
 	} else {
-		at = filepath.Join(filepath.Dir(w.path("point")), fmt.Sprintf("mount %d.%d", v.n, v.holds))
+		parent := filepath.Dir(w.path("point"))
+		if w.blind != "" && strings.HasPrefix(parent, w.blind+"/") {
+			parent = w.blind // No rename is seen there: what is mounted below a directory that gets another name is in a new place.
+		}
+		at = filepath.Join(parent, fmt.Sprintf("mount %d.%d", v.n, v.holds))
 		if err := os.MkdirAll(at, 0o755); err != nil {
 			return err
 		}
