@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
+	"github.com/weirfs/weir/policy"
 )
 
 // TestParkedIsGone takes a directory, or something in it, out of the parking behind the index's back, as a batch does that
@@ -93,5 +95,46 @@ func TestMountPointThatLeavesTheSource(t *testing.T) {
 	if inode(t, s.at("d/m/file")) != was {
 		t.Error("the volume was copied anew")
 	}
+	s.end()
+}
+
+// TestManyAreReaped deletes, outside of the source, a directory that was moved there, with more files in it than the reaper
+// records at once: while weir runs, and while it does not.
+func TestManyAreReaped(t *testing.T) {
+	voltest.RequireRoot(t)
+	for _, offline := range []bool{false, true} {
+		t.Run(fmt.Sprintf("offline=%v", offline), func(t *testing.T) { manyAreReaped(t, offline) })
+	}
+}
+
+func manyAreReaped(t *testing.T, offline bool) {
+	s := newScene(t, "ext4", "xfs", false)
+	var err error
+	if s.o.Brake, err = policy.ParseBrake("off"); err != nil {
+		t.Fatal(err)
+	}
+	below, another := mkdir(t, s.in("d/below")), mkdir(t, s.in("another"))
+	for n := range 5000 {
+		write(t, filepath.Join(below, fmt.Sprint("f", n)), "")
+	}
+	s.begin()
+	s.alike()
+	outside := filepath.Join(s.from.Dir, "outside")
+	if offline {
+		s.end()
+		rename(t, s.in("d"), outside)
+		remove(t, outside)
+		s.begin()
+	} else {
+		rename(t, s.in("d"), outside)
+		s.await("it has left the replica", func() bool { return absent(s.at("d")) })
+		remove(t, outside)
+		rename(t, another, outside) // What is parked is asked at once whenever something else comes to it.
+	}
+	s.within(8*time.Second, "all of it is deleted", func() bool {
+		parked, err := filepath.Glob(s.at(".weir/parked/*/*/below"))
+		return err == nil && len(parked) == 0 && absent(s.at("d"))
+	})
+	s.alike()
 	s.end()
 }

@@ -177,7 +177,7 @@ func (r *reaper) dir(key weir.Handle) (subs []weir.Handle, err error) {
 		return nil, err
 	}
 	for i, child := range keys {
-		node, ok, err := b.ix.Get(child)
+		node, ok, err := r.batch().ix.Get(child) // Not of b: taking names away may have recorded that.
 		if err != nil || !ok {
 			return nil, err
 		}
