@@ -10,8 +10,12 @@ type Filter struct {
 	// Name identifies the filter: one word, unique in its manager.
 	Name string
 
-	// Altitude is the place of the filter's instances on every volume.
+	// Altitude is that of the default instance. It decides which frame the filter belongs to.
 	Altitude Altitude
+
+	// Instances are those that the filter has on each volume. Empty stands for one, named like the filter and at its
+	// altitude, which is attached by itself. All have to be in one frame.
+	Instances []Definition
 
 	// Wants is the set of completed operations that instances ask for. OpOpen and OpAccess cost every
 	// reader of a volume; leave them out unless they are needed.
@@ -23,12 +27,36 @@ type Filter struct {
 	// changes meanwhile need not be known: the volume is observed before Setup begins, which may still decline.
 	Concerns func(ctx context.Context, volume Volume) error
 
-	// Setup is called once for each volume that concerns the filter, after the volume's frame has been attached: what changes
-	// from then on is delivered, what changed before is found by a scan that the filter starts in Setup
-	// or later. It returns the instance's callbacks, or ErrDecline (possibly wrapped, with the reason)
-	// if the filter has no business on the volume; any other error is retried. It is called again for a
-	// volume that it declined when the volume's mounts have changed.
-	Setup func(ctx context.Context, volume Volume, reason SetupReason) (Instance, error)
+	// Setup is called once for each instance on a volume that concerns the filter, after the volume's frame has been
+	// attached: what changes from then on is delivered, what changed before is found by a scan that the filter starts
+	// in Setup or later. It returns the instance's callbacks, or ErrDecline (possibly wrapped, with the reason) if the
+	// filter has no business on the volume; any other error is retried. It is called again for a volume that it
+	// declined when the volume's mounts have changed.
+	Setup func(ctx context.Context, site Site) (Instance, error)
+}
+
+// Definition is one instance that a filter has on each volume.
+type Definition struct {
+	Name     string // unique in the filter
+	Altitude Altitude
+
+	// Manual instances are attached by hand only.
+	Manual bool
+}
+
+// Definitions returns the instances of a filter, with the default one filled in.
+func (f *Filter) Definitions() []Definition {
+	if len(f.Instances) > 0 {
+		return f.Instances
+	}
+	return []Definition{{Name: f.Name, Altitude: f.Altitude}}
+}
+
+// Site is where an instance is to be, and why.
+type Site struct {
+	Volume   Volume
+	Instance Definition
+	Reason   SetupReason
 }
 
 // Instance is one filter on one volume. Its methods are called by the manager.
@@ -48,7 +76,7 @@ type Instance interface {
 	Teardown(ctx context.Context, reason TeardownReason)
 }
 
-// ErrDecline is returned by Filter.Setup for a volume that the filter has no business on.
+// ErrDecline is returned by Filter.Concerns and Filter.Setup for a volume that the filter has no business on.
 var ErrDecline = errors.New("declined")
 
 // SetupReason says why an instance is set up.
@@ -60,12 +88,22 @@ const (
 	SetupManual                          // somebody asked for it
 )
 
+// String returns "automatic", "newly mounted" or "manual".
+func (r SetupReason) String() string {
+	return [...]string{"automatic", "newly mounted", "manual"}[r]
+}
+
 // TeardownReason says why an instance ends.
 type TeardownReason uint8
 
 const (
-	TeardownVolumeLeft TeardownReason = iota // the volume has been unmounted
-	TeardownManual                           // somebody asked for it
-	TeardownFilterStop                       // the filter is being stopped
-	TeardownShutdown                         // the manager is being stopped
+	TeardownVolumeLeft   TeardownReason = iota // the volume has been unmounted
+	TeardownManual                             // somebody asked for it
+	TeardownFilterUnload                       // the filter is being unloaded
+	TeardownShutdown                           // the manager is being stopped
 )
+
+// String returns "volume left", "manual", "filter unload" or "shutdown".
+func (r TeardownReason) String() string {
+	return [...]string{"volume left", "manual", "filter unload", "shutdown"}[r]
+}

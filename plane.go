@@ -8,8 +8,8 @@ type Plane interface {
 	// Name is a short word: "fanotify", "memory".
 	Name() string
 
-	// Ops is the set of completed operations that the plane can deliver.
-	Ops() Ops
+	// Reach is what the plane can deliver.
+	Reach() Reach
 
 	// Blind lists, in full clauses for the operator, what the plane cannot see on a volume that it is
 	// attached to.
@@ -22,6 +22,11 @@ type Plane interface {
 
 	// Close ends every attachment and waits for the plane's goroutines.
 	Close() error
+}
+
+// Reach is what a plane can deliver.
+type Reach struct {
+	Completed Ops // told when they have completed
 }
 
 // Attachment is one volume held by a plane.

@@ -109,9 +109,11 @@ type VolumeInfo struct {
 	Sight       Sight  `json:"sight"`
 	SightReason string `json:"sight_reason,omitempty"` // why it is not full
 
-	// Layer volumes are stacked on others; Lower names those that are known.
-	Layer bool       `json:"layer"`
-	Lower []VolumeID `json:"lower,omitempty"`
+	// Layer volumes are stacked on others, of which Lower names those that are known, and LayerAltitude says where
+	// they stand among the filters: those above see what happens on the layer, those below what reaches the others.
+	Layer         bool       `json:"layer"`
+	LayerAltitude Altitude   `json:"layer_altitude,omitzero"`
+	Lower         []VolumeID `json:"lower,omitempty"`
 
 	Mounts []Mount `json:"mounts"` // in the order in which they were made, as far as that is known
 }

@@ -54,8 +54,10 @@ func trouble(s manager.Snapshot, filter, path string) (why string) {
 }
 
 func ofVolume(s manager.Snapshot, filter string, v manager.VolumeSnapshot) string {
-	if v.LinkWhy != "" && v.Link != topology.LinkUnsupported {
-		return "the volume cannot be marked: " + v.LinkWhy
+	for _, l := range v.Links {
+		if l.Why != "" && l.State != topology.LinkUnsupported {
+			return "the volume cannot be marked: " + l.Why
+		}
 	}
 	if slot := s.Slot(filter, v.Info.ID); slot != nil && slot.State == topology.SlotFailed {
 		return "the volume cannot be followed: " + slot.Why

@@ -53,7 +53,7 @@ func (b *book) apply(r record) {
 		}
 	case kindSlot:
 		if v != nil {
-			v.setSlot(Slot{Volume: v.ID, Filter: r.Filter, State: r.State, Why: r.Why, Since: r.At})
+			v.setSlot(Slot{Volume: v.ID, Filter: r.Filter, Instance: r.Name, State: r.State, Why: r.Why, Since: r.At})
 		}
 	case kindSight:
 		if v != nil {
@@ -85,7 +85,9 @@ func (b *book) left(v *Volume, at time.Time) {
 }
 
 func (v *Volume) setSlot(s Slot) {
-	i, found := slices.BinarySearchFunc(v.Slots, s.Filter, func(old Slot, name string) int { return cmp.Compare(old.Filter, name) })
+	i, found := slices.BinarySearchFunc(v.Slots, s, func(a, b Slot) int {
+		return cmp.Or(cmp.Compare(a.Filter, b.Filter), cmp.Compare(a.Instance, b.Instance))
+	})
 	switch {
 	case found && s.State == "":
 		v.Slots = slices.Delete(v.Slots, i, i+1)

@@ -109,7 +109,7 @@ func (l *Ledger) VolumeLeft(id weir.VolumeID) error {
 // SlotChanged records the state of a slot. Since is set by the ledger.
 func (l *Ledger) SlotChanged(s Slot) error {
 	return l.append(func(r *record) {
-		r.Kind, r.ID, r.Filter, r.State, r.Why = kindSlot, s.Volume, s.Filter, s.State, s.Why
+		r.Kind, r.ID, r.Filter, r.Name, r.State, r.Why = kindSlot, s.Volume, s.Filter, s.Instance, s.State, s.Why
 	})
 }
 

@@ -38,6 +38,7 @@ type record struct {
 	ID      weir.VolumeID `json:"id,omitempty"`      // volume, left, slot, sight
 	Volume  *Volume       `json:"volume,omitempty"`  // volume
 	Filter  string        `json:"filter,omitempty"`  // slot
+	Name    string        `json:"name,omitempty"`    // slot: of the instance
 	State   string        `json:"state,omitempty"`   // slot, sight
 	Why     string        `json:"why,omitempty"`     // slot, sight
 	Gap     *Gap          `json:"gap,omitempty"`     // gap
@@ -59,16 +60,17 @@ type Volume struct {
 	Left     time.Time     `json:"left,omitzero"` // zero while it is there
 	Sight    string        `json:"sight,omitempty"`
 	SightWhy string        `json:"sight_why,omitempty"`
-	Slots    []Slot        `json:"slots,omitempty"` // by filter
+	Slots    []Slot        `json:"slots,omitempty"` // by filter and instance
 }
 
-// Slot is the state of one filter on one volume.
+// Slot is the state of one instance of a filter on one volume.
 type Slot struct {
-	Volume weir.VolumeID `json:"-"`
-	Filter string        `json:"filter"`
-	State  string        `json:"state"` // empty: the slot is no more
-	Why    string        `json:"why,omitempty"`
-	Since  time.Time     `json:"since"`
+	Volume   weir.VolumeID `json:"-"`
+	Filter   string        `json:"filter"`
+	Instance string        `json:"instance"`
+	State    string        `json:"state"` // empty: the slot is no more
+	Why      string        `json:"why,omitempty"`
+	Since    time.Time     `json:"since"`
 }
 
 // Gap is an interval in which a filter did not cover a volume. It begins at From. If To is set and

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/weirfs/weir"
@@ -20,16 +21,37 @@ func (m *Manager) Start(f *weir.Filter) error {
 		m.mu.Unlock()
 		return err
 	}
+	registered := topology.FilterRegistered{Filter: m.nextID + 1, Altitude: f.Altitude}
+	for _, d := range f.Definitions() {
+		registered.Instances = append(registered.Instances, topology.Instance{Altitude: d.Altitude, Manual: d.Manual})
+	}
+	if a, frame, misplaced := m.state.Misplaced(registered); misplaced {
+		m.mu.Unlock()
+		return misplacedError(f, a, frame)
+	}
 	m.nextID++
 	id := m.nextID
 	m.filters[id] = f
-	after := m.applyLocked(topology.FilterRegistered{Filter: id, Altitude: f.Altitude})
+	after := m.applyLocked(registered)
 	after = append(after, m.applyLocked(topology.FilterStarted{Filter: id})...)
 	m.mu.Unlock()
 	for _, act := range after {
 		act()
 	}
 	return nil
+}
+
+// misplacedError says that a layer is between two instances of one filter.
+func misplacedError(f *weir.Filter, a weir.Altitude, frame topology.FrameView) error {
+	interval := fmt.Sprintf("from %s upwards", frame.Low)
+	if frame.Bounded {
+		interval = fmt.Sprintf("from %s to below %s", frame.Low, frame.High)
+	}
+	return &weir.Error{
+		Op: "start filter", Kind: weir.KindRefused, Path: f.Name,
+		Err:  fmt.Errorf("its instance at altitude %s is not in the frame of altitude %s, which reaches %s", a, f.Altitude, interval),
+		Hint: "give all its instances altitudes between two layers",
+	}
 }
 
 // Stop tears down every instance of the filter, and returns when the last has ended or ctx has.
@@ -42,10 +64,10 @@ func (m *Manager) Stop(ctx context.Context, name string) error {
 	return m.Wait(ctx, func(s Snapshot) bool { return s.Filter(name) == nil })
 }
 
-// Attach asks for an instance by hand. It undoes Detach, an exclusion and a refusal of the filter, and
+// Attach asks for an instance by hand; one of no name is the filter's first. It undoes Detach, an exclusion and a refusal of the filter, and
 // returns before the instance is set up. The error is of KindAbsent if filter or volume is not there.
-func (m *Manager) Attach(name string, volume weir.VolumeID) error {
-	pair, err := m.pair(name, volume)
+func (m *Manager) Attach(name, instance string, volume weir.VolumeID) error {
+	pair, err := m.pair(name, instance, volume)
 	if err == nil {
 		m.apply(topology.Attach{Pair: pair})
 	}
@@ -54,15 +76,16 @@ func (m *Manager) Attach(name string, volume weir.VolumeID) error {
 
 // Detach takes the instance away by hand. It stays away until Attach, or until the volume or the filter
 // comes anew. by says who asked. It returns before the teardown has ended.
-func (m *Manager) Detach(name string, volume weir.VolumeID, by string) error {
-	pair, err := m.pair(name, volume)
+func (m *Manager) Detach(name, instance string, volume weir.VolumeID, by string) error {
+	pair, err := m.pair(name, instance, volume)
 	if err == nil {
 		m.apply(topology.Detach{Pair: pair, By: by})
 	}
 	return err
 }
 
-func (m *Manager) pair(name string, volume weir.VolumeID) (topology.Pair, error) {
+// pair finds a slot. An instance of no name is the filter's first.
+func (m *Manager) pair(name, instance string, volume weir.VolumeID) (topology.Pair, error) {
 	id, err := m.filter(name)
 	if err != nil {
 		return topology.Pair{}, err
@@ -72,7 +95,18 @@ func (m *Manager) pair(name string, volume weir.VolumeID) (topology.Pair, error)
 	if m.volumes[volume] == nil {
 		return topology.Pair{}, &weir.Error{Op: "find volume", Kind: weir.KindAbsent, Err: fmt.Errorf("there is no volume %d", volume)}
 	}
-	return topology.Pair{Filter: id, Volume: volume}, nil
+	f := m.filters[id]
+	if f == nil {
+		return topology.Pair{}, noFilter(name)
+	}
+	for i, d := range f.Definitions() {
+		if instance == "" || d.Name == instance {
+			return topology.Pair{Filter: id, Instance: i, Volume: volume}, nil
+		}
+	}
+	return topology.Pair{}, &weir.Error{
+		Op: "find instance", Kind: weir.KindAbsent, Path: instance, Err: fmt.Errorf("filter %s has no such instance", name),
+	}
 }
 
 func (m *Manager) filter(name string) (topology.FilterID, error) {
@@ -83,5 +117,9 @@ func (m *Manager) filter(name string) (topology.FilterID, error) {
 			return id, nil
 		}
 	}
-	return 0, &weir.Error{Op: "find filter", Kind: weir.KindAbsent, Path: name, Err: fmt.Errorf("no such filter runs")}
+	return 0, noFilter(name)
+}
+
+func noFilter(name string) error {
+	return &weir.Error{Op: "find filter", Kind: weir.KindAbsent, Path: name, Err: errors.New("no such filter runs")}
 }

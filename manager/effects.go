@@ -74,9 +74,9 @@ func (m *Manager) commitLocked(pair topology.Pair) (after func()) {
 // Setup runs waits in the inbox.
 func (m *Manager) enlistLocked(pair topology.Pair) *instance {
 	f := m.filters[pair.Filter]
-	in := &instance{pair: pair, altitude: f.Altitude, inbox: inbox{wants: f.Wants, limit: m.options.Inbox}}
+	in := &instance{pair: pair, altitude: f.Definitions()[pair.Instance].Altitude, inbox: inbox{wants: f.Wants, limit: m.options.Inbox}}
 	m.instances[pair] = in
-	d := m.volumes[pair.Volume].dispatcher
+	d := m.dispatcherLocked(pair)
 	d.stack.Store(d.stack.Load().with(in))
 	return in
 }
@@ -84,9 +84,14 @@ func (m *Manager) enlistLocked(pair topology.Pair) *instance {
 // delistLocked takes the instance out of the stack. An operation that is on its way may still reach its
 // inbox.
 func (m *Manager) delistLocked(in *instance) {
-	d := m.volumes[in.pair.Volume].dispatcher
+	d := m.dispatcherLocked(in.pair)
 	d.stack.Store(d.stack.Load().without(in))
 	delete(m.instances, in.pair)
+}
+
+// dispatcherLocked returns the sink that delivers to a slot's instance.
+func (m *Manager) dispatcherLocked(pair topology.Pair) *dispatcher {
+	return m.volumes[pair.Volume].dispatcher(m.state.FrameOf(pair.Filter))
 }
 
 // intake feeds what discovery tells to the topology.
@@ -98,9 +103,11 @@ func (i *intake) Arrived(v weir.Volume, listed bool) {
 	info, excluded := v.Info(), m.options.Exclude(v)
 	m.mu.Lock()
 	if m.volumes[v.ID()] == nil {
-		m.volumes[v.ID()] = &volume{volume: v, dispatcher: newDispatcher(), info: info, since: now()}
+		m.volumes[v.ID()] = &volume{volume: v, dispatchers: map[topology.FrameID]*dispatcher{}, info: info, since: now()}
 	}
-	after := m.applyLocked(topology.VolumeArrived{Volume: v.ID(), Listed: listed, Excluded: excluded})
+	after := m.applyLocked(topology.VolumeArrived{
+		Volume: v.ID(), Listed: listed, Excluded: excluded, Layer: info.Layer, Altitude: info.LayerAltitude,
+	})
 	m.mu.Unlock()
 	for _, act := range after {
 		act()

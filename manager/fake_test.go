@@ -62,14 +62,15 @@ func (s *spy) Teardown(_ context.Context, reason weir.TeardownReason) {
 func spyFilter(l *log, name, altitude string, before func(context.Context, weir.Volume) error) *weir.Filter {
 	return &weir.Filter{
 		Name: name, Altitude: weir.MustAltitude(altitude), Wants: weir.OpCreate | weir.OpModify,
-		Setup: func(ctx context.Context, v weir.Volume, reason weir.SetupReason) (weir.Instance, error) {
+		Setup: func(ctx context.Context, site weir.Site) (weir.Instance, error) {
+			v := site.Volume
 			if before != nil {
 				if err := before(ctx, v); err != nil {
 					l.add("%s@%d: %v", name, v.ID(), err)
 					return nil, err
 				}
 			}
-			l.add("%s@%d: setup %d", name, v.ID(), reason)
+			l.add("%s@%d: setup %d", name, v.ID(), site.Reason)
 			return &spy{l, fmt.Sprintf("%s@%d", name, v.ID())}, nil
 		},
 	}

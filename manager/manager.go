@@ -29,7 +29,7 @@ type Manager struct {
 	filters   map[topology.FilterID]*weir.Filter
 	nextID    topology.FilterID
 	instances map[topology.Pair]*instance
-	held      map[topology.Joint]weir.Attachment
+	held      map[topology.Joint]held
 	runs      map[topology.Work]*run
 	retries   map[topology.Work]*time.Timer
 	told      map[topology.Work]string // failures that were logged, until the work succeeds
@@ -37,12 +37,26 @@ type Manager struct {
 	started   bool
 }
 
+// held is a frame's attachment to a volume, and by which plane.
+type held struct {
+	weir.Attachment
+	plane string
+}
+
 // volume is what the manager keeps of a volume while the topology knows it.
 type volume struct {
-	volume     weir.Volume
-	dispatcher *dispatcher
-	info       weir.VolumeInfo
-	since      time.Time
+	volume      weir.Volume
+	dispatchers map[topology.FrameID]*dispatcher
+	info        weir.VolumeInfo
+	since       time.Time
+}
+
+// dispatcher returns the sink of a frame. Manager.mu is held.
+func (v *volume) dispatcher(frame topology.FrameID) *dispatcher {
+	if v.dispatchers[frame] == nil {
+		v.dispatchers[frame] = newDispatcher()
+	}
+	return v.dispatchers[frame]
 }
 
 // New makes a manager with its filters registered. It starts nothing.
@@ -59,7 +73,7 @@ func New(options Options) (*Manager, error) {
 		volumes:   map[weir.VolumeID]*volume{},
 		filters:   map[topology.FilterID]*weir.Filter{},
 		instances: map[topology.Pair]*instance{},
-		held:      map[topology.Joint]weir.Attachment{},
+		held:      map[topology.Joint]held{},
 		runs:      map[topology.Work]*run{},
 		retries:   map[topology.Work]*time.Timer{},
 		told:      map[topology.Work]string{},

@@ -145,7 +145,7 @@ func TestDeclinedIsAskedAgainWhenMountsChange(t *testing.T) {
 		v := b.mount(1)
 		b.want(t, "f@1: declined")
 		b.wantState(t, "f", 1, "declined")
-		if link := b.Snapshot().Volumes[0].Link.String(); link != "idle" {
+		if link := b.Snapshot().Volumes[0].Links[0].State.String(); link != "idle" {
 			t.Errorf("a volume that every filter declined is %s", link)
 		}
 		b.discovery.Remount(v, "/wanted")
@@ -157,18 +157,18 @@ func TestDetachIsSticky(t *testing.T) {
 	simulate(t, one(nil), func(t *testing.T, b *bench) {
 		v := b.mount(1)
 		synctest.Wait()
-		if err := b.Detach("f", 1, "operator"); err != nil {
+		if err := b.Detach("f", "", 1, "operator"); err != nil {
 			t.Fatal(err)
 		}
 		b.want(t, "f@1: setup 1", "f@1: teardown 1")
 		b.discovery.Remount(v, "/elsewhere")
 		b.discovery.Miss("overflow")
 		b.wantState(t, "f", 1, "detached")
-		if err := b.Attach("f", 1); err != nil {
+		if err := b.Attach("f", "", 1); err != nil {
 			t.Fatal(err)
 		}
 		b.want(t, "f@1: setup 2")
-		if err := b.Attach("f", 7); weir.KindOf(err) != weir.KindAbsent {
+		if err := b.Attach("f", "f", 7); weir.KindOf(err) != weir.KindAbsent {
 			t.Errorf("attach to no volume: %v", err)
 		}
 	})
@@ -196,8 +196,8 @@ func TestUnsupportedVolumeIsScanned(t *testing.T) {
 		v.Refuse(&weir.Error{Op: "attach", Kind: weir.KindUnsupported, Err: errors.New("no handles")})
 		b.discovery.Mount(v)
 		b.want(t, "f@1: setup 1")
-		if s := b.Snapshot().Volumes[0]; s.Link.String() != "unsupported" || !strings.Contains(s.LinkWhy, "no handles") {
-			t.Errorf("volume is %+v", s)
+		if l := b.Snapshot().Volumes[0].Links[0]; l.State.String() != "unsupported" || !strings.Contains(l.Why, "no handles") {
+			t.Errorf("volume is %+v", l)
 		}
 		v.Refuse(nil)
 		b.discovery.Remount(v, "/elsewhere")
@@ -251,6 +251,31 @@ func TestFiltersComeAndGo(t *testing.T) {
 				t.Errorf("started %+v", bad)
 			}
 		}
+	})
+}
+
+// A filter that comes above a layer is in a frame of its own, whose marks are its own too.
+func TestFramesAboveAndBelowALayer(t *testing.T) {
+	simulate(t, one(nil), func(t *testing.T, b *bench) {
+		lower, layer := b.mount(1), memory.NewVolume(2, "/layer")
+		layer.Stack(weir.MustAltitude("500"), 1)
+		b.discovery.Mount(layer)
+		b.want(t, "f@1: setup 1")
+		if err := b.Start(spyFilter(&b.log, "above", "900", nil)); err != nil {
+			t.Fatal(err)
+		}
+		b.want(t, "above@1: setup 0", "above@2: setup 0")
+		s := b.Snapshot()
+		if slot := s.Slot("f", 2); slot.State != topology.SlotExcluded || !strings.Contains(slot.Why, "500") {
+			t.Errorf("below the layer: %+v", slot)
+		}
+		if len(s.Frames) != 2 || s.Slot("above", 1).Frame != 1 || s.Slot("f", 1).Frame != 0 {
+			t.Errorf("frames %+v, slots %+v", s.Frames, s.Slots)
+		}
+		_ = lower.Create("a")
+		b.want(t, "f@1: create a", "above@1: create a")
+		_ = layer.Create("b")
+		b.want(t, "above@2: create b")
 	})
 }
 
@@ -319,7 +344,7 @@ func TestVolumeThatConcernsNobodyIsNotObserved(t *testing.T) {
 		v := b.mount(1)
 		b.want(t, "f@1: asked")
 		b.wantState(t, "f", 1, "declined")
-		link := func() topology.LinkState { return b.Snapshot().Volumes[0].Link }
+		link := func() topology.LinkState { return b.Snapshot().Volumes[0].Links[0].State }
 		if link() != topology.LinkIdle {
 			t.Errorf("the link is %v", link())
 		}

@@ -80,6 +80,31 @@ func refused(err error) error {
 	return &weir.Error{Op: "make manager", Kind: weir.KindRefused, Err: err}
 }
 
+// checkDefinitions refuses instances that would be at the altitude of another, or have its name.
+func checkDefinitions(f *weir.Filter, others []*weir.Filter) error {
+	names := map[string]bool{}
+	holders := map[weir.Altitude]string{}
+	for _, other := range others {
+		for _, d := range other.Definitions() {
+			holders[d.Altitude] = fmt.Sprintf("filter %s, instance %s", other.Name, d.Name)
+		}
+	}
+	for _, d := range f.Definitions() {
+		holder := holders[d.Altitude]
+		switch {
+		case d.Name == "":
+			return refused(fmt.Errorf("an instance of filter %s has no name", f.Name))
+		case names[d.Name]:
+			return refused(fmt.Errorf("filter %s has two instances named %s", f.Name, d.Name))
+		case holder != "":
+			return refused(fmt.Errorf("filter %s, instance %s: altitude %s is that of %s", f.Name, d.Name, d.Altitude, holder))
+		}
+		names[d.Name] = true
+		holders[d.Altitude] = fmt.Sprintf("filter %s, instance %s", f.Name, d.Name)
+	}
+	return nil
+}
+
 // checkFilter refuses a filter that the manager could not run. others are the filters it runs already.
 func (m *Manager) checkFilter(f *weir.Filter, others []*weir.Filter) error {
 	switch {
@@ -92,12 +117,12 @@ func (m *Manager) checkFilter(f *weir.Filter, others []*weir.Filter) error {
 		if other.Name == f.Name {
 			return refused(fmt.Errorf("two filters are named %s", f.Name))
 		}
-		if other.Altitude == f.Altitude {
-			return refused(fmt.Errorf("filters %s and %s are both at altitude %s", other.Name, f.Name, f.Altitude))
-		}
+	}
+	if err := checkDefinitions(f, others); err != nil {
+		return err
 	}
 	for _, plane := range m.options.Planes {
-		if f.Wants&^plane.Ops() == 0 {
+		if f.Wants&^plane.Reach().Completed == 0 {
 			return nil
 		}
 	}

@@ -21,7 +21,10 @@ func (m *Manager) recordLocked(effect topology.Effect) {
 	case topology.VolumeGone:
 		m.recorder.put(func(l *ledger.Ledger) error { return l.VolumeLeft(e.Volume) })
 	case topology.Recorded:
-		slot := ledger.Slot{Volume: e.Pair.Volume, Filter: m.filters[e.Pair.Filter].Name, State: e.State.String(), Why: e.Why}
+		f := m.filters[e.Pair.Filter]
+		slot := ledger.Slot{
+			Volume: e.Pair.Volume, Filter: f.Name, Instance: f.Definitions()[e.Pair.Instance].Name, State: e.State.String(), Why: e.Why,
+		}
 		if e.Ended {
 			slot.State = ""
 		}

@@ -16,32 +16,51 @@ type Snapshot struct {
 	Complete bool             `json:"complete"`
 	Missed   string           `json:"missed,omitempty"`
 	Stopping bool             `json:"stopping"`
+	Frames   []FrameSnapshot  `json:"frames"` // from low to high
 	Volumes  []VolumeSnapshot `json:"volumes"`
 	Filters  []FilterSnapshot `json:"filters"`
 	Slots    []SlotSnapshot   `json:"slots"` // by volume, then by the order in which filters were started
 }
 
-// VolumeSnapshot is one volume and the frame's link to it.
+// FrameSnapshot is one frame: the altitudes from Low up to, and without, High.
+type FrameSnapshot struct {
+	ID   topology.FrameID `json:"id"`
+	Low  weir.Altitude    `json:"low"`
+	High weir.Altitude    `json:"high,omitzero"` // where a layer is; zero for the highest frame, which has no end
+}
+
+// VolumeSnapshot is one volume and the links of the frames to it.
 type VolumeSnapshot struct {
-	Info    weir.VolumeInfo    `json:"info"`
-	Since   time.Time          `json:"since"` // when weir learned of it
-	Listed  bool               `json:"listed"`
-	Leaving bool               `json:"leaving"`
-	Link    topology.LinkState `json:"link"`
-	LinkWhy string             `json:"link_why,omitempty"`
+	Info    weir.VolumeInfo `json:"info"`
+	Since   time.Time       `json:"since"` // when weir learned of it
+	Listed  bool            `json:"listed"`
+	Leaving bool            `json:"leaving"`
+	Links   []LinkSnapshot  `json:"links"` // by frame
+}
+
+// LinkSnapshot is one frame on one volume.
+type LinkSnapshot struct {
+	Frame topology.FrameID   `json:"frame"`
+	State topology.LinkState `json:"state"`
+	Why   string             `json:"why,omitempty"`
+	Plane string             `json:"plane,omitempty"` // while it is attached
 }
 
 // FilterSnapshot is one filter.
 type FilterSnapshot struct {
-	Name     string        `json:"name"`
-	Altitude weir.Altitude `json:"altitude"`
-	Wants    string        `json:"wants"`
-	Stopping bool          `json:"stopping"`
+	Name     string           `json:"name"`
+	Altitude weir.Altitude    `json:"altitude"`
+	Frame    topology.FrameID `json:"frame"`
+	Wants    string           `json:"wants"`
+	Stopping bool             `json:"stopping"`
 }
 
-// SlotSnapshot is one pair.
+// SlotSnapshot is one instance of a filter on a volume, or the debt for it.
 type SlotSnapshot struct {
 	Filter   string             `json:"filter"`
+	Instance string             `json:"instance"`
+	Altitude weir.Altitude      `json:"altitude"`
+	Frame    topology.FrameID   `json:"frame"`
 	Volume   weir.VolumeID      `json:"volume"`
 	State    topology.SlotState `json:"state"`
 	Why      string             `json:"why,omitempty"`
@@ -60,7 +79,7 @@ func (s Snapshot) Filter(name string) *FilterSnapshot {
 	return nil
 }
 
-// Slot returns the slot of a filter on a volume, or nil if nothing is owed.
+// Slot returns the first slot of a filter on a volume, or nil if nothing is owed.
 func (s Snapshot) Slot(filter string, volume weir.VolumeID) *SlotSnapshot {
 	for i := range s.Slots {
 		if s.Slots[i].Filter == filter && s.Slots[i].Volume == volume {
@@ -73,14 +92,16 @@ func (s Snapshot) Slot(filter string, volume weir.VolumeID) *SlotSnapshot {
 // Settled tells whether all volumes are known and no slot waits or works. A slot that waits for a plane
 // which has failed on its volume does not count: that may last, as on a mount that another one hides.
 func (s Snapshot) Settled() bool {
-	failed := map[weir.VolumeID]bool{}
+	failed := map[topology.Joint]bool{}
 	for _, v := range s.Volumes {
-		failed[v.Info.ID] = v.Link == topology.LinkFailed
+		for _, l := range v.Links {
+			failed[topology.Joint{Frame: l.Frame, Volume: v.Info.ID}] = l.State == topology.LinkFailed
+		}
 	}
 	for _, slot := range s.Slots {
 		switch slot.State {
 		case topology.SlotPending:
-			if !failed[slot.Volume] {
+			if !failed[topology.Joint{Frame: slot.Frame, Volume: slot.Volume}] {
 				return false
 			}
 		case topology.SlotSettingUp, topology.SlotDraining:
@@ -100,23 +121,26 @@ func (m *Manager) Snapshot() Snapshot {
 func (m *Manager) snapshotLocked() Snapshot {
 	view := m.state.View()
 	s := Snapshot{Epoch: view.Epoch, Complete: view.Complete, Missed: view.Missed, Stopping: view.Stopping}
+	for _, f := range view.Frames {
+		s.Frames = append(s.Frames, FrameSnapshot{f.ID, f.Low, f.High})
+	}
+	links := map[weir.VolumeID][]LinkSnapshot{}
+	for _, l := range view.Links {
+		links[l.Joint.Volume] = append(links[l.Joint.Volume], LinkSnapshot{l.Joint.Frame, l.State, l.Why, m.held[l.Joint].plane})
+	}
 	for _, v := range view.Volumes {
 		known := m.volumes[v.ID]
-		s.Volumes = append(s.Volumes, VolumeSnapshot{Info: known.info, Since: known.since, Listed: v.Listed, Leaving: v.Leaving})
-		for _, l := range view.Links {
-			if l.Joint.Volume == v.ID {
-				last := &s.Volumes[len(s.Volumes)-1]
-				last.Link, last.LinkWhy = l.State, l.Why
-			}
-		}
+		s.Volumes = append(s.Volumes, VolumeSnapshot{known.info, known.since, v.Listed, v.Leaving, links[v.ID]})
 	}
 	for _, v := range view.Filters {
 		f := m.filters[v.ID]
-		s.Filters = append(s.Filters, FilterSnapshot{f.Name, f.Altitude, f.Wants.String(), v.Stopping})
+		s.Filters = append(s.Filters, FilterSnapshot{f.Name, f.Altitude, v.Frame, f.Wants.String(), v.Stopping})
 	}
 	for _, v := range view.Slots {
+		f := m.filters[v.Pair.Filter]
 		s.Slots = append(s.Slots, SlotSnapshot{
-			m.filters[v.Pair.Filter].Name, v.Pair.Volume, v.State, v.Why, v.By, v.Attempts, v.Hung,
+			f.Name, f.Definitions()[v.Pair.Instance].Name, v.Altitude, m.state.FrameOf(v.Pair.Filter), v.Pair.Volume,
+			v.State, v.Why, v.By, v.Attempts, v.Hung,
 		})
 	}
 	return s

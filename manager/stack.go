@@ -8,7 +8,7 @@ import (
 	"github.com/weirfs/weir/topology"
 )
 
-// instance is one filter on one volume, from the claim of its set-up to the end of its teardown.
+// instance is one instance of a filter on one volume, from the claim of its set-up to the end of its teardown.
 type instance struct {
 	pair     topology.Pair
 	altitude weir.Altitude
@@ -16,7 +16,7 @@ type instance struct {
 	callback weir.Instance // set once Setup has returned; read by its teardown only
 }
 
-// stack is the instances of one volume, from high to low altitude. It is never changed: an operation that
+// stack is the instances of one frame on one volume, from high to low altitude. It is never changed: an operation that
 // has taken it sees the same instances to the end.
 type stack struct{ instances []*instance }
 
@@ -30,7 +30,7 @@ func (s *stack) without(in *instance) *stack {
 	return &stack{slices.DeleteFunc(slices.Clone(s.instances), func(other *instance) bool { return other == in })}
 }
 
-// dispatcher is the sink of one volume. It outlives its attachment.
+// dispatcher is the sink of one frame on one volume. It outlives its attachment.
 type dispatcher struct{ stack atomic.Pointer[stack] }
 
 func newDispatcher() *dispatcher {

@@ -67,9 +67,10 @@ type census struct {
 func (c *census) filter(name, altitude string) *weir.Filter {
 	return &weir.Filter{
 		Name: name, Altitude: weir.MustAltitude(altitude), Wants: weir.OpCreate,
-		Setup: func(_ context.Context, v weir.Volume, _ weir.SetupReason) (weir.Instance, error) {
+		Setup: func(_ context.Context, site weir.Site) (weir.Instance, error) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
+			v := site.Volume
 			if c.seen[v.ID()] != nil {
 				c.t.Errorf("filter %s is set up twice on volume %d", name, v.ID())
 			}

@@ -90,7 +90,7 @@ func (m *Manager) claimLocked(work topology.Work, cancel context.CancelFunc) (*t
 
 // instanceLocked returns the instance that the work is about.
 func (m *Manager) instanceLocked(work topology.Work) *instance {
-	pair := topology.Pair{Filter: work.Filter, Volume: work.Volume}
+	pair := work.Pair()
 	switch work.Kind {
 	case topology.SetUp:
 		return m.enlistLocked(pair)
@@ -189,7 +189,8 @@ func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, r
 	m.mu.Lock()
 	f, v := m.filters[work.Filter], m.volumes[work.Volume].volume
 	m.mu.Unlock()
-	callback, err := guardedSetup(ctx, f, v, reason)
+	site := weir.Site{Volume: v, Instance: f.Definitions()[work.Instance], Reason: reason}
+	callback, err := guardedSetup(ctx, f, site)
 	if err == nil && callback == nil {
 		err = fmt.Errorf("filter %s returned neither an instance nor an error", f.Name)
 	}
@@ -202,13 +203,13 @@ func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, r
 }
 
 // guardedSetup, like guardedAsk, turns a panic of the filter into an error: one bad volume must not end the others.
-func guardedSetup(ctx context.Context, f *weir.Filter, v weir.Volume, reason weir.SetupReason) (in weir.Instance, err error) {
+func guardedSetup(ctx context.Context, f *weir.Filter, site weir.Site) (in weir.Instance, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			in, err = nil, fmt.Errorf("panic in Setup of filter %s: %v\n%s", f.Name, p, debug.Stack())
 		}
 	}()
-	return f.Setup(ctx, v, reason)
+	return f.Setup(ctx, site)
 }
 
 func (m *Manager) tearDown(ctx context.Context, work topology.Work, in *instance, reason weir.TeardownReason) {
@@ -224,27 +225,28 @@ func (m *Manager) tearDown(ctx context.Context, work topology.Work, in *instance
 func (m *Manager) attachFrame(ctx context.Context, work topology.Work) {
 	m.mu.Lock()
 	v := m.volumes[work.Volume]
-	wants := m.wantsLocked()
+	d := v.dispatcher(work.Frame)
+	wants := m.wantsLocked(work.Frame)
 	m.mu.Unlock()
-	held, err := m.attach(ctx, v, wants)
+	attachment, err := m.attach(ctx, v.volume, d, wants)
 	m.finish(work, err, func() {
-		if held != nil {
-			m.held[topology.Joint{Frame: work.Frame, Volume: work.Volume}] = held
+		if err == nil {
+			m.held[topology.Joint{Frame: work.Frame, Volume: work.Volume}] = attachment
 		}
 	})
 }
 
 // attach tries the planes in order. Where all of them say that the volume does not accept them, the
 // first one's reason stands.
-func (m *Manager) attach(ctx context.Context, v *volume, wants weir.Ops) (weir.Attachment, error) {
+func (m *Manager) attach(ctx context.Context, v weir.Volume, sink weir.Sink, wants weir.Ops) (held, error) {
 	var first error
 	for _, plane := range m.options.Planes {
-		if wants&^plane.Ops() != 0 {
+		if wants&^plane.Reach().Completed != 0 {
 			continue
 		}
-		held, err := plane.Attach(ctx, v.volume, v.dispatcher)
+		attachment, err := plane.Attach(ctx, v, sink)
 		if err == nil || weir.KindOf(err) != weir.KindUnsupported {
-			return held, err
+			return held{attachment, plane.Name()}, err
 		}
 		if first == nil {
 			first = err
@@ -253,12 +255,15 @@ func (m *Manager) attach(ctx context.Context, v *volume, wants weir.Ops) (weir.A
 	if first == nil {
 		first = &weir.Error{Op: "attach plane", Kind: weir.KindUnsupported, Err: fmt.Errorf("no plane delivers all of %s", wants)}
 	}
-	return nil, first
+	return held{}, first
 }
 
-func (m *Manager) wantsLocked() (wants weir.Ops) {
-	for _, f := range m.filters {
-		wants |= f.Wants
+// wantsLocked returns what the filters of a frame want.
+func (m *Manager) wantsLocked(frame topology.FrameID) (wants weir.Ops) {
+	for id, f := range m.filters {
+		if m.state.FrameOf(id) == frame {
+			wants |= f.Wants
+		}
 	}
 	return wants
 }

@@ -10,7 +10,7 @@ func (i VolumeArrived) apply(s *State) {
 	if _, known := s.volumes[i.Volume]; known || s.stopping {
 		return
 	}
-	s.volumes[i.Volume] = volume{listed: i.Listed, excluded: i.Excluded}
+	s.volumes[i.Volume] = volume{listed: i.Listed, excluded: i.Excluded, layer: i.Layer, altitude: i.Altitude}
 	s.emit(VolumePublished{i.Volume, i.Listed})
 	for id := range s.frames {
 		s.setLink(Joint{FrameID(id), i.Volume}, link{})
@@ -20,7 +20,7 @@ func (i VolumeArrived) apply(s *State) {
 		reason = weir.SetupAutomatic
 	}
 	for _, id := range s.startedFilters() {
-		s.owe(Pair{id, i.Volume}, reason)
+		s.oweAll(id, i.Volume, reason)
 	}
 	s.review(i.Volume)
 }
@@ -77,23 +77,19 @@ func (i FilterRegistered) apply(s *State) {
 	if _, known := s.filters[i.Filter]; known || s.stopping {
 		return
 	}
-	s.filters[i.Filter] = filter{altitude: i.Altitude, frame: s.frameFor(i.Altitude)}
-}
-
-// frameFor returns the frame that holds the altitude. The first filter creates a frame of all altitudes,
-// which is linked to every volume in the same step.
-func (s *State) frameFor(a weir.Altitude) FrameID {
-	for id, f := range s.frames {
-		if f.low.Compare(a) <= 0 && (!f.bounded || a.Compare(f.high) < 0) {
-			return FrameID(id)
+	if _, _, misplaced := s.Misplaced(i); misplaced {
+		return
+	}
+	f := filter{altitude: i.Altitude, instances: i.Instances, frame: s.frameFor(i.Altitude)}
+	if len(f.instances) == 0 {
+		f.instances = []Instance{{Altitude: i.Altitude}}
+	}
+	for _, in := range f.instances {
+		if reach := &s.frames[f.frame].reach; reach.Compare(in.Altitude) < 0 {
+			*reach = in.Altitude
 		}
 	}
-	id := FrameID(len(s.frames))
-	s.frames = append(s.frames, frame{})
-	for v := range s.volumes {
-		s.setLink(Joint{id, v}, link{})
-	}
-	return id
+	s.filters[i.Filter] = f
 }
 
 func (i FilterStarted) apply(s *State) {
@@ -105,7 +101,7 @@ func (i FilterStarted) apply(s *State) {
 	s.filters[i.Filter] = f
 	for _, v := range s.volumeIDs() {
 		if s.live(v) {
-			s.owe(Pair{i.Filter, v}, weir.SetupAutomatic)
+			s.oweAll(i.Filter, v, weir.SetupAutomatic)
 			s.review(v)
 		}
 	}
@@ -119,7 +115,7 @@ func (i FilterStopping) apply(s *State) {
 	f.phase = stopping
 	s.filters[i.Filter] = f
 	for _, p := range s.pairs(func(p Pair) bool { return p.Filter == i.Filter }) {
-		s.withdraw(p, weir.TeardownFilterStop)
+		s.withdraw(p, weir.TeardownFilterUnload)
 		s.review(p.Volume)
 	}
 	s.forget(i.Filter)
@@ -141,7 +137,7 @@ func (s *State) forget(id FilterID) {
 
 func (i Attach) apply(s *State) {
 	l, known := s.slots[i.Pair]
-	if !known || !s.wanted(i.Pair) {
+	if !known || !s.wanted(i.Pair) || s.below(i.Pair) {
 		return
 	}
 	l.by = ""
@@ -158,7 +154,7 @@ func (i Attach) apply(s *State) {
 
 func (i Detach) apply(s *State) {
 	l, known := s.slots[i.Pair]
-	if !known || !s.wanted(i.Pair) {
+	if !known || !s.wanted(i.Pair) || s.below(i.Pair) {
 		return
 	}
 	l.by = i.By
@@ -203,7 +199,7 @@ func (i TimedOut) apply(s *State) {
 
 func (i RetryDue) apply(s *State) {
 	if i.Work.Kind.ofSlot() {
-		s.retrySlot(i.Work.pair())
+		s.retrySlot(i.Work.Pair())
 	} else {
 		s.retryLink(i.Work.joint())
 	}

@@ -14,12 +14,12 @@ const (
 )
 
 var (
-	oldPair = Pair{oldFilter, oldVolume}
-	newPair = Pair{oldFilter, newVolume}
+	oldPair = Pair{oldFilter, 0, oldVolume}
+	newPair = Pair{oldFilter, 0, newVolume}
 )
 
 func registers(f FilterID, altitude string) Input {
-	return FilterRegistered{f, weir.MustAltitude(altitude)}
+	return FilterRegistered{Filter: f, Altitude: weir.MustAltitude(altitude)}
 }
 
 // rest is a filter with an instance on a volume.
@@ -40,7 +40,7 @@ func actors() []actor {
 		does("detach and attach", Detach{newPair, "operator"}, Attach{newPair}),
 		does("attach", Attach{oldPair}),
 		does("overflow", DiscoveryMissed{"overflow"}, VolumeArrived{Volume: newVolume, Listed: true}, DiscoveryListed{}),
-		does("excluded mount", VolumeArrived{Volume: 3, Excluded: "rule"}, Attach{Pair{oldFilter, 3}}),
+		does("excluded mount", VolumeArrived{Volume: 3, Excluded: "rule"}, Attach{Pair{oldFilter, 0, 3}}),
 		does("shutdown", Shutdown{}),
 	}
 }
@@ -111,7 +111,7 @@ func (i publishVolume) apply(s *State) {
 		s.setLink(Joint{FrameID(id), i.volume}, link{})
 	}
 	for _, f := range i.filters {
-		s.owe(Pair{f, i.volume}, weir.SetupNewlyMounted)
+		s.oweAll(f, i.volume, weir.SetupNewlyMounted)
 	}
 	s.review(i.volume)
 }
@@ -126,7 +126,7 @@ func (i publishFilter) apply(s *State) {
 	f.phase = started
 	s.filters[i.filter] = f
 	for _, v := range i.volumes {
-		s.owe(Pair{i.filter, v}, weir.SetupAutomatic)
+		s.oweAll(i.filter, v, weir.SetupAutomatic)
 		s.review(v)
 	}
 }
@@ -151,7 +151,7 @@ func TestMutantsAreCaught(t *testing.T) {
 		actors []actor
 		want   string
 	}{
-		"list then publish": {faults{}, []actor{mount, start}, "I2: no slot for {2 2}"},
+		"list then publish": {faults{}, []actor{mount, start}, "I2: no slot for {2 0 2}"},
 		"owe nothing":       {faults{oweNothing: true}, actors()[:1], "I2"},
 		"blind commit":      {faults{commitBlind: true}, []actor{actors()[1]}, "is attached though it was withdrawn"},
 		"observe first":     {faults{observeFirst: true}, actors()[:1], "I10"},
@@ -181,7 +181,7 @@ func TestViewIsComplete(t *testing.T) {
 	}
 	v := s.View()
 	got := fmt.Sprint(v.Volumes, v.Filters, v.Slots, v.Links)
-	want := "[{1 false true}] [{1 100 0 true false}] [{{1 1} pending   0 false}] [{{0 1} idle  0}]"
+	want := "[{1 false true false 0}] [{1 100 0 true false}] [{{1 0 1} 100 pending   0 false}] [{{0 1} idle  0}]"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -72,7 +72,7 @@ func (w *world) key() string {
 	var b strings.Builder
 	fmt.Fprint(&b, w.at, w.memos, w.offers, w.runs, w.hung, w.retry, w.faults, w.sticky, w.balance, w.attached, w.shutdown, w.down)
 	s := w.state
-	fmt.Fprint(&b, s.volumes, s.filters, s.slots, s.links, s.complete, s.stopping, len(s.frames))
+	fmt.Fprint(&b, s.volumes, s.filters, s.slots, s.links, s.complete, s.stopping, s.frames)
 	return b.String()
 }
 
@@ -296,9 +296,9 @@ func (w *world) finish(i Finished) {
 	delete(w.hung, i.Work)
 	switch {
 	case i.Work.Kind == SetUp && i.Outcome == OK:
-		w.balance[i.Work.pair()]++
+		w.balance[i.Work.Pair()]++
 	case i.Work.Kind == TearDown:
-		w.balance[i.Work.pair()]--
+		w.balance[i.Work.Pair()]--
 	case i.Work.Kind == AttachFrame && i.Outcome == OK:
 		w.attached[i.Work.joint()]++
 	case i.Work.Kind == DetachFrame:
@@ -332,15 +332,15 @@ func (w *world) observe(e Effect) string {
 // start checks that no two runners are ever inside one slot or link.
 func (w *world) start(work Work) string {
 	for other := range w.runs {
-		if other.Volume == work.Volume && other.Filter == work.Filter && other.Frame == work.Frame && work.Kind.ofSlot() == other.Kind.ofSlot() {
+		if other.Volume == work.Volume && other.Filter == work.Filter && other.Instance == work.Instance && other.Frame == work.Frame && work.Kind.ofSlot() == other.Kind.ofSlot() {
 			return fmt.Sprintf("I5: %v runs beside %v", work, other)
 		}
 	}
 	if work.Kind == AttachFrame && !w.concerned(work.joint()) {
 		return fmt.Sprintf("I10: %v is observed, and no filter has said that it concerns it", work.joint())
 	}
-	if work.Kind.ofSlot() && work.Kind != TearDown && w.sticky[work.pair()] {
-		return fmt.Sprintf("I7: set-up of %v, which is detached", work.pair())
+	if work.Kind.ofSlot() && work.Kind != TearDown && w.sticky[work.Pair()] {
+		return fmt.Sprintf("I7: set-up of %v, which is detached", work.Pair())
 	}
 	w.runs[work] = true
 	return ""
@@ -363,7 +363,7 @@ func (w *world) unused(which func(Pair) bool) string {
 		}
 	}
 	for run := range w.runs {
-		if run.Kind.ofSlot() && which(run.pair()) {
+		if run.Kind.ofSlot() && which(run.Pair()) {
 			return fmt.Sprintf("I8: %v runs at its end", run)
 		}
 	}
@@ -374,8 +374,10 @@ func (w *world) unused(which func(Pair) bool) string {
 func (w *world) check() string {
 	for v := range w.volumes {
 		for f := range w.filters {
-			if _, ok := w.state.slots[Pair{f, v}]; !ok && !w.shutdown {
-				return fmt.Sprintf("I2: no slot for %v", Pair{f, v})
+			for i := range w.state.filters[f].instances {
+				if _, ok := w.state.slots[Pair{f, i, v}]; !ok && !w.shutdown {
+					return fmt.Sprintf("I2: no slot for %v", Pair{f, i, v})
+				}
 			}
 		}
 		for id := range w.state.frames {

@@ -9,6 +9,9 @@ type Input interface{ apply(*State) }
 type VolumeArrived struct {
 	Volume weir.VolumeID
 	Listed bool // found by listing, not by a mount event
+	// Layer says that the volume is stacked on others, and Altitude where it stands among the filters.
+	Layer    bool
+	Altitude weir.Altitude
 	// Excluded is the reason why no filter gets an instance by itself; empty if none.
 	Excluded string
 }
@@ -19,10 +22,18 @@ type VolumeChanged struct{ Volume weir.VolumeID }
 // VolumeLeft says that the volume's last mount is gone. It is forgotten when its last instance is.
 type VolumeLeft struct{ Volume weir.VolumeID }
 
-// FilterRegistered makes a filter known, and the frame that holds its altitude if there is none.
+// FilterRegistered makes a filter known, and the frame for its altitude if there is none. It has no effect if
+// Misplaced says so.
 type FilterRegistered struct {
-	Filter   FilterID
+	Filter    FilterID
+	Altitude  weir.Altitude
+	Instances []Instance // empty: one at Altitude
+}
+
+// Instance is what a filter has on each volume.
+type Instance struct {
 	Altitude weir.Altitude
+	Manual   bool // attached by hand only
 }
 
 // FilterStarted publishes a registered filter.

@@ -8,10 +8,11 @@ type FrameID int
 // FilterID is the incarnation number of a filter: a filter that is registered again gets another.
 type FilterID uint64
 
-// Pair names a slot.
+// Pair names a slot: one instance of a filter, by its index in the filter's definitions, on one volume.
 type Pair struct {
-	Filter FilterID
-	Volume weir.VolumeID
+	Filter   FilterID
+	Instance int
+	Volume   weir.VolumeID
 }
 
 // Joint names a link.
@@ -28,9 +29,9 @@ const (
 	SlotSettingUp                  // claimed: the filter is asked, or its Setup runs
 	SlotAttached                   // there is an instance
 	SlotDeclined                   // the filter has no business on the volume as it is mounted now
-	SlotFailed                     // Setup failed, or did not return in time
-	SlotDetached                   // somebody took the instance away
-	SlotExcluded                   // a rule keeps instances off the volume
+	SlotFailed                     // Concerns or Setup failed, or did not return in time
+	SlotDetached                   // somebody took the instance away, or it is attached by hand only
+	SlotExcluded                   // a rule keeps instances off the volume, or it is a layer above the instance
 	SlotDraining                   // the instance is being torn down, or Setup is to be undone once it returns
 )
 
@@ -82,17 +83,24 @@ func (k WorkKind) String() string {
 // ofSlot tells work for a slot from work for a link.
 func (k WorkKind) ofSlot() bool { return k == Ask || k == SetUp || k == TearDown }
 
-// Work names something to be done outside. Frame is set for frames, Filter for instances. At most one
-// piece of work runs for one slot or link at a time.
+// Work names something to be done outside. Frame is set for frames, Filter and Instance for instances. At
+// most one piece of work runs for one slot or link at a time.
 type Work struct {
-	Kind   WorkKind
-	Frame  FrameID
-	Filter FilterID
-	Volume weir.VolumeID
+	Kind     WorkKind
+	Frame    FrameID
+	Filter   FilterID
+	Instance int
+	Volume   weir.VolumeID
 }
 
-func (w Work) pair() Pair   { return Pair{w.Filter, w.Volume} }
+// Pair returns the slot that work of a slot is for.
+func (w Work) Pair() Pair   { return Pair{w.Filter, w.Instance, w.Volume} }
 func (w Work) joint() Joint { return Joint{w.Frame, w.Volume} }
+
+// on is the work of a kind for a slot.
+func (k WorkKind) on(p Pair) Work {
+	return Work{Kind: k, Filter: p.Filter, Instance: p.Instance, Volume: p.Volume}
+}
 
 // Outcome is how work ended.
 type Outcome uint8

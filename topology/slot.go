@@ -1,6 +1,13 @@
 package topology
 
-import "github.com/weirfs/weir"
+import (
+	"fmt"
+
+	"github.com/weirfs/weir"
+)
+
+// ByDefinition is who has detached an instance that is attached by hand only.
+const ByDefinition = "its definition"
 
 // slot is the debt for one pair. Exactly these combinations occur:
 //
@@ -35,17 +42,39 @@ func (s *State) setSlot(p Pair, l slot) {
 	}
 }
 
+// oweAll makes the slots of a filter and a volume, of which one has just been published.
+func (s *State) oweAll(f FilterID, v weir.VolumeID, reason weir.SetupReason) {
+	for i := range s.filters[f].instances {
+		s.owe(Pair{f, i, v}, reason)
+	}
+}
+
 // owe makes the slot of a pair that has just become due.
 func (s *State) owe(p Pair, reason weir.SetupReason) {
 	if s.faults.oweNothing {
 		return
 	}
 	l := slot{reason: reason}
-	if why := s.volumes[p.Volume].excluded; why != "" {
-		l.state, l.why = SlotExcluded, why
+	v, in := s.volumes[p.Volume], s.instance(p)
+	switch {
+	case s.below(p):
+		l.state, l.why = SlotExcluded, fmt.Sprintf("the layer, at altitude %s, is above the instance, which sees what reaches the volumes below", v.altitude)
+	case v.excluded != "":
+		l.state, l.why = SlotExcluded, v.excluded
+	case in.Manual:
+		l.state, l.by = SlotDetached, ByDefinition
 	}
 	s.setSlot(p, l)
 	s.offer(p)
+}
+
+// instance returns the definition that a slot is of.
+func (s *State) instance(p Pair) Instance { return s.filters[p.Filter].instances[p.Instance] }
+
+// below tells whether a slot is on a layer that is above its instance.
+func (s *State) below(p Pair) bool {
+	v := s.volumes[p.Volume]
+	return v.layer && s.instance(p).Altitude.Compare(v.altitude) < 0
 }
 
 // offer offers what a pending slot needs next: that its filter is asked, or its set-up, as soon as its frame's link is
@@ -62,9 +91,9 @@ func (s *State) due(p Pair) bool { return !s.slots[p].asked || s.links[s.jointOf
 // next is what a slot that has no instance is waiting for, or what runs.
 func (l slot) next(p Pair) Work {
 	if l.asked {
-		return Work{Kind: SetUp, Filter: p.Filter, Volume: p.Volume}
+		return SetUp.on(p)
 	}
-	return Work{Kind: Ask, Filter: p.Filter, Volume: p.Volume}
+	return Ask.on(p)
 }
 
 // settle decides about a slot that has neither runner nor instance.
@@ -90,7 +119,7 @@ func (s *State) withdraw(p Pair, reason weir.TeardownReason) {
 	case l.instance:
 		l.state, l.why, l.teardown = SlotDraining, "", reason
 		s.setSlot(p, l)
-		s.emit(Offer{Work{Kind: TearDown, Filter: p.Filter, Volume: p.Volume}})
+		s.emit(Offer{TearDown.on(p)})
 	case l.claimed:
 		l.state, l.why, l.teardown = SlotDraining, "", reason
 		s.setSlot(p, l)
@@ -101,7 +130,7 @@ func (s *State) withdraw(p Pair, reason weir.TeardownReason) {
 }
 
 func (s *State) claimSlot(w Work) {
-	p := w.pair()
+	p := w.Pair()
 	l, known := s.slots[p]
 	switch {
 	case !known || l.claimed:
@@ -119,7 +148,7 @@ func (s *State) claimSlot(w Work) {
 
 // finishSetUp takes the outcome of an Ask or a SetUp.
 func (s *State) finishSetUp(f Finished) {
-	p := f.Work.pair()
+	p := f.Work.Pair()
 	l := s.slots[p]
 	if !l.claimed || l.instance {
 		return
@@ -154,7 +183,7 @@ func (s *State) finishSetUp(f Finished) {
 func (s *State) commit(p Pair, l slot) {
 	if l.state == SlotDraining && !s.faults.commitBlind {
 		s.setSlot(p, l)
-		s.emit(Offer{Work{Kind: TearDown, Filter: p.Filter, Volume: p.Volume}})
+		s.emit(Offer{TearDown.on(p)})
 		return
 	}
 	stale := l.stale
@@ -167,7 +196,7 @@ func (s *State) commit(p Pair, l slot) {
 }
 
 func (s *State) finishTearDown(f Finished) {
-	p := f.Work.pair()
+	p := f.Work.Pair()
 	l := s.slots[p]
 	if !l.claimed || !l.instance {
 		return
@@ -178,12 +207,12 @@ func (s *State) finishTearDown(f Finished) {
 }
 
 func (s *State) timeOutSetUp(t TimedOut) {
-	l := s.slots[t.Work.pair()]
+	l := s.slots[t.Work.Pair()]
 	if l.state != SlotSettingUp {
 		return
 	}
 	l.state, l.why = SlotFailed, t.Why
-	s.setSlot(t.Work.pair(), l)
+	s.setSlot(t.Work.Pair(), l)
 	s.emit(Cancel{t.Work})
 }
 

@@ -32,24 +32,22 @@ type faults struct {
 	commitBlind  bool // commit without looking again
 	forgetDetach bool // ignore that a detach is sticky
 	observeFirst bool // observe what no filter was asked about
-}
-
-// frame holds the filters of altitudes in [low, high); bounded tells whether high counts.
-type frame struct {
-	low, high weir.Altitude
-	bounded   bool
+	bareFrame    bool // make a frame without links to the volumes that are there
 }
 
 type volume struct {
 	left     bool
 	listed   bool
 	excluded string
+	layer    bool // it is stacked on others, at altitude
+	altitude weir.Altitude
 }
 
 type filter struct {
-	altitude weir.Altitude
-	frame    FrameID
-	phase    phase
+	altitude  weir.Altitude
+	instances []Instance
+	frame     FrameID
+	phase     phase
 }
 
 type phase uint8
@@ -116,7 +114,7 @@ func (s *State) unlinked() bool {
 }
 
 func comparePairs(a, b Pair) int {
-	return cmp.Or(cmp.Compare(a.Volume, b.Volume), cmp.Compare(a.Filter, b.Filter))
+	return cmp.Or(cmp.Compare(a.Volume, b.Volume), cmp.Compare(a.Filter, b.Filter), cmp.Compare(a.Instance, b.Instance))
 }
 
 func compareJoints(a, b Joint) int {

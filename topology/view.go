@@ -8,18 +8,27 @@ type View struct {
 	Complete bool   // every volume that exists has been told
 	Missed   string // why not, if events were lost
 	Stopping bool
-	Frames   int
+	Frames   []FrameView // from low to high
 	Volumes  []VolumeView
 	Filters  []FilterView
 	Slots    []SlotView // by volume, then filter
 	Links    []LinkView // by volume, then frame
 }
 
+// FrameView is one frame: the altitudes from Low up to, and without, High.
+type FrameView struct {
+	ID        FrameID
+	Low, High weir.Altitude
+	Bounded   bool // High counts: a layer is there
+}
+
 // VolumeView is one volume.
 type VolumeView struct {
-	ID      weir.VolumeID
-	Leaving bool // its last mount is gone; instances remain
-	Listed  bool // found by listing
+	ID       weir.VolumeID
+	Leaving  bool // its last mount is gone; instances remain
+	Listed   bool // found by listing
+	Layer    bool // it is stacked on others
+	Altitude weir.Altitude
 }
 
 // FilterView is one filter.
@@ -34,6 +43,7 @@ type FilterView struct {
 // SlotView is one slot.
 type SlotView struct {
 	Pair     Pair
+	Altitude weir.Altitude
 	State    SlotState
 	Why      string // why declined, failed or excluded
 	By       string // who detached it
@@ -51,9 +61,13 @@ type LinkView struct {
 
 // View returns the state as it is between two inputs.
 func (s *State) View() View {
-	v := View{Epoch: s.epoch, Complete: s.complete, Missed: s.missed, Stopping: s.stopping, Frames: len(s.frames)}
+	v := View{Epoch: s.epoch, Complete: s.complete, Missed: s.missed, Stopping: s.stopping}
+	for id := range s.frames {
+		v.Frames = append(v.Frames, s.frameView(FrameID(id)))
+	}
 	for _, id := range s.volumeIDs() {
-		v.Volumes = append(v.Volumes, VolumeView{id, s.volumes[id].left, s.volumes[id].listed})
+		x := s.volumes[id]
+		v.Volumes = append(v.Volumes, VolumeView{id, x.left, x.listed, x.layer, x.altitude})
 	}
 	for _, id := range s.filterIDs() {
 		f := s.filters[id]
@@ -62,7 +76,7 @@ func (s *State) View() View {
 	for _, p := range s.pairs(func(Pair) bool { return true }) {
 		l := s.slots[p]
 		hung := l.claimed && !l.instance && l.state != SlotSettingUp
-		v.Slots = append(v.Slots, SlotView{p, l.state, l.why, l.by, l.attempts, hung})
+		v.Slots = append(v.Slots, SlotView{p, s.instance(p).Altitude, l.state, l.why, l.by, l.attempts, hung})
 	}
 	for _, j := range s.joints(func(Joint) bool { return true }) {
 		l := s.links[j]
@@ -70,6 +84,14 @@ func (s *State) View() View {
 	}
 	return v
 }
+
+func (s *State) frameView(id FrameID) FrameView {
+	f := s.frames[id]
+	return FrameView{id, f.low, f.high, f.bounded}
+}
+
+// FrameOf returns the frame of a filter that is known.
+func (s *State) FrameOf(id FilterID) FrameID { return s.filters[id].frame }
 
 // Stopping tells whether Shutdown has been applied.
 func (s *State) Stopping() bool { return s.stopping }

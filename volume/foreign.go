@@ -62,7 +62,7 @@ func addForeign(infos []weir.VolumeInfo, mounts []foreign) []weir.VolumeInfo {
 // outOfReach describes a volume that weir's own namespace does not show.
 func outOfReach(id weir.VolumeID, e mount.Entry) weir.VolumeInfo {
 	layer, _ := stacked(e.FSType, e.Source, e.SuperOptions)
-	return weir.VolumeInfo{
+	info := weir.VolumeInfo{
 		ID:          id,
 		Device:      e.Device.String(),
 		Source:      e.Source,
@@ -72,4 +72,8 @@ func outOfReach(id weir.VolumeID, e mount.Entry) weir.VolumeInfo {
 		SightReason: "only other mount namespaces show it",
 		Layer:       layer,
 	}
+	if layer {
+		info.LayerAltitude = layerAltitude(e.FSType)
+	}
+	return info
 }

@@ -3,6 +3,7 @@ package volume
 import (
 	"strings"
 
+	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/sys/mount"
 )
 
@@ -51,6 +52,17 @@ func stacked(fsType, source, options string) (layer bool, lower []string) {
 		return len(lower) > 0, lower
 	}
 	return false, nil
+}
+
+// layerAltitude returns where a layer stands among the filters: at the end of the load-order group of its kind.
+func layerAltitude(fsType string) weir.Altitude {
+	switch fsType {
+	case "overlay", "aufs", "unionfs", "fuse.mergerfs", "fuse.unionfs", "fuse.unionfs-fuse", "fuse.fuse-overlayfs":
+		return weir.MustAltitude("139998.99") // Virtualization
+	case "ecryptfs", "fuse.gocryptfs", "fuse.encfs", "fuse.cryfs", "fuse.securefs":
+		return weir.MustAltitude("149998.99") // Encryption
+	}
+	return weir.MustAltitude("189998.99") // HSM: it may do anything
 }
 
 func absolute(paths ...string) []string {

@@ -65,7 +65,9 @@ func (v *volume) Info() weir.VolumeInfo {
 	info.Source = first.Source
 	info.ReadOnly = first.SuperReadOnly
 	layer, lower := stacked(v.fsType, first.Source, first.SuperOptions)
-	info.Layer = layer
+	if info.Layer = layer; layer {
+		info.LayerAltitude = layerAltitude(v.fsType)
+	}
 	info.Lower = v.w.volumesAt(table, lower, v.id)
 	info.Mounts = v.w.describe(mounts)
 	return info

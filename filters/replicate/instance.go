@@ -27,11 +27,12 @@ func (r *Replicator) asked(_ context.Context, volume weir.Volume) error {
 }
 
 // setup takes a volume that shows a part of the source still.
-func (r *Replicator) setup(_ context.Context, volume weir.Volume, reason weir.SetupReason) (weir.Instance, error) {
+func (r *Replicator) setup(_ context.Context, site weir.Site) (weir.Instance, error) {
+	volume := site.Volume
 	if err := r.concerns(volume); err != nil {
 		return nil, err
 	}
-	if reason == weir.SetupNewlyMounted {
+	if site.Reason == weir.SetupNewlyMounted {
 		r.gapOpened(volume, "mounted by another program: what happened before its mark was not seen")
 	}
 	r.mu.Lock()

@@ -45,9 +45,9 @@ func New(options Options) *Plane {
 // Name implements weir.Plane.
 func (p *Plane) Name() string { return "fanotify" }
 
-// Ops implements weir.Plane.
-func (p *Plane) Ops() weir.Ops {
-	return weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib
+// Reach implements weir.Plane.
+func (p *Plane) Reach() weir.Reach {
+	return weir.Reach{Completed: weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib}
 }
 
 // Blind implements weir.Plane. Each entry was measured on Linux 6.18.

@@ -23,9 +23,9 @@ var _ weir.Plane = (*Plane)(nil)
 // Name implements weir.Plane.
 func (p *Plane) Name() string { return "memory" }
 
-// Ops implements weir.Plane.
-func (p *Plane) Ops() weir.Ops {
-	return weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib
+// Reach implements weir.Plane.
+func (p *Plane) Reach() weir.Reach {
+	return weir.Reach{Completed: weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib}
 }
 
 // Blind implements weir.Plane: nothing is hidden.

@@ -48,6 +48,13 @@ func NewVolume(id weir.VolumeID, point string) *Volume {
 	return v
 }
 
+// Stack makes the volume a layer at altitude over others, before it is mounted.
+func (v *Volume) Stack(altitude weir.Altitude, lower ...weir.VolumeID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.info.Layer, v.info.LayerAltitude, v.info.Lower = true, altitude, lower
+}
+
 func (v *Volume) newNode(dir bool) *node {
 	v.handles++
 	n := &node{handle: weir.Handle(binary.LittleEndian.AppendUint64([]byte{1, 0, 0, 0}, v.handles))}
