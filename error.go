@@ -2,6 +2,8 @@ package weir
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -34,6 +36,27 @@ func (k Kind) ExitStatus() int {
 	default:
 		return 3
 	}
+}
+
+// kindNames are the kinds in the words of the control socket.
+func kindNames() []string {
+	return []string{"failed", "refused", "unsupported", "absent", "behind", "differs"}
+}
+
+// String returns the kind as one word.
+func (k Kind) String() string { return kindNames()[k] }
+
+// MarshalText implements encoding.TextMarshaler.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (k *Kind) UnmarshalText(text []byte) error {
+	i := slices.Index(kindNames(), string(text))
+	if i < 0 {
+		return fmt.Errorf("read kind of error: %q is none", text)
+	}
+	*k = Kind(i)
+	return nil
 }
 
 // Error is the one error type that crosses package borders with a meaning for the operator.

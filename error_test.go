@@ -22,6 +22,17 @@ func TestExitStatuses(t *testing.T) {
 		if got := kind.ExitStatus(); got != want {
 			t.Errorf("kind %d exits with %d, want %d", kind, got, want)
 		}
+		text, _ := kind.MarshalText()
+		var read Kind
+		if err := read.UnmarshalText(text); err != nil || read != kind {
+			t.Errorf("%s is read as %s: %v", text, read, err)
+		}
+	}
+}
+
+func TestKindsOfOthersAreRefused(t *testing.T) {
+	if err := new(Kind).UnmarshalText([]byte("odd")); err == nil {
+		t.Error("odd is a kind")
 	}
 }
 

@@ -23,6 +23,14 @@ func QuotePath(path string) string {
 	return path
 }
 
+// UnquotePath returns the path of which QuotePath made text, byte for byte.
+func UnquotePath(text string) string {
+	if path, err := strconv.Unquote(text); err == nil && strings.HasPrefix(text, `"`) {
+		return path
+	}
+	return text
+}
+
 // LogPath is a path as an attribute of a log record. A handler for text gets it as it is, and quotes it once where that
 // is called for; JSON has no place for bytes that are not UTF-8, so that there, as in all of weir's JSON, it is what
 // QuotePath returns.

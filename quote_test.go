@@ -28,3 +28,11 @@ func TestLogPathIsQuotedOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestQuotedPathsAreReadBack(t *testing.T) {
+	for _, path := range []string{"", "/a b", " a", "a\nb", "\xff", `"`, `"a"`, "a\\b", "\u202egnp", "'"} {
+		if got := UnquotePath(QuotePath(path)); got != path {
+			t.Errorf("%q is read back as %q", path, got)
+		}
+	}
+}

@@ -38,6 +38,7 @@ type Options struct {
 	ScanInterval time.Duration
 
 	State    string // directory; "" for the default
+	Announce string // directory in which the control socket is announced; "" for none
 	Idle     bool   // an engine does its first comparison and copy at idle I/O priority
 	Fallback bool   // find mounts by mountinfo alone, as on kernels before 6.15
 	Logger   *slog.Logger

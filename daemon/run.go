@@ -68,6 +68,7 @@ func (m *Mirror) Run(ctx context.Context, once bool) error {
 	work := begin(func() error { return m.replicator.Run(working) })
 	manage := begin(func() error { return m.manager.Run(managing) })
 	listed := begin(func() error { return m.listed(working) })
+	served := begin(func() error { return m.serve(working) })
 	var watch *task
 	if m.stuck != nil {
 		watch = begin(func() error { return m.watchStuck(working) })
@@ -82,6 +83,7 @@ func (m *Mirror) Run(ctx context.Context, once bool) error {
 	for _, t := range []*task{work, listed, watch} {
 		m.end(t, grace, "a replica")
 	}
+	m.end(served, grace, "an answer on the control socket")
 	endManaging()
 	patience := teardownTime
 	if !m.endBy.IsZero() {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/control"
 	"github.com/weirfs/weir/daemon"
 	"github.com/weirfs/weir/policy"
 )
@@ -144,7 +145,7 @@ func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options
 	o = daemon.Options{
 		Source: source, Targets: targets, OneVolume: f.oneVolume, Forget: f.forget, Adopt: f.adopt, NoDevices: f.noDevices,
 		NoPrivileges: f.noPrivileges, State: f.state, Fallback: f.fallback,
-		Idle: f.lowPrio,
+		Idle: f.lowPrio, Announce: control.RunningDir(),
 	}
 	if o.Rules, err = policy.ParseRules(f.exclude); err != nil {
 		return o, ofFlag("exclude", err)

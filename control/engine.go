@@ -1,0 +1,28 @@
+package control
+
+import (
+	"context"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/ledger"
+	"github.com/weirfs/weir/manager"
+)
+
+// Engine is what a running weir can do for requests. It is safe for concurrent use.
+type Engine interface {
+	// Snapshot returns everything at one epoch.
+	Snapshot() manager.Snapshot
+
+	// Wait blocks until a snapshot is as it should be, or ctx ends.
+	Wait(ctx context.Context, holds func(manager.Snapshot) bool) error
+
+	// Attach asks for an instance, and Detach takes one away. They return before that is done.
+	Attach(filter string, volume weir.VolumeID) error
+	Detach(filter string, volume weir.VolumeID, by string) error
+
+	// Gaps returns the gaps that the ledger has, the oldest first.
+	Gaps() []ledger.Gap
+
+	// At returns the volume that shows a path.
+	At(path string) (weir.Volume, error)
+}

@@ -1,0 +1,115 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/ledger"
+	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/plane/memory"
+)
+
+// bench is a running manager over volumes in memory, with its server and a client of that.
+type bench struct {
+	*manager.Manager
+	*Client
+	t         *testing.T
+	ledger    *ledger.Ledger
+	discovery *memory.Discovery
+	state     string
+	end       func() // ends server and manager; may be called twice
+}
+
+// Gaps implements Engine.
+func (b *bench) Gaps() []ledger.Gap { return b.ledger.Gaps() }
+
+// At implements Engine.
+func (b *bench) At(path string) (weir.Volume, error) { return b.discovery.At(path) }
+
+// idle is an instance that does nothing.
+type idle struct{}
+
+func (idle) Completed([]weir.Operation)                    {}
+func (idle) Lost(string)                                   {}
+func (idle) Changed()                                      {}
+func (idle) Teardown(context.Context, weir.TeardownReason) {}
+
+// filter is one whose set-up ends with an error, or without.
+func filter(name, altitude string, setUp func(weir.VolumeInfo) error) *weir.Filter {
+	return &weir.Filter{
+		Name: name, Altitude: weir.MustAltitude(altitude), Wants: weir.OpCreate,
+		Setup: func(_ context.Context, v weir.Volume, _ weir.SetupReason) (weir.Instance, error) {
+			return idle{}, setUp(v.Info())
+		},
+	}
+}
+
+func everywhere(weir.VolumeInfo) error { return nil }
+
+func begin(t *testing.T, filters ...*weir.Filter) *bench {
+	t.Helper()
+	return beginIn(t, t.TempDir(), filters...)
+}
+
+func beginIn(t *testing.T, state string, filters ...*weir.Filter) *bench {
+	t.Helper()
+	b := &bench{t: t, discovery: new(memory.Discovery), state: state}
+	var err error
+	if b.ledger, err = ledger.Open(b.state); err != nil {
+		t.Fatal(err)
+	}
+	b.Manager, err = manager.New(manager.Options{
+		Discovery: b.discovery, Planes: []weir.Plane{new(memory.Plane)}, Filters: filters, Ledger: b.ledger,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	server := NewServer(Options{Engine: b, State: b.state, What: "test"})
+	var all sync.WaitGroup
+	all.Go(func() { report(t, b.Run(ctx)) })
+	all.Go(func() { report(t, server.Run(ctx)) })
+	b.end = func() {
+		cancel()
+		all.Wait()
+	}
+	t.Cleanup(func() {
+		b.end()
+		report(t, b.ledger.Close())
+	})
+	b.Client = NewClient(SocketPath(b.state))
+	b.await(func(manager.Snapshot) bool { return b.Get(t.Context(), "/v1/status", nil, nil) == nil })
+	return b
+}
+
+func report(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// await waits until a snapshot is as it should be.
+func (b *bench) await(holds func(manager.Snapshot) bool) {
+	b.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(b.Snapshot()); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("it does not come to that: %+v", b.Snapshot())
+		}
+	}
+}
+
+// fails asks for something, and wants a refusal of that kind, whose text holds what.
+func (b *bench) fails(kind weir.Kind, method, path string, body any) *weir.Error {
+	b.t.Helper()
+	err := b.Do(b.t.Context(), method, path, body, nil)
+	var e *weir.Error
+	if !errors.As(err, &e) || e.Kind != kind {
+		b.t.Fatalf("%s %s: %v, want an error that is %s", method, path, err, kind)
+	}
+	return e
+}
