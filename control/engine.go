@@ -17,8 +17,8 @@ type Engine interface {
 	Wait(ctx context.Context, holds func(manager.Snapshot) bool) error
 
 	// Attach asks for an instance, and Detach takes one away. They return before that is done.
-	Attach(filter string, volume weir.VolumeID) error
-	Detach(filter string, volume weir.VolumeID, by string) error
+	Attach(filter, instance string, volume weir.VolumeID) error
+	Detach(filter, instance string, volume weir.VolumeID, by string) error
 
 	// Gaps returns the gaps that the ledger has, the oldest first.
 	Gaps() []ledger.Gap

@@ -42,8 +42,8 @@ func (idle) Teardown(context.Context, weir.TeardownReason) {}
 func filter(name, altitude string, setUp func(weir.VolumeInfo) error) *weir.Filter {
 	return &weir.Filter{
 		Name: name, Altitude: weir.MustAltitude(altitude), Wants: weir.OpCreate,
-		Setup: func(_ context.Context, v weir.Volume, _ weir.SetupReason) (weir.Instance, error) {
-			return idle{}, setUp(v.Info())
+		Setup: func(_ context.Context, site weir.Site) (weir.Instance, error) {
+			return idle{}, setUp(site.Volume.Info())
 		},
 	}
 }
