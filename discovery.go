@@ -20,7 +20,8 @@ type VolumeSink interface {
 	// were found by listing from those that have just been mounted.
 	Arrived(volume Volume, listed bool)
 
-	// Changed says that the volume's mounts or its state (read-only, ...) have changed.
+	// Changed says that the volume's mounts or its state (read-only, ...) have changed, or that it can be reached after
+	// other mounts have hidden all of them.
 	Changed(volume Volume)
 
 	// Left says that the last mount of the volume is gone. Its ID will not be used again.

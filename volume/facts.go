@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,6 +23,32 @@ type facts struct {
 	btrfsID     string
 	sight       weir.Sight
 	sightReason string
+	hidden      bool // other mounts hid all of its mounts, so that nothing else is known
+}
+
+// examination is one look at the volume.
+type examination struct {
+	once  sync.Once
+	done  chan struct{} // closed when facts is set
+	facts facts
+}
+
+func newExamination() *examination { return &examination{done: make(chan struct{})} }
+
+// finish sets what was found out.
+func (x *examination) finish(f facts) {
+	x.facts = f
+	close(x.done)
+}
+
+// wasHidden reports whether the look was in vain since other mounts hid the volume.
+func (x *examination) wasHidden() bool {
+	select {
+	case <-x.done:
+		return x.facts.hidden
+	default:
+		return false
+	}
 }
 
 // patience is how long a volume may take to answer.
@@ -29,42 +56,39 @@ const patience = time.Second
 
 // waitFacts examines the volume if nobody has, and waits for the result.
 func (v *volume) waitFacts() facts {
-	v.startExamining()
 	v.w.mu.Lock()
-	slow := v.slow
+	x, slow := v.examination, v.slow
 	v.w.mu.Unlock()
+	v.start(x)
 	if !slow {
 		select {
-		case <-v.examined:
+		case <-x.done:
 		case <-time.After(patience):
 		}
 	}
 	v.w.mu.Lock()
 	defer v.w.mu.Unlock()
 	select {
-	case <-v.examined:
-		return v.facts
+	case <-x.done:
+		return x.facts
 	default:
 	}
-	v.slow = true // answered sees it: examined is closed before it takes mu
+	v.slow = true // answered sees it: done is closed before it takes mu
 	return facts{sight: weir.SightNothing, sightReason: "the volume does not answer"}
 }
 
-func (v *volume) startExamining() {
-	v.examineOnce.Do(func() {
+func (v *volume) start(x *examination) {
+	x.once.Do(func() {
 		if pseudo(v.fsType) {
-			v.facts = facts{sight: weir.SightNothing, sightReason: "a pseudo file system holds no data to keep"}
-			close(v.examined)
+			x.finish(facts{sight: weir.SightNothing, sightReason: "a pseudo file system holds no data to keep"})
 			return
 		}
 		err := v.w.inBackground(func() {
-			v.facts = v.examine()
-			close(v.examined)
+			x.finish(v.examine())
 			v.answered()
 		})
 		if err != nil {
-			v.facts = unknown(err)
-			close(v.examined)
+			x.finish(unknown(err))
 		}
 	})
 }
@@ -77,17 +101,34 @@ func (v *volume) answered() {
 		v.w.queueLocked(notice{kind: tellChanged, volume: v})
 	}
 	v.slow = false
+	v.w.queueLocked(v.w.uncoveredLocked()...) // What hid it may have left meanwhile.
+}
+
+// uncoveredLocked has volumes examined anew that were hidden when that was done and are no longer, and returns what is to
+// be told of them: no mount of theirs has changed. mu is held.
+func (w *Watcher) uncoveredLocked() (notices []notice) {
+	for _, in := range w.model.present {
+		v := w.volumes[in.id]
+		if !v.examination.wasHidden() {
+			continue
+		}
+		if _, found := bestMount(w.model.entries(), in.device); found {
+			v.examination = newExamination()
+			notices = append(notices, notice{kind: tellChanged, volume: v})
+		}
+	}
+	return notices
 }
 
 func unknown(err error) facts {
-	reason := "it could not be looked at: " + err.Error()
+	reason, hidden := "it could not be looked at: "+err.Error(), errors.Is(err, errHidden)
 	switch {
-	case errors.Is(err, errHidden):
+	case hidden:
 		reason = errHidden.Error()
 	case errors.Is(err, syscall.EPERM):
 		reason = "looking at a volume needs CAP_SYS_ADMIN"
 	}
-	return facts{sight: weir.SightNothing, sightReason: reason}
+	return facts{sight: weir.SightNothing, sightReason: reason, hidden: hidden}
 }
 
 // examine looks at the volume through a clone that it opens and closes.

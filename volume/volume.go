@@ -2,7 +2,6 @@ package volume
 
 import (
 	"slices"
-	"sync"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/sys/mount"
@@ -15,12 +14,9 @@ type volume struct {
 	device mount.Device
 	fsType string
 
-	examineOnce sync.Once
-	examined    chan struct{} // closed when facts is set
-	facts       facts
-
 	// The rest is guarded by w.mu.
 	leases       map[*lease]struct{}
+	examination  *examination
 	gone         bool // the last mount has left
 	guarded      bool // a sentinel stands on it
 	changeQueued bool // a Changed waits to be told
@@ -29,12 +25,12 @@ type volume struct {
 
 func newVolume(w *Watcher, in *incarnation) *volume {
 	return &volume{
-		w:        w,
-		id:       in.id,
-		device:   in.device,
-		fsType:   in.mounts[0].FSType,
-		examined: make(chan struct{}),
-		leases:   map[*lease]struct{}{},
+		w:           w,
+		id:          in.id,
+		device:      in.device,
+		fsType:      in.mounts[0].FSType,
+		examination: newExamination(),
+		leases:      map[*lease]struct{}{},
 	}
 }
 

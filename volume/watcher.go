@@ -232,7 +232,7 @@ func (w *Watcher) carryOutLocked(changes []change) []notice {
 			notices = append(notices, notice{kind: tellLeft, volume: v})
 		}
 	}
-	return notices
+	return append(notices, w.uncoveredLocked()...)
 }
 
 // queueLocked appends notices if Run will tell them. Until it has listed none is queued: it begins with telling all. A change
