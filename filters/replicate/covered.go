@@ -48,6 +48,26 @@ func (r *Replicator) leftOutMoved() bool {
 	return watched && len(r.options.Mounts.MountsBelow(r.options.Source)) != before
 }
 
+// sourceIsBack reports whether a source that was away is there again. A rename may have brought it, of which nobody tells
+// either.
+func (r *Replicator) sourceIsBack() bool {
+	root := r.rootPlace()
+	root.mu.Lock()
+	away, mounted := root.volume == nil, root.known && root.mountRoot
+	root.mu.Unlock()
+	if !away {
+		return false
+	}
+	volume, err := r.options.Discovery.At(r.options.Source)
+	if err != nil {
+		return false
+	}
+	r.mu.Lock()
+	_, attached := r.attached[volume.ID()]
+	r.mu.Unlock()
+	return attached && (!mounted || mountedAt(volume.Info(), r.options.Source))
+}
+
 // reachDir is reach for a directory of a place: below its root, or below its parking.
 func (s *session) reachDir(parked bool, names []string) error {
 	if parked {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/weirfs/weir"
@@ -70,19 +72,37 @@ func (r *Replicator) unitsOn(t *target.Target) []*unit {
 	return list
 }
 
-// concerns declines a volume that shows no part of the source.
+// concerns declines a volume that shows no part of the source, and will not unless a mount of it comes or is uncovered:
+// it is not asked about again before that.
 func (r *Replicator) concerns(volume weir.Volume) error {
 	info := volume.Info()
 	for _, m := range info.Mounts {
-		if m.Own && m.Point != r.options.Source && inside(r.options.Source, m.Point) && !r.options.OneVolume {
+		if m.Own && (m.Point == r.options.Source || inside(r.options.Source, m.Point) && !r.options.OneVolume) {
 			return nil
 		}
 	}
-	at, err := r.options.Discovery.At(r.options.Source)
-	if err == nil && at.ID() == volume.ID() {
+	if r.rootPlace().wasIn(info.Identity) && slices.ContainsFunc(info.Mounts, func(m weir.Mount) bool {
+		return m.Own && inside(m.Point, r.options.Source)
+	}) {
+		return nil // What is mounted on the directory may leave.
+	}
+	switch near, err := r.nearest(); {
+	case err != nil:
+		return err
+	case near.ID() == volume.ID():
 		return nil
 	}
 	return fmt.Errorf("%w: the volume shows no part of %s", weir.ErrDecline, weir.QuotePath(r.options.Source))
+}
+
+// nearest returns the volume that shows the source or, while that is away, would show it if it were made.
+func (r *Replicator) nearest() (weir.Volume, error) {
+	for path := r.options.Source; ; path = filepath.Dir(path) {
+		volume, err := r.options.Discovery.At(path)
+		if err == nil || weir.KindOf(err) != weir.KindAbsent || path == "/" {
+			return volume, err
+		}
+	}
 }
 
 // Completed marks what the operations touched as dirty, in every place that shows the volume.

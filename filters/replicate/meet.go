@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"context"
+	"slices"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/policy"
@@ -56,10 +57,7 @@ func (r *Replicator) meet(ctx context.Context, p *place, path string, volume wei
 		return err
 	}
 	info := volume.Info()
-	mountRoot := false
-	for _, m := range info.Mounts {
-		mountRoot = mountRoot || m.Own && m.Point == path
-	}
+	mountRoot := mountedAt(info, path)
 	p.mu.Lock()
 	if p.known && p.mountRoot && !mountRoot {
 		// The bare mount point: what lies in it is covered while the volume is there, and is not copied.
@@ -86,6 +84,11 @@ func (r *Replicator) meet(ctx context.Context, p *place, path string, volume wei
 	facts.Candidates = r.candidates(info)
 	r.follow(p, volume, info.Identity, self, mountRoot, r.options.Replaced.Decide(facts))
 	return nil
+}
+
+// mountedAt reports whether a volume is mounted at a path.
+func mountedAt(info weir.VolumeInfo, path string) bool {
+	return slices.ContainsFunc(info.Mounts, func(m weir.Mount) bool { return m.Own && m.Point == path })
 }
 
 // candidates counts the volumes that have the identity of one.

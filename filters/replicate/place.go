@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/policy"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
@@ -45,6 +46,14 @@ func (p *place) at() (rel string, volume weir.Volume, root weir.Handle) {
 		return p.rel, nil, p.root
 	}
 	return p.rel, p.volume, p.root
+}
+
+// wasIn reports whether the place was a directory of a volume, and no root of a mount, when it was followed last, and may
+// have been one of the volume with that identity.
+func (p *place) wasIn(id weir.Identity) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.known && !p.mountRoot && policy.Identify(p.identity, id) != policy.MatchOther
 }
 
 // isCovering reports whether it is being found out what is mounted in the place.

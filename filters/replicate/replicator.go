@@ -163,7 +163,7 @@ func (r *Replicator) Run(ctx context.Context) error {
 			if r.anyCovered() {
 				r.coverTargets()
 			}
-			if r.leftOutMoved() {
+			if r.leftOutMoved() || r.sourceIsBack() {
 				r.mountsChanged()
 			}
 		}
