@@ -33,19 +33,20 @@ func (m *Mirror) explain(units []replicate.UnitStatus) {
 			snapshot := m.manager.Snapshot()
 			now = &snapshot
 		}
-		if why := trouble(*now, m.replicator.Filter().Name, units[i].Place); why != "" {
+		if why := trouble(*now, m.replicator.Filter().Name, units[i].Place, units[i].Place != m.options.Source); why != "" {
 			units[i].Reason, units[i].Todo = why, ""
 		}
 	}
 }
 
-// trouble says why the volume that is mounted at a path has no instance of the filter, or nothing if none is mounted
-// there, or it is none of the filter's.
-func trouble(s manager.Snapshot, filter, path string) (why string) {
+// trouble says why the volume that shows a path has no instance of the filter, or nothing if it is none of the filter's.
+// What is nested is shown by what is mounted there, and by nothing else.
+func trouble(s manager.Snapshot, filter, path string, nested bool) (why string) {
 	longest := -1
 	for _, v := range s.Volumes {
 		for _, mount := range v.Info.Mounts {
-			if mount.Own && below(mount.Point, path) && len(mount.Point) > longest {
+			shows := mount.Point == path || !nested && below(mount.Point, path)
+			if mount.Own && shows && len(mount.Point) > longest {
 				longest, why = len(mount.Point), ofVolume(s, filter, v)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate"
+	"github.com/weirfs/weir/internal/voltest"
 )
 
 // brokenPlane attaches to nothing.
@@ -51,4 +52,23 @@ func TestAbsentSourceHasACause(t *testing.T) {
 	plane.mended.Store(true)
 	s.begin()
 	s.alike()
+}
+
+// TestAbsentPlaceHasItsOwnCause has a nested volume away, and the one around it there and not to be marked.
+func TestAbsentPlaceHasItsOwnCause(t *testing.T) {
+	s := newScene(t, "ext4", "ext4", false)
+	nested := voltest.New(t, "ext4", voltest.At(s.in("m")))
+	s.begin()
+	s.alike()
+	s.end()
+	nested.Unmount()
+	s.o.wrapPlane = func(p weir.Plane) weir.Plane { return &brokenPlane{Plane: p} }
+	s.begin()
+	s.await("the cause is told", func() bool { return strings.Contains(s.unit(s.src, s.dst).Reason, "cannot be marked") })
+	if u := s.unit(nested.Dir, s.dst); u.Reason != "" || !strings.HasPrefix(u.Todo, "mount it") {
+		t.Errorf("what helps against its absence: %q %q", u.Reason, u.Todo)
+	}
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
 }
