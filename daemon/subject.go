@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -50,5 +49,8 @@ func claim(db *index.DB, o Options) error {
 		s.Targets = append(s.Targets, []byte(t))
 	}
 	text, err := json.Marshal(s)
-	return errors.Join(err, db.SetMeta(metaSubject, text))
+	if err != nil {
+		return err
+	}
+	return db.SetMeta(metaSubject, text)
 }
