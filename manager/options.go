@@ -30,7 +30,7 @@ type Options struct {
 	// Exclude returns the reason why no filter shall get an instance on the volume by itself, or "".
 	Exclude func(weir.Volume) string
 
-	// WorkTimeout is how long Setup, or attaching a plane, may take before it counts as failed. Default
+	// WorkTimeout is how long Concerns, Setup, or attaching a plane, may take before it counts as failed. Default
 	// 30 s.
 	WorkTimeout time.Duration
 
