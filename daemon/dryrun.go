@@ -10,10 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/index"
-	syslock "github.com/weirfs/weir/internal/sys/lock"
 )
 
 // DryRun tells path by path what a mirror with these options would change to make its targets equal, and
@@ -63,36 +61,21 @@ func DryRun(ctx context.Context, o Options, tell func(replicate.Change)) (totals
 // lookAtState refuses what takeLock refuses, and keeps others from using the directory until release. It
 // writes nothing: a directory that does not exist is not made.
 func lookAtState(dir string) (release func() error, err error) {
-	refused := func(err error, hint string) error {
-		return &weir.Error{Op: "use state directory", Kind: weir.KindRefused, Path: dir, Err: err, Hint: hint}
-	}
 	none := func() error { return nil }
-	info, err := os.Stat(dir)
+	if err := checkDir(dir); errors.Is(err, fs.ErrNotExist) {
+		return none, nil
+	} else if err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return none, nil
 	}
 	if err != nil {
-		return nil, refused(err, "name another with --state")
+		return nil, noState(dir, err, "")
 	}
-	if !info.IsDir() {
-		return nil, refused(errors.New("it is not a directory"), "name another with --state")
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, refused(fmt.Errorf("others may enter it (mode %04o)", info.Mode().Perm()), "chmod 700 it, if it is weir's")
-	}
-	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return none, nil
-	}
-	if err != nil {
-		return nil, refused(err, "see to its file system, or name another with --state")
-	}
-	if err := syslock.Try(file); err != nil {
-		defer file.Close()
-		if errors.Is(err, syslock.ErrHeld) {
-			return nil, refused(fmt.Errorf("it is in use by process %s", holder(file)), "end that process, or name another directory with --state")
-		}
-		return nil, refused(err, "see to its file system, or name another with --state")
+	if err := lockState(dir, file); err != nil {
+		return nil, errors.Join(err, file.Close())
 	}
 	return file.Close, nil
 }

@@ -37,54 +37,106 @@ type lock struct {
 	file *os.File // nil once it is released
 	dir  string
 	made []string // directories that were made for it, the innermost first
-	bare bool     // whether there was nothing in it
+	bare bool     // whether there was nothing in it when it was locked
 }
+
+const lockFile = "lock"
 
 // takeLock makes the directory and claims it for a process. Another living process that has it is named.
 func takeLock(dir string, pid int) (*lock, error) {
-	refused := func(err error, hint string) error {
-		hint = cmp.Or(hint, "see to its file system, or name another with --state")
-		return &weir.Error{Op: "use state directory", Kind: weir.KindRefused, Path: dir, Err: err, Hint: hint}
+	l := &lock{dir: dir}
+	err := l.take()
+	for errors.Is(err, errRemoved) {
+		err = l.take()
 	}
-	l := &lock{dir: dir, made: missing(dir)}
-	l.bare = len(l.made) > 0
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, errors.Join(refused(err, "name another with --state"), l.discard())
+	if err == nil {
+		err = l.claim(pid)
 	}
-	info, err := os.Stat(dir)
 	if err != nil {
-		return nil, refused(err, "")
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, refused(fmt.Errorf("others may enter it (mode %04o)", info.Mode().Perm()), "chmod 700 it, if it is weir's")
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, refused(err, "")
-	}
-	l.bare = len(entries) == 0
-	// On a file system that is frozen a write hangs, and must not do so with the lock, which the next start needs.
-	if err := os.Chtimes(dir, time.Time{}, time.Now()); err != nil {
-		return nil, refused(err, "name another with --state")
-	}
-	if l.file, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600); err != nil {
-		return nil, refused(err, "")
-	}
-	if err := syslock.Try(l.file); err != nil {
-		defer l.release()
-		if errors.Is(err, syslock.ErrHeld) {
-			return nil, refused(fmt.Errorf("it is in use by process %s", holder(l.file)), "end that process, or name another directory with --state")
-		}
-		return nil, refused(err, "")
-	}
-	if !l.stands() { // Another process was refused, and has removed what it had made.
-		l.release()
-		return takeLock(dir, pid)
-	}
-	if err := l.write(pid); err != nil {
-		return nil, errors.Join(refused(err, ""), l.discard(), l.release())
+		return nil, errors.Join(err, l.discard(), l.release())
 	}
 	return l, nil
+}
+
+// errRemoved says that another process was refused, and has removed what it had made.
+var errRemoved = errors.New("the directory was removed while it was locked")
+
+// take makes the directory, and takes its lock.
+func (l *lock) take() error {
+	switch err := checkDir(l.dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		l.made = missing(l.dir)
+		if err := os.MkdirAll(l.dir, 0o700); err != nil {
+			return noState(l.dir, err, "name another with --state")
+		}
+	case err != nil:
+		return err
+	}
+	// On a file system that is frozen a write hangs, and must not do so with the lock, which the next start needs.
+	err := os.Chtimes(l.dir, time.Time{}, time.Now())
+	var file *os.File
+	if err == nil {
+		file, err = os.OpenFile(filepath.Join(l.dir, lockFile), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errRemoved
+	case err != nil:
+		return noState(l.dir, err, "")
+	}
+	if err := lockState(l.dir, file); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	if !stands(file) {
+		return errors.Join(errRemoved, file.Close())
+	}
+	l.file = file
+	return nil
+}
+
+// claim writes down who has the lock, and notes whether anybody has had it before.
+func (l *lock) claim(pid int) error {
+	entries, err := os.ReadDir(l.dir)
+	if err != nil {
+		return noState(l.dir, err, "")
+	}
+	l.bare = len(entries) == 1
+	if err := l.write(pid); err != nil {
+		return noState(l.dir, err, "")
+	}
+	return nil
+}
+
+// noState refuses a state directory.
+func noState(dir string, err error, hint string) error {
+	hint = cmp.Or(hint, "see to its file system, or name another with --state")
+	return &weir.Error{Op: "use state directory", Kind: weir.KindRefused, Path: dir, Err: err, Hint: hint}
+}
+
+// checkDir refuses what is no directory of one's own.
+func checkDir(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return noState(dir, err, "")
+	case !info.IsDir():
+		return noState(dir, errors.New("it is not a directory"), "name another with --state")
+	case info.Mode().Perm()&0o077 != 0:
+		return noState(dir, fmt.Errorf("others may enter it (mode %04o)", info.Mode().Perm()), "chmod 700 it, if it is weir's")
+	}
+	return nil
+}
+
+// lockState locks the file of a state directory, or names who has it.
+func lockState(dir string, file *os.File) error {
+	err := syslock.Try(file)
+	switch {
+	case errors.Is(err, syslock.ErrHeld):
+		return noState(dir, fmt.Errorf("it is in use by process %s", holder(file)), "end that process, or name another directory with --state")
+	case err != nil:
+		return noState(dir, err, "")
+	}
+	return nil
 }
 
 // missing lists what has to be made so that there is a directory, the innermost first.
@@ -99,23 +151,23 @@ func missing(dir string) (list []string) {
 }
 
 // stands reports whether the file that is locked is the one that others find.
-func (l *lock) stands() bool {
-	locked, err := l.file.Stat()
-	found, foundErr := os.Lstat(l.file.Name())
+func stands(file *os.File) bool {
+	locked, err := file.Stat()
+	found, foundErr := os.Lstat(file.Name())
 	return err == nil && foundErr == nil && os.SameFile(locked, found)
 }
 
-// discard removes what was made, if there was nothing before. The caller has the lock yet.
-func (l *lock) discard() error {
-	if l == nil || !l.bare {
+// discard removes what was made, and what is in the directory if that was bare. The caller has the lock yet, or never had.
+func (l *lock) discard() (err error) {
+	if l == nil {
 		return nil
 	}
-	entries, err := os.ReadDir(l.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	for _, e := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(l.dir, e.Name())))
+	if l.bare {
+		var entries []os.DirEntry
+		entries, err = os.ReadDir(l.dir)
+		for _, e := range entries {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(l.dir, e.Name())))
+		}
 	}
 	for _, dir := range l.made {
 		_ = os.Remove(dir) // Unless another mirror keeps its state there, too.

@@ -1,8 +1,11 @@
 package daemon
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/weirfs/weir"
@@ -52,4 +55,57 @@ func TestRefusalKeepsOldState(t *testing.T) {
 		t.Error("the index was thrown away")
 	}
 	start(t, o).equal(o.Source, o.Targets[0])
+}
+
+// TestRefusalKeepsWhatOthersHaveMade has one mirror use a directory and end, while others come to be refused: what they
+// find when they have the lock is not theirs, whatever they have found before.
+func TestRefusalKeepsWhatOthersHaveMade(t *testing.T) {
+	for round := range 300 {
+		dir := filepath.Join(t.TempDir(), "state")
+		var all sync.WaitGroup
+		var made atomic.Bool
+		for range 6 {
+			all.Go(func() {
+				for !made.Load() {
+					if l, err := takeLock(dir, 1); err == nil {
+						if err := errors.Join(l.discard(), l.release()); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			})
+		}
+		for !made.Load() {
+			l, err := takeLock(dir, 2)
+			if err != nil {
+				continue
+			}
+			write(t, filepath.Join(dir, "made"), "1")
+			if err := l.release(); err != nil {
+				t.Error(err)
+			}
+			made.Store(true)
+		}
+		all.Wait()
+		if absent(filepath.Join(dir, "made")) {
+			t.Fatalf("in round %d it was thrown away", round)
+		}
+	}
+}
+
+// TestRefusedDirectoryIsNotLeft has room for the directories that lead to the state, and for nothing in them.
+func TestRefusedDirectoryIsNotLeft(t *testing.T) {
+	top := voltest.New(t, "tmpfs", voltest.Data("nr_inodes=4")).Dir
+	if _, err := takeLock(filepath.Join(top, "a/b/c"), 1); weir.KindOf(err) != weir.KindRefused {
+		t.Errorf("%v, want a refusal", err)
+	}
+	if !absent(filepath.Join(top, "a")) {
+		t.Error("what was made stays")
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	write(t, file, "x")
+	_, dry := lookAtState(file)
+	if _, err := takeLock(file, 1); weir.KindOf(err) != weir.KindRefused || dry == nil || err.Error() != dry.Error() {
+		t.Errorf("a file is refused with %v, and by a dry run with %v", err, dry)
+	}
 }
