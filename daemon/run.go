@@ -55,7 +55,7 @@ func (t *task) endsWithin(patience time.Duration) bool {
 }
 
 // Run mirrors until ctx ends. With once it returns as soon as everything that could be done is done and
-// durable. The error of a mirror that was interrupted before a target had passed the barrier is of
+// durable, apart from what changes after the replicas have been compared: a source need not rest for that. The error of a mirror that was interrupted before a target had passed the barrier is of
 // KindBehind; that of one that could not replicate everything is of KindDiffers.
 //
 // It returns within StopTimeout of the end of ctx, also if a volume hangs: its goroutines are then left behind.
@@ -140,6 +140,7 @@ func (m *Mirror) wait(ctx context.Context, work, manage *task, once bool) error 
 	}
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
+	compared := false
 	for {
 		select {
 		case <-work.done:
@@ -157,6 +158,10 @@ func (m *Mirror) wait(ctx context.Context, work, manage *task, once bool) error 
 		if !once {
 			m.hurry()
 			continue
+		}
+		if !compared && m.replicator.Compared() {
+			compared = true
+			m.replicator.Drain()
 		}
 		if settled, failed := m.replicator.Settled(); settled && m.rests() {
 			return m.verdict(failed)

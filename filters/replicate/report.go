@@ -239,6 +239,22 @@ func (r *Replicator) Settled() (settled bool, failed []UnitStatus) {
 	return len(units) > 0, failed
 }
 
+// Compared reports whether every unit has compared its place once, or cannot.
+func (r *Replicator) Compared() bool {
+	r.mu.Lock()
+	units := r.units
+	r.mu.Unlock()
+	for _, u := range units {
+		u.mu.Lock()
+		compared := u.status.scans > 0
+		u.mu.Unlock()
+		if done, _ := u.settled(); !done && !compared {
+			return false
+		}
+	}
+	return len(units) > 0
+}
+
 // hopeless is how long a unit has failed when one run gives it up.
 const hopeless = 2 * time.Second
 
@@ -253,7 +269,7 @@ func (u *unit) settled() (done, ok bool) {
 		return !u.status.outageSince.IsZero() && time.Since(u.status.outageSince) >= hopeless, false
 	}
 	soon, waits := u.later.next()
-	waits = waits && time.Until(soon) < 200*time.Millisecond
+	waits = waits && !u.hurry && time.Until(soon) < 200*time.Millisecond
 	return u.status.scans > 0 && !u.worksLocked() && !waits, true
 }
 
