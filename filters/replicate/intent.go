@@ -116,12 +116,11 @@ func (u *unit) suspectLocked(shown uint64, rewrite bool) {
 }
 
 // audited forgets the intents up to a generation, which an audit has looked at; the next barrier removes them. If
-// the target was doubted again meanwhile they stay. missed is how many names could not be looked at when it began.
-func (u *unit) audited(last uint64, missed int) {
-	u.intended = nil
+// the target was doubted again meanwhile they stay.
+func (u *unit) audited(last uint64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.keepIntents.CompareAndSwap(last, 0) && u.missed == missed && !u.bulk.busyLocked() && u.owedLocked() == 0 {
+	if u.keepIntents.CompareAndSwap(last, 0) && !u.bulk.busyLocked() && u.owedLocked() == 0 {
 		u.suspects = suspects{}
 	}
 }

@@ -128,7 +128,7 @@ func (f *find) decide(s *session, node replica.Node, known bool) {
 	if rewrite {
 		f.work = replica.Content
 	}
-	if f.work == replica.Nothing && f.mode.scan && u.privileges && !f.object.IsDir() {
+	if f.work == replica.Nothing && f.mode.scan && u.owesPrivileges() && !f.object.IsDir() {
 		f.work = replica.Metadata
 	}
 	if f.mode.full && f.work < replica.Compare && f.object.IsFile() {

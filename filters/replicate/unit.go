@@ -38,7 +38,7 @@ type unit struct {
 
 	keepIntents atomic.Uint64 // those up to this generation stay until an audit has ended
 
-	privileges bool // the metadata of all files is set again: with or without privileges, as it was not before
+	privileges string // how all files were copied; empty until the first walk has ended
 
 	moved atomic.Int64 // when the work got on last, in nanoseconds since 1970
 

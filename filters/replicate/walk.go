@@ -66,20 +66,33 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	if err := u.walked(s, from, missed); err != nil {
 		return err
 	}
+	if err := u.paid(s, scan, intents, rollbacks, missed); err != nil {
+		return err
+	}
+	u.scanEnded(began)
+	return nil
+}
+
+// paid ends what a walk was owed for, unless a name was not reached: it may be the one. missed is how many were when
+// the walk began.
+func (u *unit) paid(s *session, scan scanRequest, intents, rollbacks uint64, missed int) error {
 	if scan.audit {
-		u.audited(intents, missed)
+		u.intended = nil
+	}
+	u.mu.Lock()
+	all := u.missed == missed
+	u.mu.Unlock()
+	if !all {
+		return nil
 	}
 	if scan.full {
 		u.walkedFor = rollbacks
 	}
-	if err := u.savePrivileges(); err != nil {
-		return err
-	}
 	if scan.audit {
+		u.audited(intents)
 		u.barrier.due(s, u.gen) // Although nothing may have changed: it ends intents that were looked at.
 	}
-	u.scanEnded(began)
-	return nil
+	return u.savePrivileges()
 }
 
 // prepareAudit makes ready to find a target that may be older than the index, or newer: it may have lost power. It
@@ -131,17 +144,15 @@ func (u *unit) walked(s *session, from uint64, missed int) error {
 		return err
 	}
 	u.mu.Lock()
-	if u.missed != missed || u.scan.wanted || u.dirty.Len() > 0 || len(u.staged) > 0 {
-		from = 0
-	}
+	sure := u.missed == missed && !u.scan.wanted && u.dirty.Len() == 0 && len(u.staged) == 0
 	u.mu.Unlock()
+	if !sure {
+		return u.reap(s, 0)
+	}
 	if err := u.reap(s, from); err != nil {
 		return err
 	}
-	if err := u.cleanParking(s); err != nil {
-		return err
-	}
-	return nil
+	return u.cleanParking(s)
 }
 
 // scanEnded notes that the place was compared as a whole.
