@@ -161,10 +161,14 @@ func (b *batch) kept(key weir.Handle, f *find) bool {
 
 // mayPark asks whether a node may leave the visible tree: not if the brake holds, and not if it holds the replica of
 // another volume, unless it lives on: then it is on its way to another name.
-func (b *batch) mayPark(node replica.Node) error {
-	if b.comes(node.Key) {
-		b.excused[node.Key] = true
+func (b *batch) mayPark(key weir.Handle) error {
+	if b.comes(key) {
+		b.excused[key] = true
 		return nil
+	}
+	node, known, err := b.ix.Get(key)
+	if err != nil || !known {
+		return err
 	}
 	if !node.Source.IsDir() {
 		if !b.u.mayRemove(1) {

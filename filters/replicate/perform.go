@@ -22,6 +22,11 @@ func (b *batch) perform(step replica.Step, f *find) error {
 	case replica.Make:
 		return b.make(step, f)
 	case replica.Move, replica.Link:
+		if step.To.Parent == replica.Parking {
+			if err := b.mayPark(step.Key); err != nil {
+				return err
+			}
+		}
 		return b.move(step)
 	case replica.Drop:
 		return b.drop(step)
@@ -209,12 +214,6 @@ func (b *batch) move(step replica.Step) error {
 	if err := b.withoutLinks(&step); err != nil {
 		return err
 	}
-	parks := step.To.Parent == replica.Parking
-	if parks {
-		if err := b.mayPark(node); err != nil {
-			return err
-		}
-	}
 	from, err := b.s.targetDir(b.ix, step.From.Parent)
 	if err != nil {
 		return err
@@ -252,7 +251,7 @@ func (b *batch) move(step replica.Step) error {
 		b.touch(step.From.Parent)
 	}
 	b.touch(step.To.Parent)
-	b.parked = b.parked || parks
+	b.parked = b.parked || step.To.Parent == replica.Parking
 	nests := node.Source.IsDir() && b.u.r.anyPlaceIn(b.u.place)
 	if nests {
 		b.u.r.mountsChanged() // A mount in it has moved along, of which no event of mounts tells.

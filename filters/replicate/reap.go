@@ -220,7 +220,7 @@ func (r *reaper) name(at replica.Name, node replica.Node) (sub bool, err error) 
 		if err != nil {
 			return false, err
 		}
-		if alive {
+		if alive { // The brake has counted it with what it was in.
 			return false, b.move(replica.Step{Verb: replica.Move, Key: node.Key, From: at, To: replica.ParkingName(node.Key)})
 		}
 	}

@@ -20,6 +20,15 @@ func isHeld(err error) bool {
 	return errors.Is(err, errBrake) || errors.Is(err, errPinned) || errors.Is(err, errLeft) || errors.Is(err, target.ErrCovered) || target.IsUnstorable(err)
 }
 
+// misses reports whether what is parked may live under a name that was not shown. What is kept where it is hides nothing,
+// unless something else is to come there.
+func misses(f *find, err error) bool {
+	if errors.Is(err, errBrake) || errors.Is(err, errPinned) {
+		return !f.absent
+	}
+	return !isHeld(err) || errors.Is(err, target.ErrCovered)
+}
+
 // fullRetry is the longest time between two tries of what a target has no room for.
 const fullRetry = 2 * time.Second
 
