@@ -70,16 +70,17 @@ func (b *barrier) run(s *session) {
 	}
 }
 
-// waitForRoom waits a moment on a target that has no room for the number of the barrier. Nothing was lost. It
-// reports false if the session has ended meanwhile.
+// waitForRoom waits a moment on a target that has no room for the number of the barrier. Nothing was lost, whatever ends
+// the session meanwhile. It reports false if the target leaves, or weir stops.
 func (b *barrier) waitForRoom(s *session) bool {
 	b.u.cramped(true)
 	select {
 	case <-time.After(time.Second):
 		return true
-	case <-s.ctx.Done():
-		return false
+	case <-s.dst.Done():
+	case <-s.stop:
 	}
+	return false
 }
 
 // pause leaves the target in peace between two barriers while more is being shown.

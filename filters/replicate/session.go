@@ -19,6 +19,7 @@ import (
 type session struct {
 	ctx    context.Context // ends when either volume leaves
 	cancel context.CancelFunc
+	stop   <-chan struct{} // closed when weir stops
 	u      *unit
 	keys   keys
 	root   weir.Handle // key of the place's root
@@ -55,7 +56,9 @@ func (u *unit) open(ctx context.Context) (*session, error) {
 	if volume == nil || u.place.isCovering() {
 		return nil, &weir.Error{Op: opSource, Kind: weir.KindAbsent, Path: u.r.sourcePath(rel), Err: u.place.missing()}
 	}
-	s := &session{u: u, keys: u.place.keys(), root: root, rel: rel, volume: volume, dirs: make(map[weir.Handle]*tree.Dir)}
+	s := &session{
+		u: u, keys: u.place.keys(), root: root, rel: rel, volume: volume, stop: ctx.Done(), dirs: make(map[weir.Handle]*tree.Dir),
+	}
 	s.refs.Store(1)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	if err := s.openSource(volume); err != nil {
