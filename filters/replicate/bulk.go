@@ -145,7 +145,7 @@ func (l *bulk) failed(ctx context.Context, f *find, err error, took time.Duratio
 	l.u.problem(l.u.path(l.u.ix, f.at), f, err)
 	if wait := min(replica.Settle(took), maxSettle); wait > 0 && !errors.Is(err, errVanished) {
 		l.u.mu.Lock()
-		l.u.settle[f.key] = settling{until: time.Now().Add(wait)}
+		l.u.settle[f.key] = settling{at: f.at, until: time.Now().Add(wait)}
 		l.u.mu.Unlock()
 	}
 }
@@ -241,12 +241,13 @@ func (b *batch) after(f *find) {
 	u := b.u
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.settle[f.key] = settling{until: time.Now().Add(wait)}
+	u.settle[f.key] = settling{at: f.at, until: time.Now().Add(wait)}
 	u.later.add(time.Now().Add(wait), replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: weir.OpAttrib})
 }
 
 // settling is how long a file is left in peace after a copy that was dear.
 type settling struct {
+	at    replica.Name // where it was looked at last
 	until time.Time
 	owed  bool // the file has changed since
 }
@@ -263,7 +264,7 @@ func (u *unit) settling(file weir.Handle, f *find) bool {
 		delete(u.settle, file)
 		return false
 	}
-	st.owed = true
+	st.at, st.owed = f.at, true
 	u.settle[file] = st
 	u.later.add(st.until, replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops})
 	return true
@@ -279,11 +280,32 @@ func (b *batch) succeeds(f *find) bool {
 	return err == nil && !alive && b.u.settling(former, f)
 }
 
-// rested forgets that a file was left in peace: it has been looked at, and is what it was.
+// rested forgets that a file was left in peace: it is what it was, or is not there.
 func (u *unit) rested(key weir.Handle) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.settle, key)
+}
+
+// overtaken forgets that a file was left in peace which the replica does not have yet, and which has lost its name: it is
+// not looked at under that any more, and under another one anew.
+func (b *batch) overtaken(f *find) error {
+	var others []weir.Handle
+	b.u.mu.Lock()
+	for key, st := range b.u.settle {
+		if st.at == f.at && (f.absent || key != f.key) {
+			others = append(others, key)
+		}
+	}
+	b.u.mu.Unlock()
+	for _, key := range others {
+		if _, known, err := b.ix.Get(key); err != nil {
+			return err
+		} else if !known {
+			b.u.rested(key)
+		}
+	}
+	return nil
 }
 
 // owedLocked counts the files that have changed and wait for their next copy. u.mu is held.

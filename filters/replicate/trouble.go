@@ -52,7 +52,7 @@ func (u *unit) problemLocked(path string, f *find, err error) (first bool) {
 	case self:
 		again = replica.Item{Dir: f.at.Parent}
 	}
-	if !errors.Is(err, errBrake) && !errors.Is(err, errPinned) && !errors.Is(err, errLeft) && !target.IsUnstorable(err) {
+	if misses(f, err) {
 		u.missed++
 	}
 	now := time.Now()
@@ -195,8 +195,8 @@ func (u *unit) movedDir() {
 
 // settleProblem ends what was wrong with a name that was shown without an error, unless something is still to come.
 func (b *batch) settleProblem(f *find) error {
-	if !b.u.troubled() {
-		return nil
+	if err := b.overtaken(f); err != nil || !b.u.troubled() {
+		return err
 	}
 	owes, err := b.owes(f)
 	switch {
