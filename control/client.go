@@ -185,3 +185,19 @@ func (c *Client) failed(err error) error {
 }
 
 const notServed = "start weir mirror, or name the socket of one that runs with --socket"
+
+// Volumes lists the volumes, with texts as they are.
+func (c *Client) Volumes(ctx context.Context) (Volumes, error) {
+	var list Volumes
+	err := c.Get(ctx, "/v1/volumes", nil, &list)
+	for i := range list.Volumes {
+		list.Volumes[i].Info = withTexts(list.Volumes[i].Info, weir.UnquotePath)
+	}
+	return list, err
+}
+
+// Explain asks whether an event at a path would be seen.
+func (c *Client) Explain(ctx context.Context, path string) (x Explanation, err error) {
+	err = c.Get(ctx, "/v1/explain", url.Values{"path": {path}}, &x)
+	return x, err
+}

@@ -20,9 +20,20 @@ type Engine interface {
 	Attach(filter, instance string, volume weir.VolumeID) error
 	Detach(filter, instance string, volume weir.VolumeID, by string) error
 
-	// Gaps returns the gaps that the ledger has, the oldest first.
-	Gaps() []ledger.Gap
+	// Load starts a filter that is compiled in, and Unload stops one; unless it is mandatory the filter may refuse.
+	// Unload returns when the last instance has ended, or ctx has.
+	Load(filter string) error
+	Unload(ctx context.Context, filter string, mandatory bool) error
+
+	// Loadable returns the names of the filters that are compiled in.
+	Loadable() []string
+
+	// Gaps returns the gaps that the ledger has, the oldest first, and the number of its session.
+	Gaps() (gaps []ledger.Gap, session uint64)
 
 	// At returns the volume that shows a path.
 	At(path string) (weir.Volume, error)
+
+	// Blind lists what a plane cannot see, in full clauses.
+	Blind(plane string) []string
 }

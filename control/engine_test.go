@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -21,11 +22,31 @@ type bench struct {
 	ledger    *ledger.Ledger
 	discovery *memory.Discovery
 	state     string
+	volumes   []*memory.Volume
 	end       func() // ends server and manager; may be called twice
 }
 
 // Gaps implements Engine.
-func (b *bench) Gaps() []ledger.Gap { return b.ledger.Gaps() }
+func (b *bench) Gaps() ([]ledger.Gap, uint64) { return b.ledger.Gaps(), b.ledger.Session() }
+
+// Loadable implements Engine.
+func (b *bench) Loadable() []string { return []string{"low", "spare"} }
+
+// Load implements Engine.
+func (b *bench) Load(name string) error {
+	if name != "spare" {
+		return &weir.Error{Op: "load filter", Kind: weir.KindRefused, Path: name, Err: errors.New("no such filter"), Hint: "load spare"}
+	}
+	return b.Start(filter("spare", "400", everywhere))
+}
+
+// Unload implements Engine.
+func (b *bench) Unload(ctx context.Context, name string, mandatory bool) error {
+	if name == "low" && !mandatory {
+		return &weir.Error{Op: "unload filter", Kind: weir.KindRefused, Path: name, Err: errors.New("it is needed"), Hint: "leave it"}
+	}
+	return b.Stop(ctx, name)
+}
 
 // At implements Engine.
 func (b *bench) At(path string) (weir.Volume, error) { return b.discovery.At(path) }
@@ -49,6 +70,16 @@ func filter(name, altitude string, setUp func(weir.VolumeInfo) error) *weir.Filt
 }
 
 func everywhere(weir.VolumeInfo) error { return nil }
+
+// only has business on volumes of one source.
+func only(source string) func(weir.VolumeInfo) error {
+	return func(info weir.VolumeInfo) error {
+		if info.Source != source {
+			return fmt.Errorf("%w: it is not %s", weir.ErrDecline, source)
+		}
+		return nil
+	}
+}
 
 func begin(t *testing.T, filters ...*weir.Filter) *bench {
 	t.Helper()

@@ -90,6 +90,16 @@ func (s *Server) routes() []route {
 	return []route{
 		{"GET /v1/openapi.yaml", "describe the requests", s.describe},
 		{"GET /v1/status", "tell what runs", s.status},
+		{"GET /v1/filters", "list filters", s.filters},
+		{"POST /v1/filters", "load filter", s.load},
+		{"DELETE /v1/filters/{filter}", "unload filter", s.unload},
+		{"GET /v1/instances", "list instances", s.instances},
+		{"POST /v1/instances", "attach", s.attach},
+		{"DELETE /v1/instances/{instance}", "detach", s.detach},
+		{"GET /v1/frames", "list frames", s.frames},
+		{"GET /v1/volumes", "list volumes", s.volumes},
+		{"GET /v1/coverage", "tell what is covered", s.coverage},
+		{"GET /v1/explain", "explain", s.explain},
 	}
 }
 

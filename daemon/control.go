@@ -2,9 +2,12 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/control"
+	"github.com/weirfs/weir/filters"
 	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/manager"
 )
@@ -15,8 +18,41 @@ type controlled struct {
 	mirror *Mirror
 }
 
+// filters returns what can be loaded.
+func (c controlled) filters() []*weir.Filter { return filters.All(c.mirror.replicator.Filter()) }
+
+// Loadable implements control.Engine.
+func (c controlled) Loadable() (names []string) {
+	for _, f := range c.filters() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// Load implements control.Engine.
+func (c controlled) Load(name string) error {
+	for _, f := range c.filters() {
+		if f.Name == name {
+			return c.Start(f)
+		}
+	}
+	return &weir.Error{Op: "load filter", Kind: weir.KindRefused, Path: name, Err: errors.New("this weir has no filter of this name"),
+		Hint: "there are " + strings.Join(c.Loadable(), ", ")}
+}
+
+// Unload implements control.Engine. A mirror without its filter replicates nothing.
+func (c controlled) Unload(ctx context.Context, name string, mandatory bool) error {
+	if name == c.mirror.replicator.Filter().Name && !mandatory {
+		return &weir.Error{Op: "unload filter", Kind: weir.KindRefused, Path: name, Err: errors.New("the mirror would replicate nothing any more"),
+			Hint: "end weir mirror instead, or have it stand still with --force until weir load " + name}
+	}
+	return c.Stop(ctx, name)
+}
+
 // Gaps implements control.Engine.
-func (c controlled) Gaps() []ledger.Gap { return c.mirror.ledger.Gaps() }
+func (c controlled) Gaps() (gaps []ledger.Gap, session uint64) {
+	return c.mirror.ledger.Gaps(), c.mirror.ledger.Session()
+}
 
 // At implements control.Engine.
 func (c controlled) At(path string) (weir.Volume, error) { return c.mirror.watcher.At(path) }

@@ -150,16 +150,16 @@ func (l *Ledger) CloseGap(id uint64, by string) error {
 func (l *Ledger) CloseGaps(volume weir.VolumeInfo, filter string, scanBegan time.Time, by string) error {
 	var errs []error
 	for _, g := range l.Gaps() {
-		if g.Open() && g.Filter == filter && g.on(l.Session(), volume) && !g.From.After(scanBegan) {
+		if g.Open() && g.Filter == filter && g.On(l.Session(), volume) && !g.From.After(scanBegan) {
 			errs = append(errs, l.CloseGap(g.ID, by))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// on tells whether the gap is on the volume: on this very one, or on what a former session, or a former
+// On tells whether the gap is on the volume of a session: on this very one, or on what a former session, or a former
 // mount, knew by the same identity.
-func (g Gap) on(session uint64, volume weir.VolumeInfo) bool {
+func (g Gap) On(session uint64, volume weir.VolumeInfo) bool {
 	if g.Session == session && g.Volume == volume.ID {
 		return true
 	}

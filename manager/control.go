@@ -84,6 +84,16 @@ func (m *Manager) Detach(name, instance string, volume weir.VolumeID, by string)
 	return err
 }
 
+// Blind lists, in full clauses, what the plane of that name cannot see.
+func (m *Manager) Blind(plane string) []string {
+	for _, p := range m.options.Planes {
+		if p.Name() == plane {
+			return p.Blind()
+		}
+	}
+	return nil
+}
+
 // pair finds a slot. An instance of no name is the filter's first.
 func (m *Manager) pair(name, instance string, volume weir.VolumeID) (topology.Pair, error) {
 	id, err := m.filter(name)

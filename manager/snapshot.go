@@ -57,6 +57,7 @@ type FilterSnapshot struct {
 
 // SlotSnapshot is one instance of a filter on a volume, or the debt for it.
 type SlotSnapshot struct {
+	Pair     topology.Pair      `json:"-"`
 	Filter   string             `json:"filter"`
 	Instance string             `json:"instance"`
 	Altitude weir.Altitude      `json:"altitude"`
@@ -139,7 +140,7 @@ func (m *Manager) snapshotLocked() Snapshot {
 	for _, v := range view.Slots {
 		f := m.filters[v.Pair.Filter]
 		s.Slots = append(s.Slots, SlotSnapshot{
-			f.Name, f.Definitions()[v.Pair.Instance].Name, v.Altitude, m.state.FrameOf(v.Pair.Filter), v.Pair.Volume,
+			v.Pair, f.Name, f.Definitions()[v.Pair.Instance].Name, v.Altitude, m.state.FrameOf(v.Pair.Filter), v.Pair.Volume,
 			v.State, v.Why, v.By, v.Attempts, v.Hung,
 		})
 	}

@@ -1,0 +1,165 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/topology"
+)
+
+// workTime bounds how long a request waits for what it asks for to be done. It goes on without it.
+const workTime = 40 * time.Second
+
+// LoadRequest is the body of POST /v1/filters.
+type LoadRequest struct {
+	Filter string `json:"filter"`
+}
+
+func (s *Server) load(r *request) (any, error) {
+	var wanted LoadRequest
+	if err := r.read(&wanted); err != nil {
+		return nil, err
+	}
+	if err := s.options.Engine.Load(wanted.Filter); err != nil {
+		return nil, err
+	}
+	return made{filtersOf(s.options.Engine.Snapshot(), s.options.Engine.Loadable())}, nil
+}
+
+func (s *Server) unload(r *request) (any, error) {
+	query, err := r.query("mandatory")
+	if err != nil {
+		return nil, err
+	}
+	mandatory := query["mandatory"]
+	if mandatory != "" && mandatory != "true" && mandatory != "false" {
+		return nil, refusal(r.op, mandatory, errors.New("it is neither true nor false"), "see /v1/openapi.yaml")
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), workTime)
+	defer cancel()
+	name := r.PathValue("filter")
+	err = s.options.Engine.Unload(ctx, name, mandatory == "true")
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, &weir.Error{Op: r.op, Path: name, Err: fmt.Errorf("not all its instances have ended within %v; the others go on ending", workTime),
+			Hint: "weir instances -f " + name + " shows which are draining"}
+	case err != nil:
+		return nil, err
+	}
+	return filtersOf(s.options.Engine.Snapshot(), s.options.Engine.Loadable()), nil
+}
+
+// AttachRequest is the body of POST /v1/instances. No name of an instance means the filter's first.
+type AttachRequest struct {
+	Filter   string        `json:"filter"`
+	Instance string        `json:"instance,omitempty"`
+	Volume   weir.VolumeID `json:"volume"`
+}
+
+// attach asks for an instance and waits for what comes of it.
+func (s *Server) attach(r *request) (any, error) {
+	var wanted AttachRequest
+	if err := r.read(&wanted); err != nil {
+		return nil, err
+	}
+	e := s.options.Engine
+	is := func(slot manager.SlotSnapshot) bool {
+		return slot.Filter == wanted.Filter && slot.Volume == wanted.Volume && (wanted.Instance == "" || slot.Instance == wanted.Instance)
+	}
+	if slot := find(e.Snapshot(), is); slot != nil && slot.State == topology.SlotAttached {
+		return nil, refusal(r.op, "", errors.New(place(*slot)+" is attached already"), "weir instances shows it")
+	}
+	if err := e.Attach(wanted.Filter, wanted.Instance, wanted.Volume); err != nil {
+		return nil, err
+	}
+	slot, now, err := s.settled(r, is, func(state topology.SlotState) bool {
+		return state != topology.SlotPending && state != topology.SlotSettingUp && state != topology.SlotDraining
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case slot == nil:
+		return nil, &weir.Error{Op: r.op, Kind: weir.KindAbsent, Err: errors.New("the filter or the volume has left meanwhile")}
+	case slot.State == topology.SlotAttached:
+		return made{instanceOf(now, *slot)}, nil
+	}
+	return nil, notAttached(r.op, *slot)
+}
+
+// notAttached says at which stage an instance has been refused, or has failed.
+func notAttached(op string, slot manager.SlotSnapshot) error {
+	e := &weir.Error{Op: op, Kind: weir.KindRefused, Err: fmt.Errorf("%s is %s: %s", place(slot), slot.State, slot.Why)}
+	switch slot.State {
+	case topology.SlotDeclined:
+		e.Err = fmt.Errorf("%s: the filter declines: %s", place(slot), slot.Why)
+		e.Hint = "it is asked again when the volume's mounts change"
+	case topology.SlotFailed:
+		e.Kind, e.Err = weir.KindFailed, fmt.Errorf("%s: its set-up has failed: %s", place(slot), slot.Why)
+		e.Hint = "it is tried again; weir instances shows how it stands"
+	case topology.SlotDetached:
+		e.Err, e.Hint = fmt.Errorf("%s: %s has detached it meanwhile", place(slot), slot.By), "agree on it"
+	default:
+		e.Hint = "weir coverage shows the rule"
+	}
+	return e
+}
+
+// detach takes an instance away, or keeps one from coming, and waits until it has ended.
+func (s *Server) detach(r *request) (any, error) {
+	e := s.options.Engine
+	id := r.PathValue("instance")
+	is := func(slot manager.SlotSnapshot) bool { return idOf(slot) == id }
+	slot := find(e.Snapshot(), is)
+	if slot == nil {
+		return nil, &weir.Error{Op: r.op, Kind: weir.KindAbsent, Path: id, Err: errors.New("there is no such instance"), Hint: "weir instances lists them"}
+	}
+	if slot.State == topology.SlotDetached {
+		return nil, refusal(r.op, "", fmt.Errorf("%s is detached already, by %s", place(*slot), slot.By), "weir attach undoes that")
+	}
+	if err := e.Detach(slot.Filter, slot.Instance, slot.Volume, r.by()); err != nil {
+		return nil, err
+	}
+	slot, now, err := s.settled(r, is, func(state topology.SlotState) bool { return state == topology.SlotDetached })
+	switch {
+	case err != nil:
+		return nil, err
+	case slot == nil: // It ended with its volume or its filter.
+		return Instance{ID: id, State: topology.SlotDetached.String(), By: r.by()}, nil
+	}
+	return instanceOf(now, *slot), nil
+}
+
+// settled waits until a slot is in a state that is the outcome, or is no more.
+func (s *Server) settled(r *request, is func(manager.SlotSnapshot) bool, outcome func(topology.SlotState) bool) (slot *manager.SlotSnapshot, now manager.Snapshot, err error) {
+	ctx, cancel := context.WithTimeout(r.Context(), workTime)
+	defer cancel()
+	err = s.options.Engine.Wait(ctx, func(s manager.Snapshot) bool {
+		now, slot = s, find(s, is)
+		return slot == nil || outcome(slot.State)
+	})
+	if err != nil && slot != nil {
+		err = &weir.Error{Op: r.op, Err: fmt.Errorf("%s is still %s", place(*slot), slot.State), Hint: "it goes on; weir coverage shows what keeps it"}
+	}
+	return slot, now, err
+}
+
+func find(s manager.Snapshot, is func(manager.SlotSnapshot) bool) *manager.SlotSnapshot {
+	for i := range s.Slots {
+		if is(s.Slots[i]) {
+			return &s.Slots[i]
+		}
+	}
+	return nil
+}
+
+// place names a slot.
+func place(slot manager.SlotSnapshot) string {
+	if slot.Instance == slot.Filter {
+		return fmt.Sprintf("filter %s on volume %d", slot.Filter, slot.Volume)
+	}
+	return fmt.Sprintf("instance %s of filter %s on volume %d", slot.Instance, slot.Filter, slot.Volume)
+}

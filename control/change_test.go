@@ -1,0 +1,84 @@
+package control
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/manager"
+)
+
+// TestAttachTellsWhatComesOfIt meets each end that it can come to.
+func TestAttachTellsWhatComesOfIt(t *testing.T) {
+	b := scene(t)
+	for _, c := range []struct {
+		request AttachRequest
+		kind    weir.Kind
+		want    string
+	}{
+		{AttachRequest{"low", "", 2}, weir.KindRefused, "attach: filter low on volume 2 is attached already"},
+		{AttachRequest{"high", "", 1}, weir.KindRefused, "attach: filter high on volume 1: the filter declines: declined: it is not memory2; "},
+		{AttachRequest{"low", "", 5}, weir.KindFailed, "attach: filter low on volume 5: its set-up has failed: it is sick; "},
+		{AttachRequest{"low", "", 3}, weir.KindRefused, "attach: filter low on volume 3 is excluded: the layer, at altitude 350, is above"},
+		{AttachRequest{"low", "", 77}, weir.KindAbsent, "there is no volume 77"},
+		{AttachRequest{"none", "", 2}, weir.KindAbsent, "no such filter"},
+		{AttachRequest{"high", "none", 2}, weir.KindAbsent, "has no such instance"},
+	} {
+		if e := b.fails(c.kind, http.MethodPost, "/v1/instances", c.request); !strings.Contains(e.Error(), c.want) {
+			t.Errorf("%+v: %v, want %s", c.request, e, c.want)
+		}
+	}
+	var in Instance
+	report(t, b.Do(t.Context(), http.MethodPost, "/v1/instances", AttachRequest{"high", "second", 2}, &in))
+	if in.State != "attached" || in.Altitude.String() != "201.5" || in.Name != "/data" {
+		t.Errorf("%+v", in)
+	}
+}
+
+// TestDetachLasts until it is undone.
+func TestDetachLasts(t *testing.T) {
+	b := scene(t)
+	id := b.instance("low", "low", 2).ID
+	var in Instance
+	report(t, b.Do(t.Context(), http.MethodDelete, "/v1/instances/"+id, nil, &in))
+	if in.State != "detached" || in.By != "root" && !strings.HasPrefix(in.By, "user ") {
+		t.Errorf("%+v", in)
+	}
+	if e := b.fails(weir.KindRefused, http.MethodDelete, "/v1/instances/"+id, nil); !strings.Contains(e.Error(), "detached already, by "+in.By) {
+		t.Error(e)
+	}
+	b.fails(weir.KindAbsent, http.MethodDelete, "/v1/instances/9.9.9", nil)
+	if c := get[Coverage](b, "/v1/coverage"); len(c.Faults) != 2 || !strings.Contains(c.Faults[0], "low is detached: by "+in.By) {
+		t.Errorf("faults: %q", c.Faults)
+	}
+	report(t, b.Do(t.Context(), http.MethodPost, "/v1/instances", AttachRequest{Filter: "low", Volume: 2}, &in))
+	if in.State != "attached" || in.ID != id {
+		t.Errorf("%+v", in)
+	}
+}
+
+func TestFiltersAreLoadedAndUnloaded(t *testing.T) {
+	b := scene(t)
+	if list := get[Filters](b, "/v1/filters"); len(list.Loadable) != 1 || list.Loadable[0] != "spare" {
+		t.Errorf("%+v", list)
+	}
+	var list Filters
+	report(t, b.Do(t.Context(), http.MethodPost, "/v1/filters", LoadRequest{"spare"}, &list))
+	if len(list.Filters) != 3 || list.Filters[0].Name != "spare" || len(list.Loadable) != 0 {
+		t.Errorf("%+v", list)
+	}
+	if e := b.fails(weir.KindRefused, http.MethodPost, "/v1/filters", LoadRequest{"spare"}); !strings.Contains(e.Error(), "spare") {
+		t.Error(e)
+	}
+	if e := b.fails(weir.KindRefused, http.MethodDelete, "/v1/filters/low", nil); e.Error() != "unload filter low: it is needed; leave it" {
+		t.Error(e)
+	}
+	b.fails(weir.KindRefused, http.MethodDelete, "/v1/filters/low?mandatory=perhaps", nil)
+	b.fails(weir.KindAbsent, http.MethodDelete, "/v1/filters/none", nil)
+	report(t, b.Do(t.Context(), http.MethodDelete, "/v1/filters/low?mandatory=true", nil, &list))
+	b.await(func(s manager.Snapshot) bool { return s.Filter("low") == nil })
+	if len(list.Filters) != 2 || list.Loadable[0] != "low" {
+		t.Errorf("%+v", list)
+	}
+}

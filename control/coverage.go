@@ -1,0 +1,191 @@
+package control
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/ledger"
+	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/topology"
+)
+
+// Coverage is the answer to GET /v1/coverage: the matrix of volumes and instances, and the gaps.
+type Coverage struct {
+	Epoch   uint64          `json:"epoch"`
+	Time    time.Time       `json:"time"`
+	Covered bool            `json:"covered"` // there are no faults
+	Faults  []string        `json:"faults"`  // what should be covered and is not
+	Columns []Column        `json:"columns"` // what is farthest from the volumes first
+	Volumes []CoveredVolume `json:"volumes"`
+	Gaps    []Gap           `json:"gaps"` // the oldest first
+}
+
+// Column is one instance that a filter has on each volume.
+type Column struct {
+	Filter   string        `json:"filter"`
+	Instance string        `json:"instance"`
+	Altitude weir.Altitude `json:"altitude"`
+	Frame    int           `json:"frame"`
+}
+
+// CoveredVolume is one row.
+type CoveredVolume struct {
+	Volume weir.VolumeID `json:"volume"`
+	Name   string        `json:"volume_name"`
+	Source string        `json:"source"`
+	FSType string        `json:"fs_type"`
+	Pseudo bool          `json:"pseudo"`
+	Cells  []Cell        `json:"cells"` // one for each column
+}
+
+// Cell is one instance on one volume.
+type Cell struct {
+	State string `json:"state"` // attached, local only, scan only, pending, setting up, failed, declined, excluded, detached, draining, none
+	Why   string `json:"why,omitempty"`
+	Fault bool   `json:"fault,omitempty"`
+}
+
+// Gap is an interval in which a filter did not cover a volume.
+type Gap struct {
+	ID       uint64        `json:"id"`
+	Volume   weir.VolumeID `json:"volume,omitempty"` // its number now, if it is there
+	Source   string        `json:"source"`
+	Filter   string        `json:"filter"`
+	From     time.Time     `json:"from"`
+	To       time.Time     `json:"to,omitzero"`
+	Cause    string        `json:"cause"`
+	ClosedBy string        `json:"closed_by,omitempty"` // the scan that has looked at what the gap hid
+	Fault    bool          `json:"fault,omitempty"`     // it is open, and the volume is there
+}
+
+func (s *Server) coverage(r *request) (any, error) {
+	if _, err := r.query(); err != nil {
+		return nil, err
+	}
+	gaps, session := s.options.Engine.Gaps()
+	return coverageOf(s.options.Engine.Snapshot(), gaps, session, time.Now()), nil
+}
+
+func coverageOf(s manager.Snapshot, gaps []ledger.Gap, session uint64, now time.Time) Coverage {
+	c := Coverage{Epoch: s.Epoch, Time: now, Faults: []string{}, Columns: columnsOf(s), Volumes: []CoveredVolume{}, Gaps: []Gap{}}
+	if !s.Complete {
+		c.Faults = append(c.Faults, "not all volumes are known: "+cmp.Or(s.Missed, "they are being listed"))
+	}
+	for _, v := range s.Volumes {
+		row := CoveredVolume{
+			Volume: v.Info.ID, Name: nameOf(&v), Source: quoted(v.Info.Source), FSType: quoted(v.Info.Identity.FSType), Pseudo: v.Info.Pseudo,
+		}
+		for _, column := range c.Columns {
+			cell := cellOf(s, v, column)
+			if cell.Fault {
+				c.Faults = append(c.Faults, fmt.Sprintf("volume %d (%s): %s is %s", v.Info.ID, row.Name, column, cell))
+			}
+			row.Cells = append(row.Cells, cell)
+		}
+		c.Volumes = append(c.Volumes, row)
+	}
+	for _, g := range gaps {
+		gap := gapOf(s, g, session)
+		if gap.Fault {
+			c.Faults = append(c.Faults, fmt.Sprintf("volume %d (%s): gap %d of filter %s is open: %s", gap.Volume, gap.Source, gap.ID, gap.Filter, gap.Cause))
+		}
+		c.Gaps = append(c.Gaps, gap)
+	}
+	c.Covered = len(c.Faults) == 0
+	return c
+}
+
+// String names the instance.
+func (c Column) String() string {
+	if c.Instance == c.Filter {
+		return c.Filter
+	}
+	return c.Filter + "/" + c.Instance
+}
+
+// String is the state with the reason for it.
+func (c Cell) String() string {
+	if c.Why == "" {
+		return c.State
+	}
+	return c.State + ": " + c.Why
+}
+
+// columnsOf lists the instances that there are somewhere.
+func columnsOf(s manager.Snapshot) []Column {
+	list := []Column{}
+	for _, slot := range s.Slots {
+		c := Column{slot.Filter, slot.Instance, slot.Altitude, int(slot.Frame)}
+		if !slices.Contains(list, c) {
+			list = append(list, c)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Column) int {
+		return cmp.Or(b.Altitude.Compare(a.Altitude), cmp.Compare(a.String(), b.String()))
+	})
+	return list
+}
+
+func cellOf(s manager.Snapshot, v manager.VolumeSnapshot, c Column) Cell {
+	slot := find(s, func(slot manager.SlotSnapshot) bool {
+		return slot.Volume == v.Info.ID && slot.Filter == c.Filter && slot.Instance == c.Instance
+	})
+	if slot == nil {
+		return Cell{State: "none"}
+	}
+	cell := Cell{State: slot.State.String(), Why: slot.Why}
+	link := linkOf(v, slot.Frame)
+	switch slot.State {
+	case topology.SlotAttached:
+		return seenAs(v.Info, link)
+	case topology.SlotPending:
+		if link.Why != "" {
+			cell.Why = "the volume cannot be observed: " + link.Why
+		}
+		cell.Fault = true
+	case topology.SlotSettingUp, topology.SlotFailed:
+		cell.Fault = true
+	case topology.SlotDetached:
+		cell.Why, cell.Fault = "by "+slot.By, slot.By != topology.ByDefinition
+	}
+	filter := s.Filter(slot.Filter)
+	cell.Fault = cell.Fault && !v.Leaving && !s.Stopping && (filter == nil || !filter.Stopping)
+	return cell
+}
+
+// seenAs says how much an instance sees that is attached.
+func seenAs(info weir.VolumeInfo, link Link) Cell {
+	switch {
+	case link.State != topology.LinkAttached.String():
+		return Cell{State: "scan only", Why: cmp.Or(link.Why, info.SightReason)}
+	case info.Sight == weir.SightLocal:
+		return Cell{State: "local only", Why: info.SightReason}
+	}
+	return Cell{State: "attached"}
+}
+
+func linkOf(v manager.VolumeSnapshot, frame topology.FrameID) Link {
+	for _, l := range linksOf(v) {
+		if l.Frame == int(frame) {
+			return l
+		}
+	}
+	return Link{}
+}
+
+// gapOf looks which volume a gap is on. It is a fault if that is there and the filter should cover it.
+func gapOf(s manager.Snapshot, g ledger.Gap, session uint64) Gap {
+	gap := Gap{ID: g.ID, Source: g.Source, Filter: g.Filter, From: g.From, To: g.To, Cause: g.Cause, ClosedBy: g.ClosedBy}
+	for _, v := range s.Volumes {
+		if !g.On(session, v.Info) {
+			continue
+		}
+		gap.Volume = v.Info.ID
+		slot := s.Slot(g.Filter, v.Info.ID)
+		gap.Fault = g.Open() && !v.Leaving && slot != nil && slot.State != topology.SlotDeclined && slot.State != topology.SlotExcluded
+	}
+	return gap
+}

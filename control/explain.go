@@ -1,0 +1,150 @@
+package control
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/topology"
+)
+
+// Explanation is the answer to GET /v1/explain: whether an event at a path would be seen.
+type Explanation struct {
+	Epoch uint64 `json:"epoch"`
+	Path  string `json:"path"`
+	Seen  bool   `json:"seen"`
+	Why   string `json:"why,omitempty"` // why not
+
+	// Passes are the volumes that an event passes: the one that shows the path, and, if that is a layer, those below it,
+	// of which it reaches those that the layer takes it to.
+	Passes []Pass `json:"passes"`
+}
+
+// Pass is what sees an event on one volume.
+type Pass struct {
+	Volume   weir.VolumeID `json:"volume"`
+	Name     string        `json:"volume_name"`
+	Source   string        `json:"source"`
+	FSType   string        `json:"fs_type"`
+	Above    weir.VolumeID `json:"above,omitempty"`   // the layer that lies on the volume
+	Altitude weir.Altitude `json:"altitude,omitzero"` // of the volume, if it is a layer
+	Marks    []Link        `json:"marks"`             // the frames that observe the volume, or should
+	Blind    []string      `json:"blind"`             // what they cannot see
+	Seen     bool          `json:"seen"`
+	// Instances are in the order in which an event that has completed passes them: what is nearest to the volume first.
+	Instances []Explained `json:"instances"`
+}
+
+// Explained is one instance, and whether it sees an event.
+type Explained struct {
+	Column
+	Cell
+	Seen bool `json:"seen"`
+}
+
+func (s *Server) explain(r *request) (any, error) {
+	query, err := r.query("path")
+	if err != nil {
+		return nil, err
+	}
+	path := query["path"]
+	if !filepath.IsAbs(path) {
+		return nil, refusal(r.op, path, errors.New("the path is not absolute"), "begin it with /")
+	}
+	volume, err := s.options.Engine.At(path)
+	snapshot := s.options.Engine.Snapshot()
+	x := Explanation{Epoch: snapshot.Epoch, Path: quoted(path), Passes: []Pass{}}
+	switch {
+	case weir.KindOf(err) == weir.KindAbsent && err != nil:
+		x.Why = "there is no such path: " + reasonOf(err)
+		return x, nil
+	case err != nil:
+		return nil, err
+	case volume == nil || snapshotOf(snapshot, volume.ID()) == nil:
+		x.Why = "the volume that shows it is not known yet"
+		return x, nil
+	}
+	s.follow(&x, snapshot, volume.ID(), 0)
+	for _, p := range x.Passes {
+		x.Seen = x.Seen || p.Seen
+	}
+	if !x.Seen {
+		x.Why = x.Passes[0].whyNot()
+	}
+	return x, nil
+}
+
+// reasonOf returns why, without what was tried.
+func reasonOf(err error) string {
+	var e *weir.Error
+	if errors.As(err, &e) && e.Err != nil {
+		return e.Err.Error()
+	}
+	return err.Error()
+}
+
+// follow adds a volume, and then those below it, each once.
+func (s *Server) follow(x *Explanation, snapshot manager.Snapshot, id, above weir.VolumeID) {
+	v := snapshotOf(snapshot, id)
+	if v == nil || slices.ContainsFunc(x.Passes, func(p Pass) bool { return p.Volume == id }) {
+		return
+	}
+	x.Passes = append(x.Passes, s.pass(snapshot, *v, above))
+	for _, lower := range v.Info.Lower {
+		s.follow(x, snapshot, lower, id)
+	}
+}
+
+func (s *Server) pass(snapshot manager.Snapshot, v manager.VolumeSnapshot, above weir.VolumeID) Pass {
+	p := Pass{
+		Volume: v.Info.ID, Name: nameOf(&v), Source: quoted(v.Info.Source), FSType: quoted(v.Info.Identity.FSType), Above: above,
+		Marks: []Link{}, Blind: []string{}, Instances: []Explained{},
+	}
+	if v.Info.Layer {
+		p.Altitude = v.Info.LayerAltitude
+	}
+	frames := map[int]bool{}
+	for _, column := range slices.Backward(columnsOf(snapshot)) {
+		cell := cellOf(snapshot, v, column)
+		if cell.State == "none" {
+			continue
+		}
+		seen := cell.State == "attached" || cell.State == "local only"
+		p.Instances = append(p.Instances, Explained{column, cell, seen})
+		p.Seen = p.Seen || seen
+		frames[column.Frame] = frames[column.Frame] || seen || cell.State == "scan only"
+	}
+	for _, l := range linksOf(v) {
+		if !frames[l.Frame] {
+			continue
+		}
+		p.Marks = append(p.Marks, l)
+		for _, clause := range s.options.Engine.Blind(l.Plane) {
+			if !slices.Contains(p.Blind, clause) {
+				p.Blind = append(p.Blind, clause)
+			}
+		}
+	}
+	return p
+}
+
+// whyNot says why nothing on the volume sees an event.
+func (p Pass) whyNot() string {
+	if len(p.Instances) == 0 {
+		return "no filter is loaded that has an instance there"
+	}
+	var reasons []string
+	for _, in := range p.Instances {
+		reason := fmt.Sprintf("%s is %s", in.Column, in.Cell)
+		if in.State == topology.SlotDeclined.String() {
+			reason = fmt.Sprintf("%s has no business there: %s", in.Column, cmp.Or(in.Why, "it declines"))
+		}
+		reasons = append(reasons, reason)
+	}
+	return strings.Join(reasons, "; ")
+}

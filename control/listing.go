@@ -1,0 +1,270 @@
+package control
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/topology"
+)
+
+// Filters is the answer to GET /v1/filters. Like every listing it is of one epoch, and what is farthest from the volumes
+// comes first.
+type Filters struct {
+	Epoch    uint64   `json:"epoch"`
+	Filters  []Filter `json:"filters"`
+	Loadable []string `json:"loadable"` // names of those that are compiled in and not loaded
+}
+
+// Filter is one filter that is loaded.
+type Filter struct {
+	Name      string        `json:"name"`
+	Instances int           `json:"instances"` // that are attached
+	Altitude  weir.Altitude `json:"altitude"`
+	Frame     int           `json:"frame"`
+	Wants     string        `json:"wants"` // operations
+	Stopping  bool          `json:"stopping"`
+}
+
+func (s *Server) filters(r *request) (any, error) {
+	if _, err := r.query(); err != nil {
+		return nil, err
+	}
+	return filtersOf(s.options.Engine.Snapshot(), s.options.Engine.Loadable()), nil
+}
+
+func filtersOf(s manager.Snapshot, known []string) Filters {
+	list := Filters{Epoch: s.Epoch, Filters: []Filter{}, Loadable: []string{}}
+	for _, f := range s.Filters {
+		one := Filter{Name: f.Name, Altitude: f.Altitude, Frame: int(f.Frame), Wants: f.Wants, Stopping: f.Stopping}
+		for _, slot := range s.Slots {
+			if slot.Filter == f.Name && slot.State == topology.SlotAttached {
+				one.Instances++
+			}
+		}
+		list.Filters = append(list.Filters, one)
+	}
+	slices.SortStableFunc(list.Filters, func(a, b Filter) int { return b.Altitude.Compare(a.Altitude) })
+	for _, name := range known {
+		if s.Filter(name) == nil {
+			list.Loadable = append(list.Loadable, name)
+		}
+	}
+	return list
+}
+
+// Instances is the answer to GET /v1/instances.
+type Instances struct {
+	Epoch     uint64     `json:"epoch"`
+	Instances []Instance `json:"instances"`
+}
+
+// Instance is one instance of a filter on a volume, or the debt for it.
+type Instance struct {
+	ID       string        `json:"id"`
+	Filter   string        `json:"filter"`
+	Volume   weir.VolumeID `json:"volume"`
+	Name     string        `json:"volume_name"` // where the volume is mounted, or else its source
+	Altitude weir.Altitude `json:"altitude"`
+	Instance string        `json:"instance"`
+	Frame    int           `json:"frame"`
+	State    string        `json:"state"`
+	Why      string        `json:"why,omitempty"` // why it is not attached
+	By       string        `json:"by,omitempty"`  // who has detached it
+	Attempts int           `json:"attempts,omitempty"`
+	Hung     bool          `json:"hung,omitempty"`
+}
+
+func (s *Server) instances(r *request) (any, error) {
+	query, err := r.query("filter", "volume")
+	if err != nil {
+		return nil, err
+	}
+	snapshot := s.options.Engine.Snapshot()
+	keep := func(manager.SlotSnapshot) bool { return true }
+	if name, given := query["filter"]; given {
+		if snapshot.Filter(name) == nil {
+			return nil, noFilter(r.op, name)
+		}
+		keep = func(slot manager.SlotSnapshot) bool { return slot.Filter == name }
+	}
+	if text, given := query["volume"]; given {
+		id, err := volumeID(r.op, text)
+		if err != nil {
+			return nil, err
+		}
+		if snapshotOf(snapshot, id) == nil {
+			return nil, noVolume(r.op, text)
+		}
+		among := keep
+		keep = func(slot manager.SlotSnapshot) bool { return slot.Volume == id && among(slot) }
+	}
+	return instancesOf(snapshot, keep), nil
+}
+
+func instancesOf(s manager.Snapshot, keep func(manager.SlotSnapshot) bool) Instances {
+	list := Instances{Epoch: s.Epoch, Instances: []Instance{}}
+	for _, slot := range s.Slots {
+		if keep(slot) {
+			list.Instances = append(list.Instances, instanceOf(s, slot))
+		}
+	}
+	slices.SortStableFunc(list.Instances, func(a, b Instance) int {
+		return cmp.Or(b.Altitude.Compare(a.Altitude), cmp.Compare(a.Volume, b.Volume))
+	})
+	return list
+}
+
+func instanceOf(s manager.Snapshot, slot manager.SlotSnapshot) Instance {
+	return Instance{
+		ID: idOf(slot), Filter: slot.Filter, Volume: slot.Volume, Name: nameOf(snapshotOf(s, slot.Volume)), Altitude: slot.Altitude,
+		Instance: slot.Instance, Frame: int(slot.Frame), State: slot.State.String(), Why: slot.Why, By: slot.By,
+		Attempts: slot.Attempts, Hung: slot.Hung,
+	}
+}
+
+// idOf names a slot for good: numbers of filters and of volumes are not used again.
+func idOf(slot manager.SlotSnapshot) string {
+	return fmt.Sprintf("%d.%d.%d", slot.Pair.Filter, slot.Pair.Instance, slot.Pair.Volume)
+}
+
+// nameOf returns what people call a volume, on one line.
+func nameOf(v *manager.VolumeSnapshot) string {
+	if v == nil {
+		return ""
+	}
+	for _, m := range v.Info.Mounts {
+		if m.Own && m.Point != "" {
+			return weir.QuotePath(m.Point)
+		}
+	}
+	return quoted(v.Info.Source)
+}
+
+func snapshotOf(s manager.Snapshot, id weir.VolumeID) *manager.VolumeSnapshot {
+	for i := range s.Volumes {
+		if s.Volumes[i].Info.ID == id {
+			return &s.Volumes[i]
+		}
+	}
+	return nil
+}
+
+func noFilter(op, name string) error {
+	return &weir.Error{Op: op, Kind: weir.KindAbsent, Path: name, Err: errors.New("no filter of this name is loaded"), Hint: "weir filters lists them"}
+}
+
+func noVolume(op, id string) error {
+	return &weir.Error{Op: op, Kind: weir.KindAbsent, Path: id, Err: errors.New("there is no volume of this number"), Hint: "weir volumes lists them"}
+}
+
+// Frames is the answer to GET /v1/frames.
+type Frames struct {
+	Epoch  uint64  `json:"epoch"`
+	Frames []Frame `json:"frames"`
+}
+
+// Frame is the altitudes from Low up to, and without, High.
+type Frame struct {
+	ID      int           `json:"id"`
+	Low     weir.Altitude `json:"low"`
+	High    weir.Altitude `json:"high,omitzero"` // where a layer is; the highest frame has no end
+	Filters []string      `json:"filters"`
+	Links   []Link        `json:"links"` // by volume
+}
+
+// Link is one frame on one volume.
+type Link struct {
+	Frame  int           `json:"frame"`
+	Volume weir.VolumeID `json:"volume"`
+	State  string        `json:"state"`
+	Why    string        `json:"why,omitempty"`
+	Plane  string        `json:"plane,omitempty"` // while it is attached
+}
+
+func (s *Server) frames(r *request) (any, error) {
+	if _, err := r.query(); err != nil {
+		return nil, err
+	}
+	return framesOf(s.options.Engine.Snapshot()), nil
+}
+
+func framesOf(s manager.Snapshot) Frames {
+	list := Frames{Epoch: s.Epoch, Frames: []Frame{}}
+	loaded := filtersOf(s, nil).Filters
+	for _, f := range slices.Backward(s.Frames) {
+		frame := Frame{ID: int(f.ID), Low: f.Low, High: f.High, Filters: []string{}, Links: []Link{}}
+		for _, filter := range loaded {
+			if filter.Frame == frame.ID {
+				frame.Filters = append(frame.Filters, filter.Name)
+			}
+		}
+		for _, v := range s.Volumes {
+			for _, l := range linksOf(v) {
+				if l.Frame == frame.ID {
+					frame.Links = append(frame.Links, l)
+				}
+			}
+		}
+		list.Frames = append(list.Frames, frame)
+	}
+	return list
+}
+
+func linksOf(v manager.VolumeSnapshot) []Link {
+	list := []Link{}
+	for _, l := range v.Links {
+		list = append(list, Link{int(l.Frame), v.Info.ID, l.State.String(), l.Why, l.Plane})
+	}
+	return list
+}
+
+// Volumes is the answer to GET /v1/volumes, in the order in which they arrived.
+type Volumes struct {
+	Epoch uint64 `json:"epoch"`
+
+	// Complete tells whether every volume that exists is known; Missed says why not, if events of mounts were lost.
+	Complete bool     `json:"complete"`
+	Missed   string   `json:"missed,omitempty"`
+	Volumes  []Volume `json:"volumes"`
+}
+
+// Volume is one volume with the frames on it. Texts in Info are on the wire as weir.QuotePath makes them.
+type Volume struct {
+	Info    weir.VolumeInfo `json:"info"`
+	Since   time.Time       `json:"since"`   // when weir learned of it
+	Listed  bool            `json:"listed"`  // it was there already
+	Leaving bool            `json:"leaving"` // its last mount is gone, and instances remain
+	Links   []Link          `json:"links"`
+}
+
+func (s *Server) volumes(r *request) (any, error) {
+	if _, err := r.query(); err != nil {
+		return nil, err
+	}
+	snapshot := s.options.Engine.Snapshot()
+	list := Volumes{Epoch: snapshot.Epoch, Complete: snapshot.Complete, Missed: snapshot.Missed, Volumes: []Volume{}}
+	for _, v := range snapshot.Volumes {
+		info := withTexts(v.Info, quoted)
+		list.Volumes = append(list.Volumes, Volume{info, v.Since, v.Listed, v.Leaving, linksOf(v)})
+	}
+	return list, nil
+}
+
+// withTexts returns a copy of what is known of a volume, with change done to each text that somebody else has chosen.
+func withTexts(info weir.VolumeInfo, change func(string) string) weir.VolumeInfo {
+	info.Source, info.Label = change(info.Source), change(info.Label)
+	info.Mounts = slices.Clone(info.Mounts)
+	if info.Mounts == nil {
+		info.Mounts = []weir.Mount{}
+	}
+	for i := range info.Mounts {
+		m := &info.Mounts[i]
+		m.Root, m.Point, m.Options = change(m.Root), change(m.Point), change(m.Options)
+	}
+	return info
+}

@@ -1,0 +1,202 @@
+package control
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/ledger"
+	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/plane/memory"
+	"github.com/weirfs/weir/topology"
+)
+
+// get asks for one listing.
+func get[T any](b *bench, path string) (answer T) {
+	b.t.Helper()
+	report(b.t, b.Get(b.t.Context(), path, nil, &answer))
+	return answer
+}
+
+// TestListingsBeginFarthestFromTheVolumes loads a filter above a layer, which is a frame of its own.
+func TestListingsBeginFarthestFromTheVolumes(t *testing.T) {
+	b := scene(t)
+	report(t, b.Do(t.Context(), http.MethodPost, "/v1/filters", LoadRequest{"spare"}, nil))
+	b.await(func(s manager.Snapshot) bool {
+		attached := 0
+		for _, slot := range s.Slots {
+			if slot.Filter == "spare" && slot.State == topology.SlotAttached {
+				attached++
+			}
+		}
+		return attached == 5
+	})
+	var got strings.Builder
+	for _, f := range get[Filters](b, "/v1/filters").Filters {
+		fmt.Fprintln(&got, f.Name, f.Instances, f.Altitude, f.Frame)
+	}
+	for _, f := range get[Frames](b, "/v1/frames").Frames {
+		fmt.Fprintln(&got, f.ID, f.Low, f.High, f.Filters, len(f.Links))
+	}
+	for _, in := range get[Instances](b, "/v1/instances?volume=2").Instances {
+		fmt.Fprintln(&got, in.ID, in.Filter, in.Instance, in.Altitude, in.Frame, in.State, in.Why, in.By)
+	}
+	want := `spare 5 400 1
+high 1 200 0
+low 3 100 0
+1 350 0 [spare] 5
+0 0 350 [high low] 5
+3.0.2 spare spare 400 1 attached  
+2.1.2 high second 201.5 0 detached  its definition
+2.0.2 high high 200 0 attached  
+1.0.2 low low 100 0 attached  
+`
+	if got.String() != want {
+		t.Errorf("got\n%swant\n%s", &got, want)
+	}
+}
+
+func TestVolumesArriveByteForByte(t *testing.T) {
+	b := scene(t)
+	list, err := b.Volumes(t.Context())
+	if err != nil || !list.Complete || len(list.Volumes) != 5 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	odd := list.Volumes[3]
+	if odd.Info.Mounts[0].Point != "/odd\nplace" || odd.Links[0].State != "unsupported" || !strings.Contains(odd.Links[0].Why, "no handles") {
+		t.Errorf("%+v", odd)
+	}
+}
+
+// TestCoverage looks at each kind of cell, and at gaps of volumes that are there and not.
+func TestCoverage(t *testing.T) {
+	b := scene(t)
+	c := get[Coverage](b, "/v1/coverage")
+	cells := map[string]string{}
+	for _, v := range c.Volumes {
+		for i, cell := range v.Cells {
+			cells[fmt.Sprint(v.Volume, " ", c.Columns[i])] = fmt.Sprint(cell.State, " ", cell.Fault)
+		}
+	}
+	for place, want := range map[string]string{
+		"1 low": "attached false", "2 high": "attached false", "1 high": "declined false", "3 low": "excluded false",
+		"4 low": "scan only false", "5 low": "failed true", "2 high/second": "detached false",
+	} {
+		if cells[place] != want {
+			t.Errorf("%s is %s, want %s", place, cells[place], want)
+		}
+	}
+	if c.Covered || len(c.Faults) != 1 || !strings.Contains(c.Faults[0], "volume 5 (/sick): low is failed: it is sick") {
+		t.Errorf("faults: %q", c.Faults)
+	}
+
+	there, gone := memory.NewVolume(1, "/").Info(), memory.NewVolume(9, "/gone").Info()
+	declined := memory.NewVolume(1, "/").Info()
+	for _, gap := range []struct {
+		info   weir.VolumeInfo
+		filter string
+	}{{there, "low"}, {gone, "low"}, {declined, "high"}} {
+		if _, err := b.ledger.OpenGap(gap.info, gap.filter, time.Now(), "a test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c = get[Coverage](b, "/v1/coverage")
+	for i, fault := range []bool{true, false, false} {
+		if c.Gaps[i].Fault != fault {
+			t.Errorf("gap %+v, want fault %t", c.Gaps[i], fault)
+		}
+	}
+	report(t, b.ledger.CloseGap(1, "a scan"))
+	if c = get[Coverage](b, "/v1/coverage"); c.Gaps[0].Fault || c.Gaps[0].ClosedBy != "a scan" || len(c.Faults) != 1 {
+		t.Errorf("after a scan: %+v", c)
+	}
+	b.discovery.Unmount(b.volumes[4])
+	b.await(func(s manager.Snapshot) bool { return len(s.Volumes) == 4 })
+	if c = get[Coverage](b, "/v1/coverage"); !c.Covered {
+		t.Errorf("without the sick one: %q", c.Faults)
+	}
+	if c := coverageOf(manager.Snapshot{Missed: "lost"}, nil, 1, time.Now()); c.Covered || c.Faults[0] != "not all volumes are known: lost" {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestFaultsNeedSomebodyWhoIsToCover goes through what is about to end.
+func TestFaultsNeedSomebodyWhoIsToCover(t *testing.T) {
+	snapshot := func(state topology.SlotState) manager.Snapshot {
+		return manager.Snapshot{
+			Complete: true, Volumes: []manager.VolumeSnapshot{{Info: weir.VolumeInfo{ID: 1}}}, Filters: []manager.FilterSnapshot{{Name: "f"}},
+			Slots: []manager.SlotSnapshot{{Filter: "f", Instance: "f", Volume: 1, State: state, By: "root"}},
+		}
+	}
+	covered := func(s manager.Snapshot) bool {
+		return coverageOf(s, []ledger.Gap{}, 1, time.Now()).Covered
+	}
+	for state, want := range map[topology.SlotState]bool{
+		topology.SlotPending: false, topology.SlotSettingUp: false, topology.SlotAttached: true, topology.SlotDeclined: true,
+		topology.SlotFailed: false, topology.SlotDetached: false, topology.SlotExcluded: true, topology.SlotDraining: true,
+	} {
+		s := snapshot(state)
+		if got := covered(s); got != want {
+			t.Errorf("%s: covered is %t", state, got)
+		}
+		s.Volumes[0].Leaving = true
+		if !covered(s) {
+			t.Errorf("%s on a volume that leaves is a fault", state)
+		}
+		s = snapshot(state)
+		s.Filters[0].Stopping = true
+		if !covered(s) {
+			t.Errorf("%s of a filter that ends is a fault", state)
+		}
+	}
+}
+
+func TestExplanations(t *testing.T) {
+	b := scene(t)
+	for _, c := range []struct {
+		path, want string
+		seen       bool
+	}{
+		{"/data/a", "low attached true, high attached true, high/second detached false", true},
+		{"/x", "low attached true, high declined false, high/second detached false", true},
+		{"/odd\nplace", "low scan only false, high declined false, high/second detached false", false},
+		{"/sick/a", "low failed false, high declined false, high/second detached false", false},
+		{"/merged/a", "low excluded false, high excluded false, high/second excluded false; low attached true, high attached true, high/second detached false", true},
+	} {
+		x, err := b.Explain(t.Context(), c.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var passes []string
+		for _, p := range x.Passes {
+			var instances []string
+			for _, in := range p.Instances {
+				instances = append(instances, fmt.Sprint(in.Column, " ", in.State, " ", in.Seen))
+			}
+			passes = append(passes, strings.Join(instances, ", "))
+		}
+		if got := strings.Join(passes, "; "); got != c.want || x.Seen != c.seen || (x.Why == "") != c.seen {
+			t.Errorf("%q: seen %t, %s, because %q\nwant %t, %s", c.path, x.Seen, got, x.Why, c.seen, c.want)
+		}
+	}
+	layer, err := b.Explain(t.Context(), "/merged")
+	if err != nil || layer.Passes[0].Altitude.String() != "350" || layer.Passes[1].Above != 3 || layer.Passes[1].Marks[0].Plane != "memory" {
+		t.Errorf("%+v, %v", layer, err)
+	}
+}
+
+// TestUnknownPathsAreNotSeen has no volume at all.
+func TestUnknownPathsAreNotSeen(t *testing.T) {
+	b := begin(t)
+	if x, err := b.Explain(t.Context(), "/a"); err != nil || x.Seen || !strings.Contains(x.Why, "there is no such path") {
+		t.Errorf("%+v, %v", x, err)
+	}
+	b.discovery.Mount(memory.NewVolume(1, "/"))
+	b.await(func(s manager.Snapshot) bool { return len(s.Volumes) == 1 })
+	if x, err := b.Explain(t.Context(), "/a"); err != nil || x.Seen || !strings.Contains(x.Why, "no filter is loaded") {
+		t.Errorf("%+v, %v", x, err)
+	}
+}
