@@ -1,73 +1,86 @@
 package daemon
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"os"
-	"sync"
+	"time"
 
-	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/internal/sys/fd"
 )
 
-// relay passes on what an engine writes. It takes everything, also when nobody takes it any more, so that the engine
-// can end in order.
+// relay passes on what an engine writes. Who reads a pipe waits until every writer has closed it, and an engine that hangs
+// in the kernel never does: so the pipes that others read are the supervisor's alone.
 type relay struct {
-	to   *os.File
-	name string
-
-	mu  sync.Mutex
-	err error // the first
+	from *os.File
+	to   *Output
+	done chan struct{} // closed when all was passed on, or is lost
 }
 
-// Write implements io.Writer. Only one goroutine calls it.
-func (r *relay) Write(b []byte) (int, error) {
-	if r.lost() == nil {
-		_, err := r.to.Write(b) // May wait for the reader, and so does not hold the lock.
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.err = err
+func (r *relay) run() {
+	defer close(r.done)
+	defer r.from.Close()
+	_, err := io.Copy(r.to, r.from)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return
 	}
-	return len(b), nil
-}
-
-// lost returns why not everything was passed on, or nil.
-func (r *relay) lost() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return Unwritten(r.name, r.err)
-}
-
-// Unwritten returns the error of an output that does not take everything, or nil if there is none.
-func Unwritten(name string, err error) error {
-	if err == nil {
-		return nil
+	if left, err := fd.Unread(r.from); err == nil && r.from.SetReadDeadline(time.Time{}) == nil {
+		_, _ = io.CopyN(r.to, r.from, left)
 	}
-	return &weir.Error{Op: "write " + name, Err: fmt.Errorf("part of what was to be told is lost: %w", err),
-		Hint: "see to where it goes"}
 }
 
-// passOn returns what an engine writes to. Who reads a pipe waits until every writer has closed it, and an engine
-// that hangs in the kernel never does: so pipes are the supervisor's alone.
-func (s *supervisor) passOn(stdout, stderr *os.File) (out, err io.Writer) {
-	out, err = stdout, stderr
-	outInfo, outErr := stdout.Stat()
-	errInfo, errErr := stderr.Stat()
-	if outErr == nil && isPipe(outInfo) {
-		out = s.relay(stdout, "standard output")
+// finish says that the engine writes no more, though it may never close its end.
+func (r *relay) finish() { _ = r.from.SetReadDeadline(time.Now()) }
+
+// passOn returns what the engine writes to: files that are nobody's, and ends of pipes.
+func (s *supervisor) passOn() (out, errs *os.File, err error) {
+	if out, err = s.endOf(s.stdout); err != nil {
+		return nil, nil, err
 	}
-	if errErr == nil && isPipe(errInfo) {
-		if outErr == nil && os.SameFile(outInfo, errInfo) {
-			return out, out // One writer, so that lines keep their order.
-		}
-		err = s.relay(stderr, "standard error")
+	if sameFile(s.stdout, s.stderr) {
+		return out, out, nil // One writer, so that lines keep their order.
 	}
-	return out, err
+	if errs, err = s.endOf(s.stderr); err != nil {
+		s.closeEnds()
+	}
+	return out, errs, err
 }
 
-func (s *supervisor) relay(to *os.File, name string) *relay {
-	r := &relay{to: to, name: name}
-	s.relays = append(s.relays, r)
-	return r
+// endOf returns where the engine writes what is for an output: the very file, or a pipe where somebody waits for the end.
+func (s *supervisor) endOf(o *Output) (*os.File, error) {
+	if file, ok := o.to.(*os.File); ok && !isPipe(file) {
+		return file, nil
+	}
+	from, end, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	r := &relay{from: from, to: o, done: make(chan struct{})}
+	s.relays, s.ends = append(s.relays, r), append(s.ends, end)
+	go r.run()
+	return end, nil
 }
 
-func isPipe(info os.FileInfo) bool { return info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0 }
+// closeEnds leaves the pipes to the engine.
+func (s *supervisor) closeEnds() {
+	for _, end := range s.ends {
+		end.Close()
+	}
+	s.ends = nil
+}
+
+func isPipe(file *os.File) bool {
+	info, err := file.Stat()
+	return err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
+}
+
+func sameFile(a, b *Output) bool {
+	one, isFile := a.to.(*os.File)
+	two, areFiles := b.to.(*os.File)
+	if !isFile || !areFiles {
+		return false
+	}
+	infoOne, errOne := one.Stat()
+	infoTwo, errTwo := two.Stat()
+	return errOne == nil && errTwo == nil && os.SameFile(infoOne, infoTwo)
+}

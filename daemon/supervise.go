@@ -38,16 +38,20 @@ type supervisor struct {
 	process *os.Process
 	lock    *os.File // nil until the engine has taken it
 
-	reaped   chan error  // gets one value when the engine has ended and its output was passed on
+	stdout, stderr *Output
+	relays         []*relay
+	ends           []*os.File // of their pipes, for the engine
+
+	reaped   chan error  // gets one value when the engine has ended
 	reported chan report // gets what the engine tells of its end, and is closed with its last word
 	signals  chan os.Signal
 	locked   chan *os.File    // gets the lock
 	mute     <-chan time.Time // when the engine should have taken it; nil once it has
 
-	asked  time.Time // when the first signal came
-	limit  <-chan time.Time
-	behind []string // targets that are behind yet, as the engine has told; nil if it has not
-	relays []*relay
+	asked       time.Time // when the first signal came
+	interrupted time.Time // when the first interrupt came
+	limit       <-chan time.Time
+	behind      []string // targets that are behind yet, as the engine has told; nil if it has not
 }
 
 // Outcome is how a mirror has ended.
@@ -68,10 +72,15 @@ type report struct {
 // its exit status. It claims the targets, and keeps the lock of the state directory, which the engine takes: nothing is
 // written here. It passes a signal to stop on, and returns within StopTimeout of it, whatever the engine does:
 // of a thread that hangs in the kernel only the engine dies late. A second interrupt ends the engine at once. The
-// engine does not outlive the calling process. A reader of the output that goes away asks to stop like a signal.
+// engine does not outlive the calling process.
 //
-// The error tells what the engine could not tell itself. The status is right in any case.
-func Supervise(o Options) (Outcome, error) {
+// What the engine writes goes to the outputs. One that nobody reads delays the return until a stop was asked for and its
+// time is over: what was not read by then is lost, and what is written to that output later is, too. A reader that goes
+// away asks to stop like a signal.
+//
+// The error tells what the engine could not tell itself. The status is right in any case, but for a standard output that
+// has lost something.
+func Supervise(o Options, stdout, stderr *Output) (Outcome, error) {
 	o, watcher, err := check(o)
 	if err != nil {
 		return failed(weir.KindOf(err).ExitStatus(), err)
@@ -82,7 +91,7 @@ func Supervise(o Options) (Outcome, error) {
 	}
 	defer claims.Close()
 	s := &supervisor{
-		options: o, log: o.Logger, reaped: make(chan error, 1), reported: make(chan report), signals: make(chan os.Signal, 4),
+		options: o, log: o.Logger, stdout: stdout, stderr: stderr, reaped: make(chan error, 1), reported: make(chan report), signals: make(chan os.Signal, 4),
 		locked: make(chan *os.File), mute: time.After(claimPatience),
 	}
 	defer func() { s.lock.Close() }() // Also of no file.
@@ -92,10 +101,9 @@ func Supervise(o Options) (Outcome, error) {
 		return failed(weir.KindFailed.ExitStatus(), fmt.Errorf("start the engine: %w", err))
 	}
 	outcome, err := s.wait()
-	for _, r := range s.relays {
-		if lost := r.lost(); lost != nil {
-			outcome.Status, err = weir.KindFailed.ExitStatus(), errors.Join(err, lost)
-		}
+	s.drain()
+	if stderr.Lost() != nil {
+		outcome.Status = weir.KindFailed.ExitStatus() // There is no telling why.
 	}
 	return outcome, err
 }
@@ -110,6 +118,11 @@ func StopSignals() []os.Signal {
 }
 
 func (s *supervisor) start() error {
+	out, errs, err := s.passOn()
+	if err != nil {
+		return err
+	}
+	defer s.closeEnds()
 	reports, write, err := os.Pipe()
 	if err != nil {
 		return err
@@ -121,7 +134,7 @@ func (s *supervisor) start() error {
 	engine := exec.Command("/proc/self/exe", os.Args[1:]...)
 	engine.Args[0] = os.Args[0]
 	engine.Env = append(os.Environ(), fmt.Sprintf("%s=%d", engineEnv, os.Getpid()))
-	engine.Stdout, engine.Stderr = s.passOn(os.Stdout, os.Stderr)
+	engine.Stdout, engine.Stderr = out, errs
 	engine.ExtraFiles = []*os.File{write, send} // become reportFD and lockFD
 	engine.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
@@ -228,17 +241,45 @@ func (s *supervisor) wait() (Outcome, error) {
 
 // stop asks the engine to end, and reports whether it shall end at once.
 func (s *supervisor) stop(sig os.Signal) (atOnce bool) {
-	switch {
-	case s.asked.IsZero():
+	if s.asked.IsZero() {
 		s.asked = time.Now()
 		s.limit = time.After(StopTimeout)
-	case sig == syscall.SIGINT && time.Since(s.asked) > twice:
-		return true
 	}
-	if err := s.process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		s.log.Error("the engine does not take a signal", "error", err)
+	if sig == syscall.SIGINT {
+		if s.interrupted.IsZero() {
+			s.interrupted = time.Now()
+		}
+		atOnce = time.Since(s.interrupted) > twice
 	}
-	return false
+	if !atOnce {
+		_ = s.process.Signal(syscall.SIGTERM) // It may have ended just now.
+	}
+	return atOnce
+}
+
+// drain waits for the readers of what the engine has written.
+func (s *supervisor) drain() {
+	for _, r := range s.relays {
+		r.finish()
+		for open := true; open; {
+			select {
+			case <-r.done:
+				open = false
+			case sig := <-s.signals:
+				if s.stop(sig) {
+					s.hurry()
+				}
+			case <-s.limit:
+				s.hurry()
+			}
+		}
+	}
+}
+
+// hurry has nobody who reads be waited for any more.
+func (s *supervisor) hurry() {
+	s.stdout.Hurry()
+	s.stderr.Hurry()
 }
 
 // ended is the status of an engine that has ended, perhaps without a report.
@@ -268,6 +309,7 @@ func (s *supervisor) reap() {
 
 // kill ends an engine that does not end, or must end at once.
 func (s *supervisor) kill() {
+	s.hurry()
 	_ = s.process.Kill() // It may have ended just now.
 	select {
 	case <-s.reaped:

@@ -22,10 +22,10 @@ func main() {
 // run carries out one command line and returns the exit status. An error is printed here, once, and nowhere else. What
 // could not be written to standard output is one too, whatever the command: its answer has not arrived.
 func run(args []string, stdout, stderr io.Writer) int {
-	out := &output{to: stdout}
-	status := execute(args, out, stderr)
-	if lost := out.lost(); lost != nil {
-		fmt.Fprintf(stderr, "weir: %v\n", lost)
+	out, errs := daemon.NewOutput(stdout, "standard output"), daemon.NewOutput(stderr, "standard error")
+	status := execute(args, out, errs)
+	if lost := out.Lost(); lost != nil {
+		fmt.Fprintf(errs, "weir: %v\n", lost)
 		return weir.KindOf(lost).ExitStatus()
 	}
 	return status

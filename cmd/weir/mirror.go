@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -56,7 +55,8 @@ type mirrorFlags struct {
 	scanInterval                     string
 
 	screen *screen // nil without a live view
-	out    io.Writer
+	out    *daemon.Output
+	errs   *daemon.Output
 }
 
 func newMirrorCommand() *cobra.Command {
@@ -207,10 +207,10 @@ func (f *mirrorFlags) logger() (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(f.out, o)), nil
 	}
 	if f.progress == "always" || f.progress == "auto" && obeys(os.Stderr) {
-		f.screen = &screen{file: os.Stderr}
+		f.screen = &screen{to: f.errs, file: os.Stderr}
 		return slog.New(slog.NewTextHandler(f.screen, o)), nil
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, o)), nil
+	return slog.New(slog.NewTextHandler(f.errs, o)), nil
 }
 
 // obeys reports whether a file is a terminal that moves its cursor when it is told to.
@@ -224,7 +224,7 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 	if err != nil {
 		return err
 	}
-	f.out = c.OutOrStdout()
+	f.out, f.errs = outputs(c)
 	if o.Logger, err = f.logger(); err != nil {
 		return err
 	}
@@ -240,6 +240,7 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 	defer stop()
 	m, err := daemon.Open(ctx, o)
 	if err != nil {
+		f.end(weir.KindOf(err).ExitStatus(), err)
 		return err
 	}
 	show := newPresenter(f, m, o.Logger)
@@ -254,12 +255,19 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 // supervise has another process do the work, because one that writes to a target may come to hang in the kernel, and
 // neither the lock of the state directory nor whoever waits for weir shall hang with it.
 func (f *mirrorFlags) supervise(o daemon.Options) error {
-	outcome, err := daemon.Supervise(o)
-	if f.json && !outcome.Told && outcome.Status != weir.KindRefused.ExitStatus() {
-		event(f.out, "end", endFields(outcome.Status, err))
+	outcome, err := daemon.Supervise(o, f.out, f.errs)
+	if !outcome.Told {
+		f.end(outcome.Status, err)
 	}
 	if outcome.Status == 0 && err == nil {
 		return nil
 	}
 	return &statusError{outcome.Status, err}
+}
+
+// end tells how a mirror has ended that cannot tell itself. One that was refused had not begun.
+func (f *mirrorFlags) end(status int, err error) {
+	if f.json && status != weir.KindRefused.ExitStatus() {
+		event(f.out, "end", endFields(status, err))
+	}
 }

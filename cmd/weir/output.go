@@ -3,36 +3,16 @@ package main
 import (
 	"encoding/json"
 	"io"
-	"sync"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/weirfs/weir/daemon"
 )
 
-// output is standard output. Who writes to it need not ask whether it takes everything, and never gets an error: run
-// asks at the end. It is safe for concurrent use.
-type output struct {
-	to io.Writer
-
-	mu  sync.Mutex
-	err error // the first
-}
-
-// Write implements io.Writer.
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if _, err := o.to.Write(b); o.err == nil {
-		o.err = err
-	}
-	return len(b), nil
-}
-
-// lost returns why not everything was written, or nil.
-func (o *output) lost() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return daemon.Unwritten("standard output", o.err)
+// outputs returns what a command writes to. run has set both.
+func outputs(c *cobra.Command) (out, errs *daemon.Output) {
+	return c.OutOrStdout().(*daemon.Output), c.ErrOrStderr().(*daemon.Output)
 }
 
 // event prints one JSON object on a line of its own.

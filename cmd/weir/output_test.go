@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -149,18 +150,36 @@ func TestEndIsTheLastEvent(t *testing.T) {
 			p.says(`"phase":"in sync"`, 2)
 			test.stop(s, p)
 			p.ends(test.status, 6*time.Second)
-			var end struct {
-				Event string `json:"event"`
-				Exit  int    `json:"exit_status"`
-				Error string `json:"error"`
-			}
-			told, _, _ := strings.Cut(p.output(), "weir: ") // Standard error.
-			lines := strings.Split(strings.TrimSpace(told), "\n")
-			last := lines[len(lines)-1]
-			if err := json.Unmarshal([]byte(last), &end); err != nil || end.Event != "end" || end.Exit != test.status || !strings.Contains(end.Error, test.why) {
-				t.Errorf("the last line is %s", last)
-			}
+			p.toldEnd(test.status, test.why)
 		})
+	}
+	t.Run("not begun", func(t *testing.T) {
+		s := newStage(t)
+		if err := os.Mkdir(s.state, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(s.state, "index"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := startWeir(t, s.args("--json")...)
+		p.ends(3, 6*time.Second)
+		p.toldEnd(3, "index")
+	})
+}
+
+// toldEnd looks at the last event.
+func (p *weirProcess) toldEnd(status int, why string) {
+	p.t.Helper()
+	var end struct {
+		Event string `json:"event"`
+		Exit  int    `json:"exit_status"`
+		Error string `json:"error"`
+	}
+	told, _, _ := strings.Cut(p.output(), "weir: ") // Standard error.
+	lines := strings.Split(strings.TrimSpace(told), "\n")
+	last := lines[len(lines)-1]
+	if err := json.Unmarshal([]byte(last), &end); err != nil || end.Event != "end" || end.Exit != status || !strings.Contains(end.Error, why) {
+		p.t.Errorf("the last line is %s", last)
 	}
 }
 
@@ -205,4 +224,118 @@ func TestPlaceThatMovesIsGone(t *testing.T) {
 	p.says(`"place":"`+after+`/m"`, 2)
 	p.signal(syscall.SIGTERM)
 	p.ends(0, 2*time.Second)
+}
+
+// TestSlowReaderGetsEverything has one run tell more than pipes hold to somebody who takes his time.
+func TestSlowReaderGetsEverything(t *testing.T) {
+	s := newStage(t)
+	s.write("file")
+	if err := os.Mkdir(s.good, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 400 {
+		if err := os.WriteFile(filepath.Join(s.good, fmt.Sprint(strings.Repeat("long", 50), n)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd, out, _ := s.talking("--once", "--adopt")
+	var told []byte
+	for chunk := make([]byte, 4096); ; time.Sleep(20 * time.Millisecond) {
+		n, err := out.Read(chunk)
+		told = append(told, chunk[:n]...)
+		if err != nil {
+			break
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(told)), "\n")
+	if last := lines[len(lines)-1]; len(told) < 300_000 || !strings.HasPrefix(last, `{`) || !strings.HasSuffix(last, `}`) || !strings.Contains(last, `"event":"end"`) {
+		t.Errorf("%d bytes were told, at last %.100s", len(told), last)
+	}
+}
+
+// talking starts a mirror that tells in JSON what somebody reads from out, or does not. errs gets the errors, when it has
+// ended.
+func (s *stage) talking(flags ...string) (cmd *exec.Cmd, out *os.File, errs *voltest.Output) {
+	s.t.Helper()
+	out, write, err := os.Pipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { out.Close() })
+	errs = new(voltest.Output)
+	cmd = exec.Command("/proc/self/exe", s.args(append(flags, "--json")...)...)
+	cmd.Env = append(os.Environ(), asWeirEnv+"=1", "GORACE=atexit_sleep_ms=0")
+	cmd.Stdout, cmd.Stderr = write, errs
+	err = cmd.Start()
+	write.Close()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd, out, errs
+}
+
+// TestReaderStalls has nobody read what weir tells of its end, which it tells in time nevertheless.
+func TestReaderStalls(t *testing.T) {
+	for name, stall := range map[string]func(s *stage){
+		"the engine ends":      func(*stage) {},
+		"the engine is killed": func(s *stage) { s.stopEngine() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.write("file")
+			cmd, out, errs := s.talking()
+			lines := bufio.NewReader(out)
+			for synced := 0; synced < 2; {
+				line, err := lines.ReadString('\n')
+				if err != nil {
+					t.Fatal(err, errs)
+				}
+				if strings.Contains(line, `"in sync"`) {
+					synced++
+				}
+			}
+			fill(t, out)
+			stall(s)
+			begun := time.Now()
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			select {
+			case <-ended:
+			case <-time.After(20 * time.Second):
+				t.Fatalf("weir does not end\n%s", errs)
+			}
+			if took := time.Since(begun); took > 7*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			if got := cmd.ProcessState.ExitCode(); got != 3 || !strings.Contains(errs.String(), "write standard output: part of what was to be told is lost") ||
+				strings.Contains(errs.String(), "kernel") {
+				t.Errorf("status %d\n%s", got, errs)
+			}
+		})
+	}
+}
+
+// fill fills the pipe that is read from a file.
+func fill(t *testing.T, read *os.File) {
+	t.Helper()
+	pipe, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", read.Fd()), unix.O_WRONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pipe)
+	for _, size := range []int{4096, 1} {
+		for err = nil; err == nil; {
+			_, err = unix.Write(pipe, bytes.Repeat([]byte("\n"), size))
+		}
+		if !errors.Is(err, unix.EAGAIN) {
+			t.Fatal(err)
+		}
+	}
 }

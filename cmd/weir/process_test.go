@@ -186,6 +186,14 @@ func (s *stage) engine() int {
 	return id.PID
 }
 
+// stopEngine has the engine do nothing any more, and not end either.
+func (s *stage) stopEngine() {
+	s.t.Helper()
+	if err := syscall.Kill(s.engine(), syscall.SIGSTOP); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // lives reports whether a thread of the process has not ended; the first one of a process that is dying has, long
 // before the others.
 func lives(pid int) bool {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -15,7 +16,8 @@ import (
 // screen is a terminal with a live view at its end, above which the log goes on. It is safe for concurrent
 // use.
 type screen struct {
-	file *os.File
+	to   io.Writer
+	file *os.File // the same, to ask how wide it is
 
 	mu    sync.Mutex
 	lines int // of the live view that stand on the terminal
@@ -25,10 +27,10 @@ type screen struct {
 func (s *screen) Write(line []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, err := s.file.WriteString(s.eraseLocked()); err != nil {
+	if _, err := io.WriteString(s.to, s.eraseLocked()); err != nil {
 		return 0, err
 	}
-	return s.file.Write(line)
+	return s.to.Write(line)
 }
 
 // draw replaces the live view.
@@ -45,7 +47,7 @@ func (s *screen) draw(lines []string) {
 		b.WriteString(clip(printable(line), columns-1) + "\n")
 	}
 	s.lines = len(lines)
-	_, _ = s.file.WriteString(b.String()) // A terminal that is gone is no reason to stop.
+	_, _ = io.WriteString(s.to, b.String()) // A terminal that is gone is no reason to stop.
 }
 
 func (s *screen) eraseLocked() string {

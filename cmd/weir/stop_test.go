@@ -121,6 +121,22 @@ func TestSecondInterruptEndsAtOnce(t *testing.T) {
 	}
 }
 
+// TestInterruptAfterAnotherSignalIsNoSecondOne interrupts a weir that was terminated: it may take its time yet.
+func TestInterruptAfterAnotherSignalIsNoSecondOne(t *testing.T) {
+	s := newStage(t)
+	p := s.mirror()
+	voltest.Freeze(t, s.frozen)
+	s.write("file")
+	s.arrives("file", s.good)
+	p.signal(syscall.SIGTERM)
+	time.Sleep(time.Second)
+	p.signal(syscall.SIGINT)
+	p.ends(3, 5*time.Second)
+	if out := p.output(); strings.Contains(out, "interrupted twice") {
+		t.Errorf("says\n%s", out)
+	}
+}
+
 // TestMuteEngineHasNamedWhoIsBehind stops an engine that has told which targets are behind.
 func TestMuteEngineHasNamedWhoIsBehind(t *testing.T) {
 	s := newStage(t)
@@ -130,9 +146,7 @@ func TestMuteEngineHasNamedWhoIsBehind(t *testing.T) {
 	s.arrives("file", s.good)
 	p.signal(syscall.SIGTERM)
 	time.Sleep(time.Second)
-	if err := unix.Kill(s.engine(), unix.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	s.stopEngine()
 	p.ends(3, 6*time.Second)
 	if out := p.output(); !strings.Contains(out, "it has not ended within 5s; not everything is durable on "+s.frozen+";") {
 		t.Errorf("says\n%s", out)
@@ -172,9 +186,7 @@ func TestSupervisorTellsOfADeadEngine(t *testing.T) {
 func TestSupervisorDoesNotWaitForAMuteEngine(t *testing.T) {
 	s := newStage(t)
 	p := s.mirror()
-	if err := unix.Kill(s.engine(), unix.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	s.stopEngine()
 	p.signal(syscall.SIGTERM)
 	p.ends(3, 6*time.Second)
 	if out := p.output(); !strings.Contains(out, "so it is not known whether all is durable on "+s.frozen+", "+s.good) {
