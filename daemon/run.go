@@ -50,13 +50,19 @@ func (t *task) endsWithin(patience time.Duration) bool {
 	case <-t.done:
 		return true
 	case <-time.After(patience):
+	}
+	select {
+	case <-t.done: // Of a patience that is over the channel may tell first.
+		return true
+	default:
 		return false
 	}
 }
 
 // Run mirrors until ctx ends. With once it returns as soon as everything that could be done is done and
-// durable, apart from what changes after the replicas have been compared: a source need not rest for that. The error of a mirror that was interrupted before a target had passed the barrier is of
-// KindBehind; that of one that could not replicate everything is of KindDiffers.
+// durable, apart from what changes after the replicas have been compared: a source need not rest for that. The error of a
+// mirror that was interrupted before a target had passed the barrier is of KindBehind; that of one that could not
+// replicate everything is of KindDiffers.
 //
 // It returns within StopTimeout of the end of ctx, also if a volume hangs: its goroutines are then left behind.
 func (m *Mirror) Run(ctx context.Context, once bool) error {
@@ -80,10 +86,11 @@ func (m *Mirror) Run(ctx context.Context, once bool) error {
 		m.final.Store(&status)
 	}
 	endWork()
+	together := time.Now().Add(grace)
 	for _, t := range []*task{work, listed, watch} {
-		m.end(t, grace, "a replica")
+		m.end(t, time.Until(together), "a replica")
 	}
-	m.end(served, grace, "an answer on the control socket")
+	m.end(served, time.Until(together), "an answer on the control socket")
 	endManaging()
 	patience := teardownTime
 	if !m.endBy.IsZero() {
