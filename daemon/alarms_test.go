@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -15,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/weirfs/weir/internal/voltest"
 	"github.com/weirfs/weir/policy"
 )
 
@@ -24,7 +24,7 @@ func TestNoFalseAlarms(t *testing.T) {
 	for _, pair := range [][2]string{{"btrfs", "tmpfs"}, {"tmpfs", "ext4"}, {"ext4", "xfs"}, {"xfs", "btrfs"}} {
 		t.Run(pair[0]+"-"+pair[1], func(t *testing.T) {
 			s := newScene(t, pair[0], pair[1], false)
-			var told syncLines
+			var told voltest.Output
 			var err error
 			s.o.Logger = slog.New(slog.NewTextHandler(&told, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			if s.o.Brake, err = policy.ParseBrake("off"); err != nil {
@@ -39,8 +39,8 @@ func TestNoFalseAlarms(t *testing.T) {
 			}
 			s.alike()
 			s.end()
-			if lines := told.list(); len(lines) > 0 {
-				t.Errorf("%d alarms:\n%s", len(lines), strings.Join(lines[:min(len(lines), 10)], "\n"))
+			if lines := slices.Collect(strings.Lines(told.String())); len(lines) > 0 {
+				t.Errorf("%d alarms:\n%s", len(lines), strings.Join(lines[:min(len(lines), 10)], ""))
 			}
 		})
 	}
@@ -100,23 +100,4 @@ func churn(top string, r *rand.Rand) {
 		_, _, _ = os.Rename(one, third), os.Rename(two, one), os.Rename(third, two)
 		_, _ = os.Rename(two, third), os.Rename(filepath.Dir(two), filepath.Join(third, "d"))
 	}
-}
-
-// syncLines keeps every line of a log.
-type syncLines struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (l *syncLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lines = append(l.lines, string(bytes.TrimSpace(p)))
-	return len(p), nil
-}
-
-func (l *syncLines) list() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.lines)
 }

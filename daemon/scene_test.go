@@ -65,7 +65,7 @@ func (s *scene) alike() {
 func (s *scene) in(rel string) string { return filepath.Join(s.src, rel) }
 func (s *scene) at(rel string) string { return filepath.Join(s.dst, rel) }
 
-// status returns the state of one place on one target.
+// unit returns the state of one place on one target.
 func (s *scene) unit(place, target string) replicate.UnitStatus {
 	s.t.Helper()
 	for _, u := range s.m.Status().Units {

@@ -280,11 +280,20 @@ func TestJSONIsComplete(t *testing.T) {
 		t.Fatalf("events %v", events)
 	}
 	text, err := json.Marshal(events["end"]["status"])
+	var s replicate.Status
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(s.Aside) != 1 || s.Aside[0].Path != "stray" || s.Aside[0].Target != target {
+		t.Errorf("set aside: %+v", s.Aside)
+	} else if _, err := os.Stat(filepath.Join(target, s.Aside[0].Now)); err != nil {
+		t.Errorf("what was set aside: %v", err)
+	}
 	for _, want := range []string{
-		`"path":"\"new\\nline\""`, `"path":"\"\\xff\""`, `"path":"stray","target"`, `"not_followed":[{"path":"m","reason":"left out by --one-volume"}]`,
+		`"path":"\"new\\nline\""`, `"path":"\"\\xff\""`, `"not_followed":[{"path":"m","reason":"left out by --one-volume"}]`,
 		`"missing":["owners"`, `"files_copied":1`, `"phase":"in sync"`,
 	} {
 		if !strings.Contains(string(text), want) {
