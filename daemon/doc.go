@@ -10,9 +10,12 @@
 // A thread that writes to a frozen file system, or to a disk that does not answer, sleeps in the kernel until that
 // goes on, through SIGKILL, and keeps its process and all that this has open. So what must not be kept, above all
 // the lock and the ends of pipes, belongs to the supervisor, which writes to no volume: also the lock is made and taken
-// by the engine, and passed on at once. The engine is killed with the
-// supervisor. The next engine waits a moment for one that is dying, and goes on beside one that hangs: a thread that
-// has been killed never returns to the program, so nothing but the one system call that it is in is still done.
+// by the engine, and passed on at once. The engine is killed with the supervisor. The next engine waits a moment for one
+// that is dying, and goes on beside one that hangs: a thread that has been killed never returns to the program, so nothing
+// but the one system call that it is in is still done.
+//
+// Who reads what is told may be slow, and is waited for until a stop was asked for and its time is over: nothing that the
+// supervisor does or says after that waits for him.
 //
 // # Order
 //
@@ -23,5 +26,8 @@
 // # Goroutines and locks
 //
 // A Mirror belongs to one goroutine, except for Status and Changed. Run starts one goroutine for each room that
-// runs, as a task that need not end. The package has no lock of its own but that of the state directory.
+// runs, as a task that need not end. A supervisor has one for each pipe that it passes on. An Output locks itself.
+//
+// Two kinds of locks are for other processes, and end with this one: that of the state directory, and those of the
+// targets, each a byte of one file for the whole machine, so that no two mirrors write to one target.
 package daemon

@@ -69,7 +69,8 @@ type Mirror struct {
 	final atomic.Pointer[replicate.Status] // set when Run takes the mirror down
 }
 
-// Open checks everything that can be refused, locks the state directory, and prepares the targets. Nothing runs until Run. A target that does not answer does not keep it.
+// Open checks everything that can be refused, locks the state directory, and prepares the targets. Nothing runs until
+// Run. A target that does not answer does not keep it.
 func Open(ctx context.Context, o Options) (*Mirror, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
