@@ -54,7 +54,11 @@ func TestRefusalKeepsOldState(t *testing.T) {
 	if absent(filepath.Join(o.State, indexDir)) {
 		t.Error("the index was thrown away")
 	}
-	start(t, o).equal(o.Source, o.Targets[0])
+	r = start(t, o)
+	r.equal(o.Source, o.Targets[0])
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestRefusalKeepsWhatOthersHaveMade has one mirror use a directory and end, while others come to be refused: what they

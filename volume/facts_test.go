@@ -175,26 +175,26 @@ func TestHiddenVolumeSaysSo(t *testing.T) {
 // TestUncoveredVolumeIsToldOf takes the mount away that hid a volume when it was looked at, at its mount point and above
 // it: no mount of the volume changes by that.
 func TestUncoveredVolumeIsToldOf(t *testing.T) {
-	eachMode(t, func(t *testing.T, options Options) {
-		dir := t.TempDir()
-		for _, over := range []string{dir + "/a/b", dir + "/a", dir} {
-			d := voltest.New(t, "ext4", voltest.At(dir+"/a/b"))
-			w, told := start(t, options)
-			v := mustAt(t, w, d.Dir)
-			cover := voltest.New(t, "tmpfs", voltest.At(over))
-			if hidden := v.Info(); hidden.SightReason != errHidden.Error() {
-				t.Fatalf("hidden volume: %+v", hidden)
-			}
-			eventually(t, "the mount that hides it", func() bool { return told.count("arrived", nil) > told.count("arrived and listed", nil) })
-			before := told.count("changed", v)
-			cover.Unmount()
-			eventually(t, "word of the volume that is visible again", func() bool { return told.count("changed", v) > before })
-			if info := v.Info(); info.Sight != weir.SightFull || info.Identity.UUID == "" {
-				t.Errorf("uncovered volume: %+v", info)
-			}
-			d.Unmount()
-		}
-	})
+	for _, over := range []string{"a/b", "a", ""} {
+		t.Run("/"+over, func(t *testing.T) {
+			eachMode(t, func(t *testing.T, options Options) {
+				dir := t.TempDir()
+				d := voltest.New(t, "ext4", voltest.At(filepath.Join(dir, "a/b")))
+				w, told := start(t, options)
+				v := mustAt(t, w, d.Dir)
+				cover := voltest.New(t, "tmpfs", voltest.At(filepath.Join(dir, over)))
+				if hidden := v.Info(); hidden.SightReason != errHidden.Error() {
+					t.Fatalf("hidden volume: %+v", hidden)
+				}
+				before := told.count("changed", v)
+				cover.Unmount()
+				eventually(t, "word of the volume that is visible again", func() bool { return told.count("changed", v) > before })
+				if info := v.Info(); info.Sight != weir.SightFull || info.Identity.UUID == "" {
+					t.Errorf("uncovered volume: %+v", info)
+				}
+			})
+		})
+	}
 }
 
 func TestListIsOneShot(t *testing.T) {
