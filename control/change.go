@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,9 @@ func (s *Server) load(r *request) (any, error) {
 	if err := r.read(&wanted); err != nil {
 		return nil, err
 	}
+	if s.options.Engine.Snapshot().Filter(wanted.Filter) != nil {
+		return nil, refusal(r.op, wanted.Filter, errors.New("it is loaded already"), "weir filters shows it")
+	}
 	if err := s.options.Engine.Load(wanted.Filter); err != nil {
 		return nil, err
 	}
@@ -42,6 +46,9 @@ func (s *Server) unload(r *request) (any, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), workTime)
 	defer cancel()
 	name := r.PathValue("filter")
+	if s.options.Engine.Snapshot().Filter(name) == nil {
+		return nil, noFilter(r.op, name)
+	}
 	err = s.options.Engine.Unload(ctx, name, mandatory == "true")
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -70,7 +77,16 @@ func (s *Server) attach(r *request) (any, error) {
 	is := func(slot manager.SlotSnapshot) bool {
 		return slot.Filter == wanted.Filter && slot.Volume == wanted.Volume && (wanted.Instance == "" || slot.Instance == wanted.Instance)
 	}
-	if slot := find(e.Snapshot(), is); slot != nil && slot.State == topology.SlotAttached {
+	before := e.Snapshot()
+	switch slot := find(before, is); {
+	case before.Filter(wanted.Filter) == nil:
+		return nil, noFilter(r.op, wanted.Filter)
+	case snapshotOf(before, wanted.Volume) == nil:
+		return nil, noVolume(r.op, fmt.Sprint(wanted.Volume))
+	case slot == nil:
+		return nil, &weir.Error{Op: r.op, Kind: weir.KindAbsent, Path: cmp.Or(wanted.Instance, wanted.Filter), Err: errors.New("nothing of this name can be there"),
+			Hint: "weir instances -f " + wanted.Filter + " --all lists what can"}
+	case slot.State == topology.SlotAttached:
 		return nil, refusal(r.op, "", errors.New(place(*slot)+" is attached already"), "weir instances shows it")
 	}
 	if err := e.Attach(wanted.Filter, wanted.Instance, wanted.Volume); err != nil {
@@ -95,7 +111,7 @@ func notAttached(op string, slot manager.SlotSnapshot) error {
 	e := &weir.Error{Op: op, Kind: weir.KindRefused, Err: fmt.Errorf("%s is %s: %s", place(slot), slot.State, slot.Why)}
 	switch slot.State {
 	case topology.SlotDeclined:
-		e.Err = fmt.Errorf("%s: the filter declines: %s", place(slot), slot.Why)
+		e.Err = fmt.Errorf("%s: the filter declines: %s", place(slot), whyOf(slot))
 		e.Hint = "it is asked again when the volume's mounts change"
 	case topology.SlotFailed:
 		e.Kind, e.Err = weir.KindFailed, fmt.Errorf("%s: its set-up has failed: %s", place(slot), slot.Why)

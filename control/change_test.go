@@ -18,12 +18,12 @@ func TestAttachTellsWhatComesOfIt(t *testing.T) {
 		want    string
 	}{
 		{AttachRequest{"low", "", 2}, weir.KindRefused, "attach: filter low on volume 2 is attached already"},
-		{AttachRequest{"high", "", 1}, weir.KindRefused, "attach: filter high on volume 1: the filter declines: declined: it is not memory2; "},
+		{AttachRequest{"high", "", 1}, weir.KindRefused, "attach: filter high on volume 1: the filter declines: it is not memory2; "},
 		{AttachRequest{"low", "", 5}, weir.KindFailed, "attach: filter low on volume 5: its set-up has failed: it is sick; "},
 		{AttachRequest{"low", "", 3}, weir.KindRefused, "attach: filter low on volume 3 is excluded: the layer, at altitude 350, is above"},
-		{AttachRequest{"low", "", 77}, weir.KindAbsent, "there is no volume 77"},
-		{AttachRequest{"none", "", 2}, weir.KindAbsent, "no such filter"},
-		{AttachRequest{"high", "none", 2}, weir.KindAbsent, "has no such instance"},
+		{AttachRequest{"low", "", 77}, weir.KindAbsent, "attach 77: there is no volume of this number; weir volumes"},
+		{AttachRequest{"none", "", 2}, weir.KindAbsent, "attach none: no filter of this name is loaded; weir filters"},
+		{AttachRequest{"high", "none", 2}, weir.KindAbsent, "attach none: nothing of this name can be there; weir instances -f high"},
 	} {
 		if e := b.fails(c.kind, http.MethodPost, "/v1/instances", c.request); !strings.Contains(e.Error(), c.want) {
 			t.Errorf("%+v: %v, want %s", c.request, e, c.want)

@@ -136,7 +136,7 @@ func cellOf(s manager.Snapshot, v manager.VolumeSnapshot, c Column) Cell {
 	if slot == nil {
 		return Cell{State: "none"}
 	}
-	cell := Cell{State: slot.State.String(), Why: slot.Why}
+	cell := Cell{State: slot.State.String(), Why: whyOf(*slot)}
 	link := linkOf(v, slot.Frame)
 	switch slot.State {
 	case topology.SlotAttached:

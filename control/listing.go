@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -122,7 +123,7 @@ func instancesOf(s manager.Snapshot, keep func(manager.SlotSnapshot) bool) Insta
 func instanceOf(s manager.Snapshot, slot manager.SlotSnapshot) Instance {
 	return Instance{
 		ID: idOf(slot), Filter: slot.Filter, Volume: slot.Volume, Name: nameOf(snapshotOf(s, slot.Volume)), Altitude: slot.Altitude,
-		Instance: slot.Instance, Frame: int(slot.Frame), State: slot.State.String(), Why: slot.Why, By: slot.By,
+		Instance: slot.Instance, Frame: int(slot.Frame), State: slot.State.String(), Why: whyOf(slot), By: slot.By,
 		Attempts: slot.Attempts, Hung: slot.Hung,
 	}
 }
@@ -130,6 +131,11 @@ func instanceOf(s manager.Snapshot, slot manager.SlotSnapshot) Instance {
 // idOf names a slot for good: numbers of filters and of volumes are not used again.
 func idOf(slot manager.SlotSnapshot) string {
 	return fmt.Sprintf("%d.%d.%d", slot.Pair.Filter, slot.Pair.Instance, slot.Pair.Volume)
+}
+
+// whyOf returns the reason for a state without the state: a filter that declines says that it does.
+func whyOf(slot manager.SlotSnapshot) string {
+	return strings.TrimPrefix(slot.Why, weir.ErrDecline.Error()+": ")
 }
 
 // nameOf returns what people call a volume, on one line.

@@ -9,9 +9,18 @@ import (
 // commands lists every verb.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
+		newAttachCommand(),
 		newCompletionCommand(),
-		newMirrorCommand(),
+		newCoverageCommand(),
+		newDetachCommand(),
 		newDoctorCommand(),
+		newExplainCommand(),
+		newFiltersCommand(),
+		newFramesCommand(),
+		newInstancesCommand(),
+		newLoadCommand(),
+		newMirrorCommand(),
+		newUnloadCommand(),
 		newVerifyCommand(),
 		newVersionCommand(),
 		newVolumesCommand(),

@@ -76,30 +76,43 @@ func scriptWeir(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// scriptNobody runs weir as another user, from a place that this user can reach.
 func scriptNobody(t *testing.T, ts *testscript.TestScript, args []string) {
+	status, errs, err := asNobody(t, args[1:]...)
+	ts.Check(err)
+	if strconv.Itoa(status) != args[0] || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, ";") {
+		ts.Fatalf("status %d: %s", status, errs)
+	}
+	ts.Logf("%s", errs)
+}
+
+// asNobody runs weir as another user, from a place that this user can reach.
+func asNobody(t *testing.T, args ...string) (status int, stderr string, err error) {
 	dir, err := os.MkdirTemp("/tmp", "weir-nobody-")
-	ts.Check(err)
+	if err != nil {
+		return 0, "", err
+	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	ts.Check(os.Chmod(dir, 0o755))
 	self, err := os.Open("/proc/self/exe")
-	ts.Check(err)
+	if err != nil {
+		return 0, "", err
+	}
 	defer self.Close()
 	program := filepath.Join(dir, "weir")
 	copied, err := os.OpenFile(program, os.O_CREATE|os.O_WRONLY, 0o755)
-	ts.Check(err)
+	if err != nil {
+		return 0, "", err
+	}
 	_, err = copied.ReadFrom(self)
-	ts.Check(errors.Join(err, copied.Close()))
+	if err := errors.Join(err, copied.Close(), os.Chmod(dir, 0o755)); err != nil {
+		return 0, "", err
+	}
 	const nobody = 65534
 	var errs strings.Builder
-	cmd := exec.Command(program, args[1:]...)
+	cmd := exec.Command(program, args...)
 	cmd.Dir, cmd.Env, cmd.Stderr = "/", []string{asWeirEnv + "=1"}, &errs
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	_ = cmd.Run() // The status says it.
-	if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[0] || strings.Count(errs.String(), "\n") != 1 || !strings.Contains(errs.String(), ";") {
-		ts.Fatalf("status %s: %s", got, errs.String())
-	}
-	ts.Logf("%s", errs.String())
+	return cmd.ProcessState.ExitCode(), errs.String(), nil
 }
 
 func scriptVolume(t *testing.T, ts *testscript.TestScript, args []string) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/control"
 	"github.com/weirfs/weir/volume"
 )
 
@@ -23,34 +23,56 @@ its changes weir can see:
   scan only   no changes are reported; they are found by scans
   nothing     neither
 
-Numbers of volumes are given anew each time. ON names the volumes that a stacked
-one lies on. Mounts in other mount namespaces than weir's, such as those of
-containers, are counted; --json lists each with its namespace's inode number.`
+Numbers of volumes are those of the weir that runs, for other commands to take; if
+none runs, or several and --socket names none, they are given anew each time. ON
+names the volumes that a stacked one lies on. Mounts in other mount namespaces than
+weir's, such as those of containers, are counted; --json lists each with its
+namespace's inode number.`
 
 func newVolumesCommand() *cobra.Command {
-	var asJSON, all bool
-	command := &cobra.Command{
+	a := new(asker)
+	var all bool
+	command := a.command(&cobra.Command{
 		Use:     "volumes",
 		Short:   "List what is mounted, and what weir sees of it",
 		Long:    volumesLong,
 		Example: "  weir volumes\n  weir volumes --all --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-			infos, err := volume.List(c.Context(), volume.Options{Logger: logger})
+			infos, epoch, err := a.volumes(c)
 			if err != nil {
 				return err
 			}
 			infos = listed(infos, all)
-			if asJSON {
-				return json.NewEncoder(c.OutOrStdout()).Encode(infos)
-			}
-			return printVolumes(c.OutOrStdout(), infos)
+			return a.print(c.OutOrStdout(), infos, func(w io.Writer) error {
+				if err := printVolumes(w, infos); err != nil || epoch == 0 {
+					return err
+				}
+				return printEpoch(w, epoch)
+			})
 		},
-	}
-	command.Flags().BoolVar(&asJSON, "json", false, "print one JSON array")
+	})
+	command.Flags().Lookup("json").Usage = "print one JSON array"
 	command.Flags().BoolVar(&all, "all", false, "also list pseudo file systems (proc, sysfs, ...)")
 	return command
+}
+
+// volumes lists those of the weir that runs, if one does, or else what this process sees; epoch is 0 then.
+func (a *asker) volumes(c *cobra.Command) (infos []weir.VolumeInfo, epoch uint64, err error) {
+	client, err := a.client(c)
+	if err != nil && !c.Flags().Changed("socket") {
+		logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+		infos, err = volume.List(c.Context(), volume.Options{Logger: logger})
+		return infos, 0, err
+	}
+	var list control.Volumes
+	if err == nil {
+		list, err = client.Volumes(c.Context())
+	}
+	for _, v := range list.Volumes {
+		infos = append(infos, v.Info)
+	}
+	return infos, list.Epoch, err
 }
 
 // listed leaves pseudo file systems out, unless all are wanted.

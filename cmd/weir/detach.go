@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/control"
+)
+
+const detachLong = `Take an instance of a filter away from a volume, and wait until it has ended. It
+stays away until weir attach, or until the volume is mounted anew, or the filter
+loaded anew; weir coverage counts it as a fault until then.
+
+VOLUME is a number that weir volumes shows, a mount point, a device, or a label.
+INSTANCE is the name of one of several that the filter has; without it the highest
+that is not detached.`
+
+func newDetachCommand() *cobra.Command {
+	a := new(asker)
+	return a.command(&cobra.Command{
+		Use:               "detach FILTER VOLUME [INSTANCE]",
+		Short:             "Detach an instance of a filter from a volume",
+		Long:              detachLong,
+		Example:           "  weir detach replicate /mnt/data\n  weir detach replicate 17",
+		Args:              cobra.RangeArgs(2, 3),
+		ValidArgsFunction: a.complete(completer{loadedFilters, knownVolumes}),
+		RunE: func(c *cobra.Command, args []string) error {
+			client, err := a.client(c)
+			if err != nil {
+				return err
+			}
+			volume, err := volumeNamed(c.Context(), client, args[1])
+			if err != nil {
+				return err
+			}
+			query := url.Values{"filter": {args[0]}, "volume": {fmt.Sprint(volume.Info.ID)}}
+			var list control.Instances
+			if err := client.Get(c.Context(), "/v1/instances", query, &list); err != nil {
+				return mistaken(err)
+			}
+			in, err := highest(list.Instances, args)
+			if err != nil {
+				return err
+			}
+			if err := client.Do(c.Context(), http.MethodDelete, "/v1/instances/"+in.ID, nil, &in); err != nil {
+				return err
+			}
+			return a.print(c.OutOrStdout(), in, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "instance %s is detached from volume %d (%s)\n", in.Instance, in.Volume, in.Name)
+				return err
+			})
+		},
+	})
+}
+
+// highest returns the instance that args name, or else the first that is not detached: the list begins with the highest.
+func highest(list []control.Instance, args []string) (control.Instance, error) {
+	for _, in := range list {
+		if len(args) > 2 && in.Instance == args[2] || len(args) == 2 && in.State != "detached" {
+			return in, nil
+		}
+	}
+	return control.Instance{}, &weir.Error{
+		Op: "detach filter", Kind: weir.KindRefused, Path: args[0], Err: errors.New("it has no such instance on the volume"),
+		Hint: "weir instances -f " + args[0] + " --all lists them",
+	}
+}

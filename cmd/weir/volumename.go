@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/control"
+)
+
+// volumeNamed asks which volume is meant.
+func volumeNamed(ctx context.Context, client *control.Client, name string) (control.Volume, error) {
+	list, err := client.Volumes(ctx)
+	if err != nil {
+		return control.Volume{}, err
+	}
+	return findVolume(list.Volumes, name)
+}
+
+// findVolume returns the one volume that has a number, a mount point, a device or a label.
+func findVolume(list []control.Volume, name string) (control.Volume, error) {
+	var found []control.Volume
+	for _, v := range list {
+		if named(v.Info, name) && !v.Leaving {
+			found = append(found, v)
+		}
+	}
+	refused := &weir.Error{Op: "find volume", Kind: weir.KindRefused, Path: name}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		refused.Err = errors.New("no volume has this number, mount point, device or label")
+		refused.Hint = "weir volumes lists them"
+	default:
+		refused.Err, refused.Hint = fmt.Errorf("it may be %s", candidates(found)), "name the one that is meant by its number"
+	}
+	return control.Volume{}, refused
+}
+
+func named(info weir.VolumeInfo, name string) bool {
+	if id, err := strconv.ParseUint(name, 10, 64); err == nil {
+		return info.ID == weir.VolumeID(id)
+	}
+	if name == "" {
+		return false
+	}
+	for _, m := range info.Mounts {
+		if m.Own && m.Point == absolute(name) {
+			return true
+		}
+	}
+	return info.Device == name || info.Label == name || info.Source == device(name)
+}
+
+// absolute makes a path of what may be one.
+func absolute(name string) string {
+	if !strings.Contains(name, "/") && name != "." && name != ".." {
+		return ""
+	}
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+// device follows the links below /dev to a device, and leaves alone what is none. Nowhere else are links followed, since
+// that may hang.
+func device(name string) string {
+	if !strings.HasPrefix(name, "/dev/") {
+		return name
+	}
+	if path, err := filepath.EvalSymlinks(name); err == nil {
+		return path
+	}
+	return name
+}
+
+func candidates(found []control.Volume) string {
+	var list []string
+	for _, v := range found {
+		list = append(list, volumeTitle(v.Info))
+	}
+	return strings.Join(list, " or ")
+}
+
+// volumeTitle names a volume by number and place.
+func volumeTitle(info weir.VolumeInfo) string {
+	for _, m := range info.Mounts {
+		if m.Own && m.Point != "" {
+			return fmt.Sprintf("%d (%s)", info.ID, weir.QuotePath(m.Point))
+		}
+	}
+	return fmt.Sprintf("%d (%s)", info.ID, weir.QuotePath(info.Source))
+}
