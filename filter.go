@@ -21,6 +21,10 @@ type Filter struct {
 	// reader of a volume; leave them out unless they are needed.
 	Wants Ops
 
+	// Scans says that the filter looks by itself for what it has missed, and tells the ledger when it has done so. The
+	// gaps of other filters are closed when they are attached again.
+	Scans bool
+
 	// Concerns is asked before a volume is observed, which costs every writer of it, and again when the mounts of a
 	// volume that it declined have changed. It returns nil, or ErrDecline (possibly wrapped, with the reason) if the
 	// filter has no business on the volume; any other error is retried. A nil Concerns means every volume. What

@@ -21,7 +21,8 @@
 //
 // Open starts nothing; Run blocks. The order of stopping is that of promise: what has been seen passes the barrier,
 // the status is kept, replicas end, volumes are let go of, the index is closed. Every wait has a limit, and their
-// sum is below StopTimeout. What has not ended then is left behind with what it uses.
+// sum is below StopTimeout. What has not ended then is left behind with what it uses. The control socket is served from
+// the begin of Run until replicas end; a mirror that cannot serve it works as well.
 //
 // # Goroutines and locks
 //

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -149,12 +150,23 @@ func (l *Ledger) CloseGap(id uint64, by string) error {
 // former sessions left on a volume of the same identity.
 func (l *Ledger) CloseGaps(volume weir.VolumeInfo, filter string, scanBegan time.Time, by string) error {
 	var errs []error
-	for _, g := range l.Gaps() {
-		if g.Open() && g.Filter == filter && g.On(l.Session(), volume) && !g.From.After(scanBegan) {
-			errs = append(errs, l.CloseGap(g.ID, by))
-		}
+	for _, id := range l.openGaps(volume, filter, scanBegan) {
+		errs = append(errs, l.CloseGap(id, by))
 	}
 	return errors.Join(errs...)
+}
+
+// openGaps returns the open gaps of a filter on a volume that began until then, the oldest first.
+func (l *Ledger) openGaps(volume weir.VolumeInfo, filter string, until time.Time) (ids []uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, g := range l.book.gaps {
+		if g.Open() && g.Filter == filter && g.On(l.book.session, volume) && !g.From.After(until) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // On tells whether the gap is on the volume of a session: on this very one, or on what a former session, or a former

@@ -67,6 +67,7 @@ func (m *Manager) carryOutLocked(effect topology.Effect) (after func()) {
 // commitLocked opens the inbox of an instance that is attached from now on.
 func (m *Manager) commitLocked(pair topology.Pair) (after func()) {
 	in := m.instances[pair]
+	m.recordBackLocked(pair)
 	return func() { in.inbox.open(in.callback) }
 }
 

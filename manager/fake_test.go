@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -123,6 +124,17 @@ func (b *bench) want(t *testing.T, lines ...string) {
 	synctest.Wait()
 	if got, want := b.log.take(), strings.Join(lines, "\n"); got != want {
 		t.Errorf("told:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// wantAnyOrder is want for what several goroutines tell. lines are sorted.
+func (b *bench) wantAnyOrder(t *testing.T, lines ...string) {
+	t.Helper()
+	synctest.Wait()
+	got := strings.Split(b.log.take(), "\n")
+	slices.Sort(got)
+	if !slices.Equal(got, lines) {
+		t.Errorf("told:\n%s\nwant in any order:\n%s", strings.Join(got, "\n"), strings.Join(lines, "\n"))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/topology"
 )
@@ -31,6 +32,37 @@ func (m *Manager) recordLocked(effect topology.Effect) {
 		m.recorder.put(func(l *ledger.Ledger) error { return l.SlotChanged(slot) })
 	case topology.LinkRecorded:
 		m.recorder.put(func(l *ledger.Ledger) error { return l.SightChanged(e.Joint.Volume, sightOf(e.State), e.Why) })
+	}
+}
+
+// recordTakenLocked opens a gap when the last instance of a filter is taken from a volume that stays, by somebody who may
+// change his mind.
+func (m *Manager) recordTakenLocked(work topology.Work, reason weir.TeardownReason) {
+	cause := map[weir.TeardownReason]string{
+		weir.TeardownManual: "detached by hand", weir.TeardownFilterUnload: "the filter was unloaded",
+	}[reason]
+	if work.Kind != topology.TearDown || cause == "" {
+		return
+	}
+	for pair := range m.instances {
+		if pair.Filter == work.Filter && pair.Volume == work.Volume && pair.Instance != work.Instance {
+			return
+		}
+	}
+	info, name, from := m.volumes[work.Volume].info, m.filters[work.Filter].Name, now()
+	m.recorder.put(func(l *ledger.Ledger) error {
+		_, err := l.OpenGap(info, name, from, cause)
+		return err
+	})
+}
+
+// recordBackLocked closes the gaps of a filter that does not look for what it has missed: there is nothing to wait for.
+func (m *Manager) recordBackLocked(pair topology.Pair) {
+	f, info, at := m.filters[pair.Filter], m.volumes[pair.Volume].info, now()
+	if !f.Scans {
+		m.recorder.put(func(l *ledger.Ledger) error {
+			return l.CloseGaps(info, f.Name, at, "attached; what was missed is not looked for")
+		})
 	}
 }
 

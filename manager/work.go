@@ -84,6 +84,7 @@ func (m *Manager) claimLocked(work topology.Work, cancel context.CancelFunc) (*t
 			r.timer = time.AfterFunc(m.options.WorkTimeout, func() { m.timeOut(work, r) })
 		}
 		m.runs[work] = r
+		m.recordTakenLocked(work, start.Teardown)
 	}
 	return start, after
 }

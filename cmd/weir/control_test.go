@@ -79,6 +79,7 @@ func TestRunningMirrorIsAsked(t *testing.T) {
 	asked(t, 0, "attach replicate "+id, "instance replicate is attached to volume "+id)
 	s.arrives("meanwhile", s.good)
 	eventually(t, 10*time.Second, func() error { return exits(0, "coverage") })
+	asked(t, 0, "coverage", `1 +replicate +`+id+` .*detached by hand +comparison of /`)
 
 	asked(t, 2, "load replicate", "it is loaded already")
 	asked(t, 2, "load nothing", "there are replicate")

@@ -36,6 +36,8 @@ are mounted later.`
 const rootExample = `  weir mirror /home /mnt/backup/home     copy, then follow until interrupted
   weir mirror --once /srv /mnt/b /mnt/c  make two replicas equal, and end
   weir verify /home /mnt/backup/home     compare, whoever made the copy
+  weir coverage                          which volumes the running weir covers
+  weir explain /home/ann                 whether it sees what happens there
   weir volumes                           what is mounted, and what weir sees of it
   weir doctor                            what this kernel can do for weir`
 

@@ -130,6 +130,7 @@ func (r *Replicator) Filter() *weir.Filter {
 	return &weir.Filter{
 		Name: filterName, Altitude: altitude,
 		Wants:    weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib,
+		Scans:    true,
 		Concerns: r.asked, Setup: r.setup,
 	}
 }
