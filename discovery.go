@@ -17,14 +17,15 @@ type Discovery interface {
 // VolumeSink is told of volumes, from one goroutine at a time, in the order of events.
 type VolumeSink interface {
 	// Arrived is called once for each volume, before any other call with it. listed tells volumes that
-	// were found by listing from those that have just been mounted.
+	// were found by listing from those that have just been mounted. That no mount of weir's own namespace
+	// shows a volume is told by its Mounts.
 	Arrived(volume Volume, listed bool)
 
 	// Changed says that the volume's mounts or its state (read-only, ...) have changed, or that it can be reached after
 	// other mounts have hidden all of them.
 	Changed(volume Volume)
 
-	// Left says that the last mount of the volume is gone. Its ID will not be used again.
+	// Left says that the last mount of the volume is gone, in every namespace that is in sight. Its ID will not be used again.
 	Left(volume Volume)
 
 	// Listed says that a complete listing has been told: after the start, and after each overflow.

@@ -21,6 +21,10 @@ type Volume interface {
 	// checked that path is on this volume. It returns a KindAbsent error if it is not, and does not
 	// follow path across mounts that are hidden by others. path is absolute in weir's mount namespace.
 	//
+	// An empty path opens the volume wherever it is shown: its root directory if a mount shows that, in weir's own
+	// mount namespace if it is shown there, else in another one. The error is of KindUnsupported if only namespaces
+	// show it that weir cannot enter.
+	//
 	// The clone does not keep the volume's mounts busy, but it delays the flush of an unmounted volume:
 	// give it back within milliseconds, and at once when Done is closed.
 	Borrow(ctx context.Context, path string) (Lease, error)
@@ -115,7 +119,7 @@ type VolumeInfo struct {
 	LayerAltitude Altitude   `json:"layer_altitude,omitzero"`
 	Lower         []VolumeID `json:"lower,omitempty"`
 
-	Mounts []Mount `json:"mounts"` // in the order in which they were made, as far as that is known
+	Mounts []Mount `json:"mounts"` // weir's own namespace's first, in the order in which they were made, as far as that is known
 }
 
 // Mount is one place at which a volume is shown.

@@ -50,18 +50,23 @@ func (v *volume) callBackLocked() {
 }
 
 // Borrow implements weir.Volume. It takes about 0.1 ms, and 1 µs more for each mount that lies
-// beside the one that shows path. A path through a symbolic link is followed.
+// beside the one that shows path, and twice that in another namespace. A path through a symbolic link is followed.
 func (v *volume) Borrow(ctx context.Context, path string) (weir.Lease, error) {
-	if !filepath.IsAbs(path) {
+	open := v.openOwn
+	switch {
+	case path == "":
+		open = v.openAny
+	case !filepath.IsAbs(path):
 		return nil, borrowError(weir.KindRefused, path, errRelative)
+	default:
+		path = filepath.Clean(path)
 	}
-	path = filepath.Clean(path)
 	// The lease is known before anything is opened: a mount that leaves from now on calls it back.
 	l, err := v.newLease(path)
 	if err != nil {
 		return nil, err
 	}
-	root, err := v.openOwn(ctx, path)
+	root, err := open(ctx, path)
 	if err != nil {
 		l.forget()
 		return nil, err
@@ -97,6 +102,22 @@ func (v *volume) newLease(path string) (*lease, error) {
 	}
 	v.leases[l] = struct{}{}
 	return l, nil
+}
+
+// openAny opens the volume wherever it is shown.
+func (v *volume) openAny(ctx context.Context, path string) (*fd.FD, error) {
+	root, err := v.openAnywhere(ctx)
+	switch {
+	case err != nil:
+		return nil, borrowError(kindOf(err), path, err)
+	case !v.shows(root):
+		return nil, borrowError(weir.KindAbsent, path, errors.Join(errElsewhere, root.Close()))
+	}
+	// That it was this volume holds if it has not left, which calls the lease back.
+	if err := v.w.look(); err != nil {
+		return nil, borrowError(weir.KindFailed, path, errors.Join(err, root.Close()))
+	}
+	return root, nil
 }
 
 // openOwn opens path if it is on this volume: by the mounts as they were seen last, and if that fails by

@@ -141,7 +141,7 @@ func TestLeavingCallsLeasesBack(t *testing.T) {
 
 func TestEndOfRunCallsLeasesBack(t *testing.T) {
 	d := voltest.New(t, "tmpfs")
-	w, r := New(Options{}), &record{states: map[weir.VolumeID]string{}}
+	w, r := New(Options{}), &record{states: map[weir.VolumeID]string{}, away: map[weir.VolumeID]bool{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx, r) }()

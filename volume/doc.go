@@ -1,9 +1,22 @@
 // Package volume finds out which volumes exist, what they are, and lends their roots.
 //
-// One volume is one superblock incarnation, with all the mounts of weir's mount namespace that show it. It
+// One volume is one superblock incarnation, with all the mounts that show it, in whatever mount namespace. It
 // arrives with its first mount and leaves with its last; the same device mounted again is another volume
 // with another number. The package follows mounts by fanotify's mount events and statmount(2) (Linux 6.15),
 // and by poll(2) on /proc/self/mountinfo before that.
+//
+// # Other mount namespaces
+//
+// Of a namespace that comes or goes nothing tells, so the package counts them, every 100 ms while something happens
+// and every second else (see watch.go). The kernel's list (Linux 6.12, in the initial pid namespace) has those too that
+// no process is in; without it they are found by the processes of /proc. A namespace that is found is marked for
+// mount events where there are any, then listed; else it is listed each time. A namespace that dies takes its mounts
+// along and tells none of it, and device numbers are given again at once: so before a mount is added to a volume that
+// only other namespaces show, one of those mounts is looked at, and taken for proof if it is there. Nothing is kept
+// open on a namespace. What is opened in one is opened by a thread that enters it for that, on a clone.
+//
+// Paths and the table of mounts are those of weir's own namespace, as before: a volume that only others show is at no
+// path, and is borrowed with an empty one.
 //
 // It owns every descriptor on a volume and keeps none on an idle one, visible or detached: a visible one
 // makes umount(2) fail, a detached one lets it return before the data is on the disk. Nor does it look up

@@ -98,19 +98,24 @@ func countBelow(table []mount.Entry, path string) int {
 	return n
 }
 
-// opened is what a goroutine of enterWithin has got.
+// opened is what a goroutine of within has got.
 type opened struct {
 	file *fd.FD
 	err  error
 }
 
-// enterWithin is enter on a goroutine of its own: a volume that hangs holds that one, not the caller.
+// enterWithin is enter within ctx.
 func (w *Watcher) enterWithin(
 	ctx context.Context, table []mount.Entry, path string, mode mount.Mode, links linkRule,
 ) (*fd.FD, error) {
+	return w.within(ctx, func() (*fd.FD, error) { return enter(table, path, mode, links) })
+}
+
+// within opens something on a goroutine of its own: a volume that hangs holds that one, not the caller.
+func (w *Watcher) within(ctx context.Context, open func() (*fd.FD, error)) (*fd.FD, error) {
 	result := make(chan opened)
 	err := w.inBackground(func() {
-		file, err := enter(table, path, mode, links)
+		file, err := open()
 		select {
 		case result <- opened{file, err}:
 		case <-ctx.Done():
@@ -143,20 +148,39 @@ func (w *Watcher) inBackground(fn func()) error {
 	return nil
 }
 
-// openVolume opens a directory that shows v: the superblock's root if a mount shows that. The error is of
-// KindAbsent if no mount of v can be reached now.
+// openVolume opens a directory that shows v: the superblock's root if a mount shows that, in weir's own namespace, whose
+// mounts are table, rather than in another one. The error is of KindAbsent if no mount of v can be reached now.
 func (w *Watcher) openVolume(ctx context.Context, v *volume, table []mount.Entry, mode mount.Mode) (*fd.FD, error) {
-	m, ok := bestMount(table, v.device)
-	if !ok {
-		return nil, &weir.Error{Op: "reach a volume", Kind: weir.KindAbsent, Err: errHidden}
+	shown := candidates(table, v.shownBy)
+	if len(shown) == 0 {
+		return w.openForeign(ctx, v, mode)
 	}
-	root, err := w.enterWithin(ctx, table, m.Point, mode, follow)
-	if err != nil {
-		return nil, err
+	return v.openFirst(ctx, shown, func(m mount.Entry) (*fd.FD, error) {
+		return w.enterWithin(ctx, table, m.Point, mode, follow)
+	})
+}
+
+// openFirst opens the first mount that lets it. A single file may be mounted too, for which there is ENOTDIR.
+func (v *volume) openFirst(ctx context.Context, shown []mount.Entry, open func(mount.Entry) (*fd.FD, error)) (*fd.FD, error) {
+	var last error
+	for _, m := range shown {
+		root, err := open(m)
+		if err == nil {
+			root, err = v.checked(root, m.Point)
+		}
+		if err == nil || ctx.Err() != nil {
+			return root, err
+		}
+		last = err
 	}
+	return nil, last
+}
+
+// checked closes what is on another volume.
+func (v *volume) checked(root *fd.FD, point string) (*fd.FD, error) {
 	if on, err := onDevice(root, v.device); err != nil || !on && !v.btrfs() {
 		return nil, errors.Join(err, root.Close(), &weir.Error{Op: "reach a volume", Kind: weir.KindAbsent,
-			Path: m.Point, Err: errElsewhere})
+			Path: point, Err: errElsewhere})
 	}
 	return root, nil
 }
@@ -166,18 +190,25 @@ var (
 	errElsewhere = errors.New("another volume is there")
 )
 
-// bestMount returns a visible mount of a device, one of the superblock's root if there is one.
-func bestMount(table []mount.Entry, device mount.Device) (best mount.Entry, found bool) {
+// candidates returns the visible mounts among those that are wanted, those of the superblock's root first, and no more
+// than are worth a try.
+func candidates(table []mount.Entry, wanted func(mount.Entry) bool) []mount.Entry {
+	var roots, others []mount.Entry
 	for _, e := range table {
-		if e.Device != device || !visible(table, e) {
-			continue
-		}
-		if !found || best.Root != "/" && e.Root == "/" {
-			best, found = e, true
+		switch {
+		case !wanted(e) || !visible(table, e):
+		case e.Root == "/":
+			roots = append(roots, e)
+		default:
+			others = append(others, e)
 		}
 	}
-	return best, found
+	all := append(roots, others...)
+	return all[:min(len(all), tries)]
 }
+
+// tries is how many mounts, and in how many namespaces, are tried to reach a volume.
+const tries = 8
 
 // onDevice tells whether an open file is on a superblock by st_dev. Files of btrfs have numbers of their own.
 func onDevice(file *fd.FD, device mount.Device) (bool, error) {

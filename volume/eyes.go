@@ -43,7 +43,7 @@ func openEyes(fallback bool, log *slog.Logger) (*eyes, error) {
 func subscribe(log *slog.Logger) *mount.Events {
 	events, err := mount.NewEvents()
 	if err == nil {
-		if err = events.Mark("/proc/self/ns/mnt"); err == nil {
+		if err = events.MarkOwn(); err == nil {
 			return events
 		}
 		_ = events.Close()
@@ -74,7 +74,7 @@ func (e *eyes) Close() error {
 // readTable returns the mounts of one moment.
 func readTable(table *mount.Table, unique bool) ([]mount.Entry, error) {
 	if unique {
-		return readUnique()
+		return readUnique(0)
 	}
 	// Where mounts come and go all the time the last try counts: the change that spoils it is told, and
 	// looked at, afterwards.
@@ -94,14 +94,14 @@ func readTable(table *mount.Table, unique bool) ([]mount.Entry, error) {
 }
 
 // readUnique lists at one moment, then describes what is still there.
-func readUnique() ([]mount.Entry, error) {
-	ids, err := mount.List(0)
+func readUnique(namespace uint64) ([]mount.Entry, error) {
+	ids, err := mount.List(namespace)
 	if err != nil {
 		return nil, err
 	}
 	entries := make([]mount.Entry, 0, len(ids))
 	for _, id := range ids {
-		e, err := mount.Stat(0, id)
+		e, err := mount.Stat(namespace, id)
 		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EPERM) {
 			continue // gone meanwhile, or outside the root of the process
 		}

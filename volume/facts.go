@@ -23,7 +23,7 @@ type facts struct {
 	btrfsID     string
 	sight       weir.Sight
 	sightReason string
-	hidden      bool // other mounts hid all of its mounts, so that nothing else is known
+	hidden      bool // none of its mounts could be reached, so that nothing else is known
 }
 
 // examination is one look at the volume.
@@ -41,7 +41,7 @@ func (x *examination) finish(f facts) {
 	close(x.done)
 }
 
-// wasHidden reports whether the look was in vain since other mounts hid the volume.
+// wasHidden reports whether the look was in vain since no mount of the volume could be reached.
 func (x *examination) wasHidden() bool {
 	select {
 	case <-x.done:
@@ -109,10 +109,10 @@ func (v *volume) answered() {
 func (w *Watcher) uncoveredLocked() (notices []notice) {
 	for _, in := range w.model.present {
 		v := w.volumes[in.id]
-		if !v.examination.wasHidden() {
+		if len(in.mounts) == 0 || !v.examination.wasHidden() {
 			continue
 		}
-		if _, found := bestMount(w.model.entries(), in.device); found {
+		if len(candidates(w.model.entries(), v.shownBy)) > 0 {
 			v.examination = newExamination()
 			notices = append(notices, notice{kind: tellChanged, volume: v})
 		}
@@ -121,10 +121,13 @@ func (w *Watcher) uncoveredLocked() (notices []notice) {
 }
 
 func unknown(err error) facts {
-	reason, hidden := "it could not be looked at: "+err.Error(), errors.Is(err, errHidden)
+	reason, hidden := "it could not be looked at: "+err.Error(), false
 	switch {
-	case hidden:
-		reason = errHidden.Error()
+	case errors.Is(err, errHidden), errors.Is(err, errBehind), errors.Is(err, errOutOfSight):
+		reason, hidden = err.Error(), true
+		if e := (*weir.Error)(nil); errors.As(err, &e) {
+			reason = e.Err.Error()
+		}
 	case errors.Is(err, syscall.EPERM):
 		reason = "looking at a volume needs CAP_SYS_ADMIN"
 	}
@@ -133,16 +136,7 @@ func unknown(err error) facts {
 
 // examine looks at the volume through a clone that it opens and closes.
 func (v *volume) examine() facts {
-	v.w.mu.Lock()
-	table := v.w.model.entries()
-	v.w.mu.Unlock()
-	dir, err := v.w.openVolume(context.Background(), v, table, mount.Readable)
-	if err != nil {
-		// A directory above the mount point may have been renamed since it was seen.
-		if table, err = v.w.fresh(); err == nil {
-			dir, err = v.w.openVolume(context.Background(), v, table, mount.Readable)
-		}
-	}
+	dir, err := v.openAnywhere(context.Background())
 	if err != nil {
 		return v.unreached(err)
 	}
@@ -153,6 +147,22 @@ func (v *volume) examine() facts {
 		return v.unreached(err)
 	}
 	return f
+}
+
+// openAnywhere opens a directory of the volume wherever it is shown.
+func (v *volume) openAnywhere(ctx context.Context) (*fd.FD, error) {
+	table, err := v.w.seen()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := v.w.openVolume(ctx, v, table, mount.Readable)
+	if err != nil {
+		// A directory above the mount point may have been renamed since it was seen.
+		if table, err = v.w.fresh(); err == nil {
+			dir, err = v.w.openVolume(ctx, v, table, mount.Readable)
+		}
+	}
+	return dir, err
 }
 
 func (v *volume) isGone() bool {

@@ -199,11 +199,14 @@ func TestUncoveredVolumeIsToldOf(t *testing.T) {
 
 func TestListIsOneShot(t *testing.T) {
 	d := voltest.New(t, "xfs")
-	infos, err := List(t.Context(), Options{})
+	listing, err := List(t.Context(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, info := range infos {
+	if len(listing.OutOfSight) > 0 {
+		t.Errorf("out of sight: %q", listing.OutOfSight)
+	}
+	for _, info := range listing.Volumes {
 		if slices.Contains(points(info), d.Dir) {
 			if info.Sight != weir.SightFull || info.Identity.UUID == "" {
 				t.Errorf("listed as %+v", info)

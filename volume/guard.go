@@ -34,13 +34,17 @@ func (w *Watcher) verdicts() func(weir.VolumeID) verdict {
 const guardLimit = 50 * time.Millisecond
 
 // guard places sentinels on the volumes that have arrived. looking is held.
-func (w *Watcher) guard(notices []notice, entries []mount.Entry) {
+func (w *Watcher) guard(notices []notice) {
 	if w.eyes == nil || w.eyes.sentinels == nil {
 		return
 	}
+	var entries []mount.Entry
 	for _, n := range notices {
 		if n.kind != tellArrived || pseudo(n.volume.fsType) {
 			continue
+		}
+		if entries == nil {
+			entries = w.model.entries()
 		}
 		err := w.guardOne(n.volume, entries)
 		w.mu.Lock()

@@ -57,7 +57,9 @@ func watched(b *testing.B, options Options) (v weir.Volume, dir string) {
 	b.Helper()
 	d := voltest.New(b, "ext4")
 	w := New(options)
-	go func() { _ = w.Run(b.Context(), &record{states: map[weir.VolumeID]string{}}) }()
+	go func() {
+		_ = w.Run(b.Context(), &record{states: map[weir.VolumeID]string{}, away: map[weir.VolumeID]bool{}})
+	}()
 	time.Sleep(20 * time.Millisecond)
 	v, err := w.At(d.Dir)
 	if err != nil {

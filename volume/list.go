@@ -7,14 +7,23 @@ import (
 	"github.com/weirfs/weir"
 )
 
-// List returns the volumes that are mounted now, once, in the order in which they were made. Besides weir's
-// own mount namespace it looks into all others where the kernel lets it (Linux 6.12). A volume that does not
-// answer within a second is told with what is known without it.
-func List(ctx context.Context, options Options) ([]weir.VolumeInfo, error) {
+// Listing is what is mounted at one moment.
+type Listing struct {
+	Volumes    []weir.VolumeInfo
+	OutOfSight []string // in full sentences: where there may be more
+}
+
+// List returns the volumes that are mounted now, once, in the order in which they were found: first those of weir's own
+// mount namespace, then those that only others show. A volume that does not answer within a second is told with what
+// is known without it.
+func List(ctx context.Context, options Options) (Listing, error) {
 	w := New(options)
 	if _, err := w.fresh(); err != nil {
-		return nil, err
+		return Listing{}, err
 	}
+	w.looking.Lock()
+	w.lookElsewhere(true)
+	w.looking.Unlock()
 	w.mu.Lock()
 	var present []*volume
 	for _, in := range w.model.present {
@@ -27,5 +36,5 @@ func List(ctx context.Context, options Options) ([]weir.VolumeInfo, error) {
 		all.Go(func() { infos[i] = v.Info() })
 	}
 	all.Wait()
-	return addForeign(infos, w.listForeign()), ctx.Err()
+	return Listing{infos, w.OutOfSight()}, ctx.Err()
 }

@@ -3,6 +3,7 @@ package volume
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 
 	"github.com/weirfs/weir"
@@ -50,13 +51,16 @@ func (w *Watcher) beginLocked() error {
 	}
 	w.mu.Lock()
 	w.carryOutLocked(w.model.replace(entries, w.eyes.unique, true, unguarded))
+	w.mu.Unlock()
+	w.lookElsewhere(true)
+	w.mu.Lock()
 	w.state = running
 	var notices []notice
 	for _, in := range w.model.present {
 		notices = append(notices, notice{kind: tellArrived, volume: w.volumes[in.id], listed: true})
 	}
 	w.mu.Unlock()
-	w.guard(notices, entries)
+	w.guard(notices)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.queueLocked(append(notices, notice{kind: tellListed})...)
@@ -70,6 +74,8 @@ func (w *Watcher) listLocked() error {
 	if err := w.readLocked(true); err != nil {
 		return err
 	}
+	w.elsewhere.distrust()
+	w.lookElsewhere(true)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.queueLocked(notice{kind: tellListed})
@@ -108,6 +114,8 @@ func (w *Watcher) drainLocked() error {
 }
 
 func (w *Watcher) absorbLocked(events []mount.Event) error {
+	where := whereabouts{spaces: w.elsewhere.spaces}
+	w.elsewhere.stirred = true
 	for _, event := range events {
 		if event.Overflow {
 			if err := w.missedLocked("the kernel's queue of mount events was full"); err != nil {
@@ -115,7 +123,7 @@ func (w *Watcher) absorbLocked(events []mount.Event) error {
 			}
 			continue // what follows in the queue is newer or known already
 		}
-		if err := w.absorbOne(event); err != nil {
+		if err := w.absorbOne(event, &where); err != nil {
 			return err
 		}
 	}
@@ -123,25 +131,54 @@ func (w *Watcher) absorbLocked(events []mount.Event) error {
 }
 
 // absorbOne looks at the mount that an event names. One that has left meanwhile is told by its own event.
-func (w *Watcher) absorbOne(event mount.Event) error {
-	var entry mount.Entry
-	var err error
-	if event.Attached {
-		entry, err = mount.Stat(0, event.ID)
+func (w *Watcher) absorbOne(event mount.Event, where *whereabouts) error {
+	if !event.Attached {
+		w.takeOut(event.ID)
+		return nil
 	}
-	gone := errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EPERM)
-	if err != nil && !gone {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	entry, err := mount.Stat(0, event.ID)
 	switch {
-	case !event.Attached, gone && event.Detached:
-		w.applyLocked(w.model.detach(event.ID))
-	case !gone:
-		w.applyLocked(w.model.attach(entry, false))
+	case err == nil:
+		w.prune(entry.Device)
+		w.apply(func() []change { return w.model.attach(entry, false) })
+	case !gone(err):
+		return err
+	default:
+		if f, found := where.find(event.ID); found {
+			w.attachForeign(f, false)
+		} else if event.Detached {
+			w.takeOut(event.ID)
+		}
 	}
 	return nil
+}
+
+// gone tells whether an error of mount.Stat means that the mount is not in the namespace, or outside the root of the
+// process.
+func gone(err error) bool { return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EPERM) }
+
+// takeOut takes out a mount, of whichever namespace. looking is held.
+func (w *Watcher) takeOut(id uint64) {
+	in, _ := w.model.withMount(id)
+	if in == nil {
+		in = w.model.foreign[id]
+	}
+	if in == nil {
+		return // gone before anybody could look at it
+	}
+	w.apply(func() []change { return append(w.model.detach(id), w.model.detachForeign(id)...) })
+	w.prune(in.device)
+}
+
+// apply changes the model and tells what has changed. looking is held.
+func (w *Watcher) apply(change func() []change) {
+	w.mu.Lock()
+	notices := w.carryOutLocked(change())
+	w.mu.Unlock()
+	w.guard(notices)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queueLocked(notices...)
 }
 
 // sweep looks again at every mount that is known, for what makes no event: a remount, a renamed directory
@@ -162,9 +199,7 @@ func (w *Watcher) restat(known []mount.Entry) {
 		if err != nil || entry == old {
 			continue
 		}
-		w.mu.Lock()
-		w.applyLocked(w.model.update(entry))
-		w.mu.Unlock()
+		w.apply(func() []change { return w.model.update(entry) })
 	}
 }
 
@@ -211,12 +246,10 @@ func (w *Watcher) rereadLocked() error {
 // replace takes in a complete table. Sentinels are placed on what has arrived before it is told: nobody has
 // relied on the volume until then, so it is whatever the sentinel stands on. looking is held.
 func (w *Watcher) replace(entries []mount.Entry, unique, listed bool) {
+	for _, in := range slices.Clone(w.model.present) {
+		w.pruneOne(in)
+	}
 	verdicts := w.verdicts()
-	w.mu.Lock()
-	notices := w.carryOutLocked(w.model.replace(entries, unique, listed, verdicts))
-	w.mu.Unlock()
-	w.guard(notices, entries)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.queueLocked(notices...)
+	w.apply(func() []change { return w.model.replace(entries, unique, listed, verdicts) })
+	w.elsewhere.stirred = true
 }

@@ -21,7 +21,8 @@ type record struct {
 	mu     sync.Mutex
 	told   []told
 	states map[weir.VolumeID]string
-	wrong  []string // calls that break the contract
+	wrong  []string               // calls that break the contract
+	away   map[weir.VolumeID]bool // volumes that only other namespaces showed when they arrived: of whoever runs here too
 }
 
 type told struct {
@@ -45,11 +46,18 @@ func (r *record) add(what string, v weir.Volume, listed bool) {
 	r.states[v.ID()] = what
 }
 
-func (r *record) Arrived(v weir.Volume, listed bool) { r.add("arrived", v, listed) }
-func (r *record) Changed(v weir.Volume)              { r.add("changed", v, false) }
-func (r *record) Left(v weir.Volume)                 { r.add("left", v, false) }
-func (r *record) Listed()                            { r.add("listed", nil, false) }
-func (r *record) Missed(string)                      { r.add("missed", nil, false) }
+func (r *record) Arrived(v weir.Volume, listed bool) {
+	r.add("arrived", v, listed)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if isAway(v.(*volume)) {
+		r.away[v.ID()] = true
+	}
+}
+func (r *record) Changed(v weir.Volume) { r.add("changed", v, false) }
+func (r *record) Left(v weir.Volume)    { r.add("left", v, false) }
+func (r *record) Listed()               { r.add("listed", nil, false) }
+func (r *record) Missed(string)         { r.add("missed", nil, false) }
 
 // count returns how often something was told, of one volume unless v is nil.
 func (r *record) count(what string, v weir.Volume) int {
@@ -65,13 +73,21 @@ func (r *record) count(what string, v weir.Volume) int {
 	return n
 }
 
-// present returns the volumes that have arrived and not left.
+// isAway tells whether only other namespaces show a volume.
+func isAway(v *volume) bool {
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	in := v.w.model.find(v.id)
+	return in != nil && len(in.mounts) == 0
+}
+
+// present returns the volumes that have arrived in weir's own namespace and not left.
 func (r *record) present() []weir.VolumeID {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var ids []weir.VolumeID
 	for id, state := range r.states {
-		if state != "left" {
+		if state != "left" && !r.away[id] {
 			ids = append(ids, id)
 		}
 	}
@@ -91,7 +107,7 @@ func start(t *testing.T, options Options) (*Watcher, *record) {
 func run(t *testing.T, w *Watcher) *record {
 	t.Helper()
 	before := fd.Open()
-	r := &record{states: map[weir.VolumeID]string{}}
+	r := &record{states: map[weir.VolumeID]string{}, away: map[weir.VolumeID]bool{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx, r) }()

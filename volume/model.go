@@ -14,13 +14,30 @@ type model struct {
 	lastID  weir.VolumeID
 	present []*incarnation // in order of arrival
 	order   map[uint64]int // places of mounts in the last complete table, if ids are reused; nil if they are not
+
+	foreign map[uint64]*incarnation // by the ids of mounts in other namespaces
 }
 
 // incarnation is one superblock for as long as a mount shows it.
 type incarnation struct {
-	id     weir.VolumeID
-	device mount.Device
-	mounts []mount.Entry // in the order in which they were made
+	id      weir.VolumeID
+	device  mount.Device
+	mounts  []mount.Entry // of weir's own namespace, in the order in which they were made
+	foreign []foreign     // of other namespaces, in the order in which they were found
+}
+
+// foreign is a mount in another mount namespace than weir's.
+type foreign struct {
+	mount.Entry
+	namespace mount.Namespace
+}
+
+// sample returns one of the mounts.
+func (in *incarnation) sample() mount.Entry {
+	if len(in.mounts) > 0 {
+		return in.mounts[0]
+	}
+	return in.foreign[0].Entry
 }
 
 // change is one thing to tell about a volume.
@@ -78,7 +95,7 @@ func (m *model) withMount(id uint64) (*incarnation, int) {
 	return nil, -1
 }
 
-// entries returns all mounts in the order in which they were made.
+// entries returns all mounts of weir's own namespace in the order in which they were made.
 func (m *model) entries() []mount.Entry {
 	var all []mount.Entry
 	for _, in := range m.present {
@@ -132,10 +149,15 @@ func (m *model) detach(id uint64) []change {
 		return nil
 	}
 	in.mounts = slices.Delete(in.mounts, i, i+1)
-	if len(in.mounts) > 0 {
-		return []change{{kind: changed, id: in.id, parted: true}}
+	return []change{m.part(in, true)}
+}
+
+// part is what it means for an incarnation that one of its mounts is no more.
+func (m *model) part(in *incarnation, parted bool) change {
+	if len(in.mounts)+len(in.foreign) > 0 {
+		return change{kind: changed, id: in.id, parted: parted}
 	}
-	return []change{m.leave(in)}
+	return m.leave(in)
 }
 
 func (m *model) arrive(device mount.Device, mounts []mount.Entry, listed bool) change {
@@ -145,6 +167,9 @@ func (m *model) arrive(device mount.Device, mounts []mount.Entry, listed bool) c
 }
 
 func (m *model) leave(in *incarnation) change {
+	for _, f := range in.foreign {
+		delete(m.foreign, f.ID)
+	}
 	m.present = slices.DeleteFunc(m.present, func(x *incarnation) bool { return x == in })
 	return change{kind: left, id: in.id}
 }
@@ -157,7 +182,7 @@ func (m *model) replace(table []mount.Entry, unique, listed bool, sentinel func(
 	var changes []change
 	for _, in := range slices.Clone(m.present) {
 		now := byDevice[in.device]
-		if !in.survives(now, same, sentinel(in.id)) {
+		if !in.survives(now, same, sentinel(in.id), unique) {
 			changes = append(changes, m.leave(in))
 			continue
 		}
@@ -177,12 +202,14 @@ func (m *model) replace(table []mount.Entry, unique, listed bool, sentinel func(
 	return changes
 }
 
-// survives tells whether an incarnation is still there, given the mounts that its device has now.
-func (in *incarnation) survives(now []mount.Entry, same map[uint64]likeness, v verdict) bool {
-	if len(now) == 0 || v == dead {
+// survives tells whether an incarnation is still there, given the mounts that its device has now. Mounts in other
+// namespaces prove it where ids are unique: those that are no more have been taken out before.
+func (in *incarnation) survives(now []mount.Entry, same map[uint64]likeness, v verdict, unique bool) bool {
+	if len(now)+len(in.foreign) == 0 || v == dead {
 		return false
 	}
-	return v == alive || slices.ContainsFunc(in.mounts, func(e mount.Entry) bool { return same[e.ID] == unmoved })
+	return v == alive || unique && len(in.foreign) > 0 ||
+		slices.ContainsFunc(in.mounts, func(e mount.Entry) bool { return same[e.ID] == unmoved })
 }
 
 // likeness says what a mount in a new table has to do with the known mount that had its id.

@@ -28,7 +28,7 @@ func newVolume(w *Watcher, in *incarnation) *volume {
 		w:           w,
 		id:          in.id,
 		device:      in.device,
-		fsType:      in.mounts[0].FSType,
+		fsType:      in.sample().FSType,
 		examination: newExamination(),
 		leases:      map[*lease]struct{}{},
 	}
@@ -37,11 +37,14 @@ func newVolume(w *Watcher, in *incarnation) *volume {
 // ID implements weir.Volume.
 func (v *volume) ID() weir.VolumeID { return v.id }
 
+// shownBy tells whether a mount of weir's own namespace shows the volume, while that is there.
+func (v *volume) shownBy(e mount.Entry) bool { return e.Device == v.device }
+
 func (v *volume) btrfs() bool { return v.fsType == "btrfs" }
 
 // Info implements weir.Volume. The first call examines the volume, and waits for that for at most a second.
 func (v *volume) Info() weir.VolumeInfo {
-	mounts, table := v.w.mountsOf(v)
+	mounts := v.w.mountsOf(v)
 	f := v.waitFacts()
 	info := weir.VolumeInfo{
 		ID:          v.id,
@@ -54,23 +57,40 @@ func (v *volume) Info() weir.VolumeInfo {
 		SightReason: f.sightReason,
 	}
 	info.Identity.FSType = v.fsType
-	if len(mounts) == 0 {
+	if len(mounts.own)+len(mounts.foreign) == 0 {
 		return info
 	}
-	first := mounts[0]
+	first := mounts.first()
 	info.Source = first.Source
 	info.ReadOnly = first.SuperReadOnly
 	layer, lower := stacked(v.fsType, first.Source, first.SuperOptions)
 	if info.Layer = layer; layer {
 		info.LayerAltitude = layerAltitude(v.fsType)
 	}
-	info.Lower = v.w.volumesAt(table, lower, v.id)
-	info.Mounts = v.w.describe(mounts)
+	info.Lower = v.w.volumesAt(mounts.around, lower, v.id)
+	info.Mounts = v.w.describe(mounts.own)
+	for _, f := range mounts.foreign {
+		info.Mounts = append(info.Mounts, describeOne(f.Entry, f.namespace.Inode))
+	}
 	return info
 }
 
-// mountsOf returns the present mounts of a volume, with the points that they have now, and all mounts.
-func (w *Watcher) mountsOf(v *volume) (own, table []mount.Entry) {
+// mounts are those of one volume.
+type mounts struct {
+	own     []mount.Entry
+	foreign []foreign
+	around  []mount.Entry // all of the namespace of the first one
+}
+
+func (m mounts) first() mount.Entry {
+	if len(m.own) > 0 {
+		return m.own[0]
+	}
+	return m.foreign[0].Entry
+}
+
+// mountsOf returns the present mounts of a volume: those of weir's own namespace with the points that they have now.
+func (w *Watcher) mountsOf(v *volume) (m mounts) {
 	if err := w.look(); err != nil {
 		w.log.Warn("mounts cannot be looked at; what was seen last is told", "error", err)
 	}
@@ -83,13 +103,18 @@ func (w *Watcher) mountsOf(v *volume) (own, table []mount.Entry) {
 	w.looking.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if in := w.model.find(v.id); in != nil {
-		own = slices.Clone(in.mounts)
+	in := w.model.find(v.id)
+	if in == nil {
+		return m
 	}
-	return own, w.model.entries()
+	m.own, m.foreign = slices.Clone(in.mounts), slices.Clone(in.foreign)
+	if m.around = w.model.entries(); len(m.own) == 0 {
+		m.around = w.model.entriesIn(m.foreign[0].namespace)
+	}
+	return m
 }
 
-// known returns the mounts of a volume that have been seen.
+// known returns the mounts of a volume in weir's own namespace that have been seen.
 func (w *Watcher) known(id weir.VolumeID) []mount.Entry {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -109,6 +134,9 @@ func (w *Watcher) volumesAt(table []mount.Entry, paths []string, except weir.Vol
 		}
 		w.mu.Lock()
 		in, _ := w.model.withMount(m.ID)
+		if in == nil {
+			in = w.model.foreign[m.ID]
+		}
 		w.mu.Unlock()
 		if in != nil && in.id != except && !slices.Contains(ids, in.id) {
 			ids = append(ids, in.id)

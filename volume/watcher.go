@@ -29,8 +29,9 @@ type Watcher struct {
 
 	// looking serialises looking at the kernel and applying what was seen, so that the model follows one
 	// order. It is taken before mu.
-	looking sync.Mutex
-	eyes    *eyes // nil while Run does not run
+	looking   sync.Mutex
+	eyes      *eyes // nil while Run does not run
+	elsewhere elsewhere
 
 	mu      sync.Mutex
 	model   model
@@ -202,11 +203,6 @@ func (n notice) tell(sink weir.VolumeSink) {
 	case tellMissed:
 		sink.Missed(n.reason)
 	}
-}
-
-// applyLocked carries changes of the model out and queues what is to be told. mu is held.
-func (w *Watcher) applyLocked(changes []change) {
-	w.queueLocked(w.carryOutLocked(changes)...)
 }
 
 // carryOutLocked carries changes of the model over to the volumes, and returns what is to be told.

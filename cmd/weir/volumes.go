@@ -27,7 +27,8 @@ Numbers of volumes are those of the weir that runs, for other commands to take; 
 none runs, or several and --socket names none, they are given anew each time. ON
 names the volumes that a stacked one lies on. Mounts in other mount namespaces than
 weir's, such as those of containers, are counted; --json lists each with its
-namespace's inode number.`
+namespace's inode number. Where there may be namespaces that weir cannot look into,
+that is said on the standard error output.`
 
 func newVolumesCommand() *cobra.Command {
 	a := new(asker)
@@ -62,8 +63,11 @@ func (a *asker) volumes(c *cobra.Command) (infos []weir.VolumeInfo, epoch uint64
 	client, err := a.client(c)
 	if err != nil && !c.Flags().Changed("socket") {
 		logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-		infos, err = volume.List(c.Context(), volume.Options{Logger: logger})
-		return infos, 0, err
+		listing, err := volume.List(c.Context(), volume.Options{Logger: logger})
+		for _, sentence := range listing.OutOfSight {
+			fmt.Fprintln(c.ErrOrStderr(), sentence)
+		}
+		return listing.Volumes, 0, err
 	}
 	var list control.Volumes
 	if err == nil {

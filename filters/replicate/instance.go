@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -17,10 +18,22 @@ import (
 type instance struct {
 	r      *Replicator
 	volume weir.Volume
+	known  weir.VolumeInfo // without the mounts of other namespaces; of Changed alone
+}
+
+// here is what is known of a volume without the mounts of other namespaces: sources and targets are what weir's own
+// shows.
+func here(volume weir.Volume) weir.VolumeInfo {
+	info := volume.Info()
+	info.Mounts = slices.DeleteFunc(info.Mounts, func(m weir.Mount) bool { return !m.Own })
+	return info
 }
 
 // asked takes note of a volume, and declines it if it shows no part of the source.
 func (r *Replicator) asked(_ context.Context, volume weir.Volume) error {
+	if len(here(volume).Mounts) == 0 {
+		return r.concerns(volume)
+	}
 	r.kick() // A target may be on it.
 	r.targetsBack()
 	r.coverTargets()
@@ -41,7 +54,7 @@ func (r *Replicator) setup(_ context.Context, site weir.Site) (weir.Instance, er
 	r.attached[volume.ID()] = volume
 	r.mu.Unlock()
 	r.mountsChanged()
-	return &instance{r, volume}, nil
+	return &instance{r: r, volume: volume}, nil
 }
 
 // targetsBack has the replicas compared on targets that another volume shows than when they were last opened: what
@@ -167,8 +180,13 @@ func (i *instance) Lost(reason string) {
 	}
 }
 
-// Changed looks at the mounts again.
+// Changed looks at the mounts again. Those of other namespaces come and go with containers, and mean nothing here.
 func (i *instance) Changed() {
+	now := here(i.volume)
+	if reflect.DeepEqual(now, i.known) {
+		return
+	}
+	i.known = now
 	i.r.coverTargets()
 	i.r.mountsChanged()
 }

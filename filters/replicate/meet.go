@@ -97,8 +97,8 @@ func (r *Replicator) candidates(info weir.VolumeInfo) int {
 	defer r.mu.Unlock()
 	n := 0
 	for _, v := range r.attached {
-		// One that has left, and was not torn down yet, has no mounts.
-		if other := v.Info(); len(other.Mounts) > 0 && policy.Identify(other.Identity, info.Identity) == policy.MatchSame {
+		// One that has left, and was not torn down yet, has no mounts; one that only containers show is elsewhere.
+		if other := here(v); len(other.Mounts) > 0 && policy.Identify(other.Identity, info.Identity) == policy.MatchSame {
 			n++
 		}
 	}

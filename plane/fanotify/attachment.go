@@ -54,7 +54,7 @@ func (a *attachment) lost(reason string) {
 func (a *attachment) unmark() {
 	ctx, cancel := context.WithTimeout(context.Background(), unmarkTimeout)
 	defer cancel()
-	lease, err := borrow(ctx, a.volume)
+	lease, err := a.volume.Borrow(ctx, "")
 	if err != nil {
 		return
 	}

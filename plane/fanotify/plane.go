@@ -63,13 +63,13 @@ func (p *Plane) Blind() []string {
 	}
 }
 
-// Attach implements weir.Plane. It marks the superblock of volume through one of its mounts in weir's
+// Attach implements weir.Plane. It marks the superblock of volume through one of its mounts, in whatever
 // namespace. Besides KindUnsupported and KindAbsent it returns KindFailed when the kernel has no group,
 // mark or memory left, which may pass.
 func (p *Plane) Attach(ctx context.Context, volume weir.Volume, sink weir.Sink) (weir.Attachment, error) {
-	lease, err := borrow(ctx, volume)
+	lease, err := volume.Borrow(ctx, "")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("attach fanotify: %w", err)
 	}
 	defer lease.Close()
 	dir, release, err := markable(volume, lease)
@@ -90,31 +90,6 @@ func (p *Plane) Attach(ctx context.Context, volume weir.Volume, sink weir.Sink) 
 		return nil, attachError(volume, err)
 	}
 	return a, nil
-}
-
-// borrow opens the volume through the first of its mounts that lets it.
-func borrow(ctx context.Context, volume weir.Volume) (weir.Lease, error) {
-	var last error
-	for _, mount := range volume.Info().Mounts {
-		if !mount.Own {
-			continue
-		}
-		lease, err := volume.Borrow(ctx, mount.Point)
-		if err == nil {
-			return lease, nil
-		}
-		last = err
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	if last != nil {
-		return nil, fmt.Errorf("attach fanotify: %w", last)
-	}
-	return nil, &weir.Error{
-		Op: "attach fanotify", Kind: weir.KindUnsupported, Path: volume.Info().Source,
-		Err: errors.New("no mount of it is in weir's mount namespace"),
-	}
 }
 
 // markable returns a directory through which the kernel accepts a mark on the superblock: on btrfs the

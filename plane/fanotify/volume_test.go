@@ -81,6 +81,9 @@ func (l *realLease) Close() (err error) {
 }
 
 func (r *real) Borrow(_ context.Context, path string) (weir.Lease, error) {
+	if path == "" {
+		path = r.dir
+	}
 	dev, err := deviceOf(path)
 	if err != nil || dev != r.dev {
 		return nil, &weir.Error{Op: "borrow volume", Kind: weir.KindAbsent, Path: path, Err: errors.Join(err, errors.New("another volume is there"))}

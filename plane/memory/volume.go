@@ -106,7 +106,7 @@ func (v *Volume) Borrow(_ context.Context, at string) (weir.Lease, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	on := slices.ContainsFunc(v.info.Mounts, func(m weir.Mount) bool {
-		return at == m.Point || strings.HasPrefix(at, strings.TrimSuffix(m.Point, "/")+"/")
+		return at == "" || at == m.Point || strings.HasPrefix(at, strings.TrimSuffix(m.Point, "/")+"/")
 	})
 	if v.left || !on {
 		return nil, v.absent("borrow volume")

@@ -27,11 +27,11 @@ type Events struct {
 	buf   [16 << 10]byte
 }
 
-// NewEvents makes a group without a queue limit. It takes one of the user's fs.fanotify.max_user_groups
+// NewEvents makes a group without limits on its queue and its marks. It takes one of the user's fs.fanotify.max_user_groups
 // (EMFILE), and fails with EINVAL before Linux 6.15.
 func NewEvents() (*Events, error) {
 	n, err := unix.FanotifyInit(unix.FAN_CLASS_NOTIF|unix.FAN_REPORT_MNT|unix.FAN_UNLIMITED_QUEUE|
-		unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, 0)
+		unix.FAN_UNLIMITED_MARKS|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("fanotify_init for mount events: %w", err)
 	}
@@ -41,14 +41,24 @@ func NewEvents() (*Events, error) {
 // Close closes the group.
 func (e *Events) Close() error { return e.group.Close() }
 
-// Mark adds a mount namespace, given as a path such as /proc/self/ns/mnt.
-func (e *Events) Mark(namespace string) error {
+// Mark adds a mount namespace. The mark goes with the namespace, and does not keep it.
+func (e *Events) Mark(namespace *fd.FD) error {
 	err := unix.FanotifyMark(e.group.Int(), unix.FAN_MARK_ADD|unix.FAN_MARK_MNTNS,
-		unix.FAN_MNT_ATTACH|unix.FAN_MNT_DETACH, unix.AT_FDCWD, namespace)
+		unix.FAN_MNT_ATTACH|unix.FAN_MNT_DETACH, namespace.Int(), "")
 	if err != nil {
-		return fmt.Errorf("mark mount namespace %s: %w", namespace, err)
+		return fmt.Errorf("mark a mount namespace: %w", err)
 	}
 	return nil
+}
+
+// MarkOwn adds the mount namespace of the process.
+func (e *Events) MarkOwn() error {
+	own, err := openNamespace(ownNamespace)
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	return e.Mark(own)
 }
 
 // Read appends the events that are queued, at most one buffer of them, and does not block: nothing is

@@ -142,7 +142,7 @@ func TestEventsOfMounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer events.Close()
-	if err := events.Mark("/proc/self/ns/mnt"); err != nil {
+	if err := events.MarkOwn(); err != nil {
 		t.Fatal(err)
 	}
 	v := voltest.New(t, "tmpfs")

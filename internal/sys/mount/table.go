@@ -3,6 +3,7 @@ package mount
 import (
 	"bytes"
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -74,4 +75,13 @@ func pollRetry(fds []unix.PollFd, milliseconds int) (int, error) {
 			return n, err
 		}
 	}
+}
+
+// ReadOf returns the mounts of the mount namespace that a process is in.
+func ReadOf(pid int) ([]Entry, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+	if err != nil {
+		return nil, err
+	}
+	return ParseMountinfo(text)
 }

@@ -59,8 +59,12 @@ func optional() []trial {
 		}, trySentinel},
 		{Feature{
 			"mount-namespaces", "listing the machine's mount namespaces", "6.12", false,
-			"weir volumes shows its own mount namespace alone",
+			"finds other mount namespaces by their processes; those without one are out of sight",
 		}, tryNamespaces},
+		{Feature{
+			"enter-namespaces", "reaching volumes that only other mount namespaces show", "3.8", false,
+			"such volumes are known by their names alone",
+		}, tryEnter},
 		{Feature{
 			"detached-mounts", "marking the top of a btrfs of which a subvolume is mounted", "5.2", false,
 			"such a btrfs is followed by scans",
