@@ -239,3 +239,26 @@ func TestManyNamespaces(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatOthersAnswerForIsNotAsked stops the process behind a file system of another namespace, with a volume below it:
+// neither is looked at, and nothing waits for them.
+func TestWhatOthersAnswerForIsNotAsked(t *testing.T) {
+	eachMode(t, func(t *testing.T, options Options) {
+		voltest.RequireTool(t, "bindfs", "bindfs")
+		dir := t.TempDir()
+		back, at := filepath.Join(dir, "back"), filepath.Join(dir, "at")
+		w, r := start(t, options)
+		n := voltest.NewNamespace(t, fmt.Sprintf("mkdir -p %[1]s/m %[2]s; bindfs -f %[1]s %[2]s >/dev/null 2>&1 & echo $! > %[3]s/pid\n"+
+			"until mountpoint -q %[2]s; do sleep 0.01; done; mount -t tmpfs below %[2]s/m; kill -STOP $(cat %[3]s/pid)", back, at, dir))
+		defer n.Do("kill -KILL $(cat " + dir + "/pid)")
+		begun := time.Now()
+		for _, point := range []string{at, at + "/m"} {
+			if info := awaitForeign(t, w, r, point).Info(); info.Sight != weir.SightNothing || info.SightReason == "" {
+				t.Errorf("%s: %+v", point, info)
+			}
+		}
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}

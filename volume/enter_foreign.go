@@ -11,7 +11,30 @@ import (
 	"github.com/weirfs/weir/internal/sys/mount"
 )
 
-var errOutOfSight = errors.New("it is shown only by mount namespaces that weir cannot enter")
+var (
+	errOutOfSight = errors.New("it is shown only by mount namespaces that weir cannot enter")
+	errBehind     = errors.New("only other mount namespaces show it, and a process or a server answers for it, or for what it is mounted on: it is not asked")
+)
+
+// behindOthers tells whether a walk to a mount would be at the mercy of somebody whom only its namespace knows: a process
+// or a server answers for a file system on the way.
+func behindOthers(table []mount.Entry, e mount.Entry) bool {
+	byID := make(map[uint64]mount.Entry, len(table))
+	for _, other := range table {
+		byID[other.ID] = other
+	}
+	for range table {
+		if fuse(e.FSType) || shared(e.FSType) {
+			return true
+		}
+		parent, known := byID[e.ParentID]
+		if !known || parent.ID == e.ID {
+			break
+		}
+		e = parent
+	}
+	return false
+}
 
 // openForeign opens a directory that shows v in another namespace than weir's.
 func (w *Watcher) openForeign(ctx context.Context, v *volume, mode mount.Mode) (*fd.FD, error) {
@@ -54,11 +77,17 @@ func (w *Watcher) openIn(
 	if err != nil {
 		return nil, err
 	}
+	hidden := errHidden
 	known := candidates(table, func(e mount.Entry) bool {
-		return e.Device == v.device && slices.ContainsFunc(shown, func(f foreign) bool { return f.ID == e.ID })
+		mine := e.Device == v.device && slices.ContainsFunc(shown, func(f foreign) bool { return f.ID == e.ID })
+		if mine && behindOthers(table, e) {
+			hidden = errBehind
+			return false
+		}
+		return mine
 	})
 	if len(known) == 0 {
-		return nil, &weir.Error{Op: "reach a volume", Kind: weir.KindAbsent, Err: errHidden}
+		return nil, &weir.Error{Op: "reach a volume", Kind: weir.KindAbsent, Err: hidden}
 	}
 	return v.openFirst(ctx, known, func(m mount.Entry) (root *fd.FD, err error) {
 		err = mount.In(file, func() (err error) {

@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -31,19 +32,58 @@ func here(volume weir.Volume) weir.VolumeInfo {
 
 // asked takes note of a volume, and declines it if it shows no part of the source.
 func (r *Replicator) asked(_ context.Context, volume weir.Volume) error {
-	if len(here(volume).Mounts) == 0 {
-		return r.concerns(volume)
+	now := here(volume)
+	if len(now.Mounts) == 0 {
+		return r.nothingOf() // It is a container's: nothing of source and targets is looked at for it.
+	}
+	if err := r.declinedBefore(volume, now); err != nil {
+		return err
 	}
 	r.kick() // A target may be on it.
 	r.targetsBack()
 	r.coverTargets()
 	r.mountsChanged() // Also what is left out covers something.
-	return r.concerns(volume)
+	err := r.concerns(volume)
+	r.answered(volume, now, err)
+	return err
+}
+
+// declined is a volume that is none of the replicator's business, as it was.
+type declined struct {
+	info weir.VolumeInfo
+	err  error
+}
+
+// declinedBefore returns the answer of before about a volume that has not changed: containers come and go, and all that
+// changes with them is in how many other namespaces it is shown.
+func (r *Replicator) declinedBefore(volume weir.Volume, now weir.VolumeInfo) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if before := r.declined[volume.ID()]; reflect.DeepEqual(before.info, now) {
+		return before.err
+	}
+	return nil
+}
+
+// manyVolumes is how many volumes are remembered of which nobody tells when they leave.
+const manyVolumes = 1000
+
+func (r *Replicator) answered(volume weir.Volume, now weir.VolumeInfo, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.declined, volume.ID())
+	if len(r.declined) >= manyVolumes {
+		clear(r.declined)
+	}
+	if errors.Is(err, weir.ErrDecline) {
+		r.declined[volume.ID()] = declined{now, err}
+	}
 }
 
 // setup takes a volume that shows a part of the source still.
 func (r *Replicator) setup(_ context.Context, site weir.Site) (weir.Instance, error) {
 	volume := site.Volume
+	known := here(volume)
 	if err := r.concerns(volume); err != nil {
 		return nil, err
 	}
@@ -54,7 +94,7 @@ func (r *Replicator) setup(_ context.Context, site weir.Site) (weir.Instance, er
 	r.attached[volume.ID()] = volume
 	r.mu.Unlock()
 	r.mountsChanged()
-	return &instance{r: r, volume: volume}, nil
+	return &instance{r: r, volume: volume, known: known}, nil
 }
 
 // targetsBack has the replicas compared on targets that another volume shows than when they were last opened: what
@@ -105,6 +145,10 @@ func (r *Replicator) concerns(volume weir.Volume) error {
 	case near.ID() == volume.ID():
 		return nil
 	}
+	return r.nothingOf()
+}
+
+func (r *Replicator) nothingOf() error {
 	return fmt.Errorf("%w: the volume shows no part of %s", weir.ErrDecline, weir.QuotePath(r.options.Source))
 }
 

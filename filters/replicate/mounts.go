@@ -90,12 +90,15 @@ func (r *Replicator) reconcile() {
 // surveyAgainLocked has what could not be settled looked at again after a while: it may be that no mount tells when it
 // can be. r.mu is held.
 func (r *Replicator) surveyAgainLocked(unsettled bool) {
+	if r.again != nil {
+		r.again.Stop()
+	}
 	if !unsettled {
 		r.unsettled = 0
 		return
 	}
 	r.unsettled++
-	time.AfterFunc(retries.Delay(r.unsettled), r.mountsChanged)
+	r.again = time.AfterFunc(retries.Delay(r.unsettled), r.mountsChanged)
 }
 
 // survey settles the place of each mount that there is now.

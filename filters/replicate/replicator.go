@@ -78,8 +78,10 @@ type Replicator struct {
 	places    []*place
 	units     []*unit
 	attached  map[weir.VolumeID]weir.Volume
+	declined  map[weir.VolumeID]declined
 	mounted   int               // how many mounts there were below the source when the places were compared with them
 	unsettled int               // how often in a row not all places could be settled
+	again     *time.Timer       // for the places that could not; nil if there never were any
 	notes     map[string]string // mounts below the source that are not followed, and why
 }
 
@@ -94,6 +96,7 @@ func New(o Options) (*Replicator, error) {
 	r := &Replicator{
 		options: o, log: o.Logger, fineTimes: !o.CoarseTimes, stamp: time.Now().UTC().Format("20060102T150405Z"),
 		signal: make(chan struct{}, 1), mountsMoved: make(chan struct{}, 1), attached: make(map[weir.VolumeID]weir.Volume),
+		declined: make(map[weir.VolumeID]declined),
 	}
 	r.temps.Store(uint64(time.Now().UnixNano()))
 	if o.Bandwidth > 0 {
