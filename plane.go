@@ -26,7 +26,9 @@ type Plane interface {
 
 // Reach is what a plane can deliver.
 type Reach struct {
-	Completed Ops // told when they have completed
+	Completed     Ops           // told when they have completed
+	Before, After Ops           // intercepted; the plane is Intercepting if there are any
+	Contexts      []ContextKind // whose objects' end it tells; volume and instance contexts need no plane
 }
 
 // Attachment is one volume held by a plane.

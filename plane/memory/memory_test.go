@@ -14,14 +14,17 @@ import (
 
 func TestConformance(t *testing.T) {
 	var ids atomic.Uint64
-	planetest.Run(t, planetest.Fixture{
+	fixture := planetest.Fixture{
 		Plane: func(*testing.T) weir.Plane { return new(memory.Plane) },
 		Volume: func(*testing.T) planetest.Volume {
 			id := ids.Add(1)
 			return memory.NewVolume(weir.VolumeID(id), fmt.Sprint("/mnt/", id))
 		},
 		Unmount: func(_ *testing.T, v planetest.Volume) { new(memory.Discovery).Unmount(v.(*memory.Volume)) },
-	})
+		Open:    func(v planetest.Volume, name string) (planetest.File, error) { return v.(*memory.Volume).Open(name) },
+	}
+	planetest.Run(t, fixture)
+	planetest.RunIntercepting(t, fixture)
 }
 
 func names(s *planetest.Sink) string {

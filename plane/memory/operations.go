@@ -1,33 +1,41 @@
 package memory
 
 import (
-	"io/fs"
-	"slices"
+	"context"
 
 	"github.com/weirfs/weir"
 )
 
-// change runs edit on the tree and tells the listeners what it returns.
-func (v *Volume) change(edit func() (weir.Operation, error)) error {
+// where resolves a name, without passing a gate.
+func (v *Volume) where(op weir.Ops, name string) (*weir.Parameters, error) {
 	v.mu.Lock()
-	if v.left {
-		defer v.mu.Unlock()
-		return v.absent("change volume")
+	defer v.mu.Unlock()
+	dir, base, entry, err := v.find(name)
+	if err != nil {
+		return nil, err
 	}
-	op, err := edit()
-	listeners := slices.Clone(v.listeners)
-	v.mu.Unlock()
+	p := &weir.Parameters{Op: op, Dir: dir.handle, Name: base, PID: 1}
+	if entry != nil {
+		p.Object, p.IsDir = entry.handle, entry.children != nil
+	}
+	return p, nil
+}
+
+// existing is where for a name that has to exist.
+func (v *Volume) existing(op weir.Ops, name string) (*weir.Parameters, error) {
+	p, err := v.where(op, name)
+	if err == nil && p.Object == "" {
+		err = missing(name)
+	}
+	return p, err
+}
+
+// do does an operation whose parameters are known, unless they are not.
+func (v *Volume) do(p *weir.Parameters, err error) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range listeners {
-		a.put(op)
-	}
-	return nil
-}
-
-func operation(ops weir.Ops, dir *node, name string, object *node) weir.Operation {
-	return weir.Operation{Ops: ops, Dir: dir.handle, Name: name, Object: object.handle, IsDir: object.children != nil, PID: 1}
+	return v.Do(context.Background(), p).Err
 }
 
 // Create makes an empty file.
@@ -37,96 +45,115 @@ func (v *Volume) Create(name string) error { return v.make(name, false) }
 func (v *Volume) Mkdir(name string) error { return v.make(name, true) }
 
 func (v *Volume) make(name string, dir bool) error {
-	return v.change(func() (weir.Operation, error) {
-		parent, base, entry, err := v.find(name)
-		if err == nil && entry != nil {
-			err = &fs.PathError{Op: "make", Path: name, Err: fs.ErrExist}
-		}
-		if err != nil {
-			return weir.Operation{}, err
-		}
-		entry = v.newNode(dir)
-		parent.children[base] = entry
-		return operation(weir.OpCreate, parent, base, entry), nil
-	})
+	p, err := v.where(weir.OpCreate, name)
+	if err == nil {
+		p.Object, p.IsDir = "", dir
+	}
+	return v.do(p, err)
 }
-
-// Write changes the content of a file and closes it.
-func (v *Volume) Write(name string) error { return v.touch(name, weir.OpModify|weir.OpClose) }
 
 // Chmod changes the attributes of a file or directory.
-func (v *Volume) Chmod(name string) error { return v.touch(name, weir.OpAttrib) }
-
-func (v *Volume) touch(name string, ops weir.Ops) error {
-	return v.change(func() (weir.Operation, error) {
-		parent, base, entry, err := v.existing(name)
-		if err != nil {
-			return weir.Operation{}, err
-		}
-		if entry.children != nil {
-			parent, base = entry, "." // what happens to a directory itself is told in it
-		}
-		return operation(ops, parent, base, entry), nil
-	})
-}
-
-func (v *Volume) existing(name string) (dir *node, base string, entry *node, err error) {
-	dir, base, entry, err = v.find(name)
-	if err == nil && entry == nil {
-		err = &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist}
-	}
-	return dir, base, entry, err
-}
+func (v *Volume) Chmod(name string) error { return v.do(v.existing(weir.OpAttrib, name)) }
 
 // Remove removes a name.
-func (v *Volume) Remove(name string) error {
-	return v.change(func() (weir.Operation, error) {
-		parent, base, entry, err := v.existing(name)
-		if err == nil && len(entry.children) > 0 {
-			err = &fs.PathError{Op: "remove", Path: name, Err: fs.ErrExist}
-		}
-		if err != nil {
-			return weir.Operation{}, err
-		}
-		delete(parent.children, base)
-		return operation(weir.OpDelete, parent, base, entry), nil
-	})
-}
+func (v *Volume) Remove(name string) error { return v.do(v.existing(weir.OpDelete, name)) }
 
 // Link makes another name for a file.
 func (v *Volume) Link(old, name string) error {
-	return v.change(func() (weir.Operation, error) {
-		_, _, entry, err := v.existing(old)
-		if err != nil {
-			return weir.Operation{}, err
-		}
-		parent, base, taken, err := v.find(name)
-		if err == nil && taken != nil {
-			err = &fs.PathError{Op: "link", Path: name, Err: fs.ErrExist}
-		}
-		if err != nil {
-			return weir.Operation{}, err
-		}
-		parent.children[base] = entry
-		return operation(weir.OpCreate, parent, base, entry), nil
-	})
+	from, err := v.existing(weir.OpCreate, old)
+	if err != nil {
+		return err
+	}
+	p, err := v.where(weir.OpCreate, name)
+	if err == nil {
+		p.Object = from.Object
+	}
+	return v.do(p, err)
 }
 
 // Rename moves a name, over another one if there is one.
 func (v *Volume) Rename(old, name string) error {
-	return v.change(func() (weir.Operation, error) {
-		from, oldBase, entry, err := v.existing(old)
-		if err != nil {
-			return weir.Operation{}, err
-		}
-		to, newBase, _, err := v.find(name)
-		if err != nil {
-			return weir.Operation{}, err
-		}
-		delete(from.children, oldBase)
-		to.children[newBase] = entry
-		op := operation(weir.OpRename, from, oldBase, entry)
-		op.NewDir, op.NewName = to.handle, newBase
-		return op, nil
-	})
+	p, err := v.existing(weir.OpRename, old)
+	if err != nil {
+		return err
+	}
+	to, err := v.where(weir.OpRename, name)
+	if err == nil {
+		p.NewDir, p.NewName = to.Dir, to.Name
+	}
+	return v.do(p, err)
+}
+
+// Write opens a file, changes its content and closes it. The plane tells it as one operation.
+func (v *Volume) Write(name string) error {
+	f, err := v.open(name, true)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt([]byte("written"), 0)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// File is an open file. It is safe for concurrent use.
+type File struct {
+	volume *Volume
+	at     weir.Parameters
+}
+
+// Open opens a file.
+func (v *Volume) Open(name string) (*File, error) { return v.open(name, false) }
+
+func (v *Volume) open(name string, quiet bool) (*File, error) {
+	p, err := v.existing(weir.OpOpen, name)
+	if err != nil {
+		return nil, err
+	}
+	result := v.Do(context.Background(), p)
+	if result.Err != nil {
+		return nil, result.Err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if o := v.opens[result.Open]; o != nil {
+		o.quiet = quiet
+	}
+	f := &File{volume: v, at: *p}
+	f.at.Open, f.at.Object = result.Open, result.Object
+	return f, nil
+}
+
+// ID returns what identifies the open file.
+func (f *File) ID() weir.OpenID { return f.at.Open }
+
+// WriteAt implements io.WriterAt.
+func (f *File) WriteAt(b []byte, at int64) (int, error) {
+	return f.do(weir.OpModify, func(p *weir.Parameters) { p.Data, p.Offset = b, at })
+}
+
+// ReadAt is like io.ReaderAt, but has no error at the end of the file.
+func (f *File) ReadAt(b []byte, at int64) (int, error) {
+	return f.do(weir.OpAccess, func(p *weir.Parameters) { p.Data, p.Offset = b, at })
+}
+
+// Truncate changes the size.
+func (f *File) Truncate(size int64) error {
+	_, err := f.do(weir.OpModify, func(p *weir.Parameters) { p.Length = size })
+	return err
+}
+
+// Close closes the file.
+func (f *File) Close() error {
+	_, err := f.do(weir.OpClose, func(*weir.Parameters) {})
+	return err
+}
+
+func (f *File) do(op weir.Ops, with func(*weir.Parameters)) (int, error) {
+	p := f.at
+	p.Op = op
+	with(&p)
+	result := f.volume.Do(context.Background(), &p)
+	return int(result.N), result.Err
 }

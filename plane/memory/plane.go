@@ -10,22 +10,27 @@ import (
 	"github.com/weirfs/weir"
 )
 
-// Plane observes volumes of this package. The zero value delivers at once.
+// Plane observes and intercepts operations on volumes of this package. The zero value delivers at once.
 type Plane struct {
-	mu          sync.Mutex
-	held        bool
-	attachments []*attachment
-	closed      bool
+	mu            sync.Mutex
+	held          bool
+	attachments   []*attachment
+	interceptions []*interception
+	closed        bool
 }
 
-var _ weir.Plane = (*Plane)(nil)
+var _ weir.Intercepting = (*Plane)(nil)
 
 // Name implements weir.Plane.
 func (p *Plane) Name() string { return "memory" }
 
 // Reach implements weir.Plane.
 func (p *Plane) Reach() weir.Reach {
-	return weir.Reach{Completed: weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib}
+	const changes = weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib
+	const all = changes | weir.OpOpen | weir.OpAccess
+	return weir.Reach{
+		Completed: changes, Before: all, After: all, Contexts: []weir.ContextKind{weir.ContextFile, weir.ContextOpen},
+	}
 }
 
 // Blind implements weir.Plane: nothing is hidden.
@@ -33,17 +38,14 @@ func (p *Plane) Blind() []string { return nil }
 
 // Attach implements weir.Plane. volume must be a *Volume.
 func (p *Plane) Attach(ctx context.Context, volume weir.Volume, sink weir.Sink) (weir.Attachment, error) {
-	v, ok := volume.(*Volume)
-	if !ok {
-		return nil, &weir.Error{Op: "attach memory", Kind: weir.KindUnsupported, Err: errors.New("the volume is not in memory")}
-	}
-	if err := ctx.Err(); err != nil {
+	v, err := inMemory(ctx, volume)
+	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, errors.New("attach memory: the plane has been closed")
+		return nil, errClosed
 	}
 	a := &attachment{plane: p, volume: v, sink: sink, held: p.held}
 	a.idle.L = &a.mu
@@ -54,28 +56,45 @@ func (p *Plane) Attach(ctx context.Context, volume weir.Volume, sink weir.Sink) 
 	return a, nil
 }
 
+var errClosed = errors.New("attach memory: the plane has been closed")
+
+func inMemory(ctx context.Context, volume weir.Volume) (*Volume, error) {
+	v, ok := volume.(*Volume)
+	if !ok {
+		return nil, &weir.Error{Op: "attach memory", Kind: weir.KindUnsupported, Err: errors.New("the volume is not in memory")}
+	}
+	return v, ctx.Err()
+}
+
 // listen adds a listener, unless the volume has left or refuses.
 func (v *Volume) listen(a *attachment) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	switch {
-	case v.left:
-		return v.absent("attach memory")
-	case v.unsupported != nil:
-		return v.unsupported
+	if err := v.refusesLocked(); err != nil {
+		return err
 	}
 	v.listeners = append(v.listeners, a)
 	return nil
+}
+
+func (v *Volume) refusesLocked() error {
+	if v.left {
+		return v.absent("attach memory")
+	}
+	return v.unsupported
 }
 
 // Close implements weir.Plane.
 func (p *Plane) Close() error {
 	p.mu.Lock()
 	p.closed = true
-	list := slices.Clone(p.attachments)
+	list, interceptions := slices.Clone(p.attachments), slices.Clone(p.interceptions)
 	p.mu.Unlock()
 	for _, a := range list {
 		_ = a.Detach() // never fails
+	}
+	for _, i := range interceptions {
+		_ = i.Detach()
 	}
 	return nil
 }

@@ -10,36 +10,49 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/weirfs/weir"
 )
 
-// Volume is a file system in memory: names, directories and hard links, no content. It implements
+// Volume is a file system in memory: names, directories, hard links and content. It implements
 // weir.Volume; a borrowed lease has no descriptor. It is safe for concurrent use.
 type Volume struct {
-	id weir.VolumeID
+	id    weir.VolumeID
+	chain atomic.Pointer[level] // the gates, from high to low, and the volume itself
 
-	mu          sync.Mutex
-	info        weir.VolumeInfo
-	root        *node
-	handles     uint64
-	left        bool
-	leases      map[*lease]bool
-	listeners   []*attachment
-	unsupported error
+	mu            sync.Mutex
+	info          weir.VolumeInfo
+	root          *node
+	nodes         map[weir.Handle]*node // those that have a name, or are open
+	handles       uint64
+	opens         map[weir.OpenID]*opened
+	lastOpen      weir.OpenID
+	left          bool
+	leases        map[*lease]bool
+	listeners     []*attachment
+	interceptions []*interception // from high to low
+	gone          []weir.ContextKey
+	obstacle      func(context.Context, *weir.Parameters) error
+	unsupported   error
 }
 
 type node struct {
 	handle   weir.Handle
 	children map[string]*node // nil if it is no directory
+	content  []byte
+	names    int
+	opens    int
 }
 
 var _ weir.Volume = (*Volume)(nil)
 
 // NewVolume makes an empty volume that is mounted at point.
 func NewVolume(id weir.VolumeID, point string) *Volume {
-	v := &Volume{id: id, leases: map[*lease]bool{}}
+	v := &Volume{id: id, leases: map[*lease]bool{}, nodes: map[weir.Handle]*node{}, opens: map[weir.OpenID]*opened{}}
+	v.relinkLocked()
 	v.root = v.newNode(true)
+	v.root.names = 1
 	v.info = weir.VolumeInfo{
 		ID: id, Device: fmt.Sprintf("0:%d", id), Source: fmt.Sprintf("memory%d", id), Handles: true, Sight: weir.SightFull,
 		Identity: weir.Identity{FSType: "memory", UUID: fmt.Sprint(id), RootHandle: v.root.handle},
@@ -61,6 +74,7 @@ func (v *Volume) newNode(dir bool) *node {
 	if dir {
 		n.children = map[string]*node{}
 	}
+	v.nodes[n.handle] = n
 	return n
 }
 

@@ -32,6 +32,8 @@ type Fixture struct {
 	Volume func(t *testing.T) Volume
 	// Unmount takes the volume away. It fails the test if something keeps it from that.
 	Unmount func(t *testing.T, v Volume)
+	// Open opens a file for RunIntercepting.
+	Open func(v Volume, name string) (File, error)
 }
 
 // patience is how long the suite waits for what must come; silence is how long it watches for what must
