@@ -25,6 +25,13 @@ type Filter struct {
 	// gaps of other filters are closed when they are attached again.
 	Scans bool
 
+	// Before and After are the operations that pass through the instances, which implement Interceptor, on their way
+	// to the volume and on their way back. They need a plane that intercepts.
+	Before, After Ops
+
+	// Contexts are the kinds of contexts that the instances use.
+	Contexts []ContextKind
+
 	// Concerns is asked before a volume is observed, which costs every writer of it, and again when the mounts of a
 	// volume that it declined have changed. It returns nil, or ErrDecline (possibly wrapped, with the reason) if the
 	// filter has no business on the volume; any other error is retried. A nil Concerns means every volume. What
@@ -37,6 +44,10 @@ type Filter struct {
 	// filter has no business on the volume; any other error is retried. It is called again for a volume that it
 	// declined when the volume's mounts have changed.
 	Setup func(ctx context.Context, site Site) (Instance, error)
+
+	// Unload is asked before the filter is unloaded. An error refuses, unless the unloading is mandatory. It is not
+	// called when the manager shuts down. A nil Unload consents.
+	Unload func(ctx context.Context, mandatory bool) error
 }
 
 // Definition is one instance that a filter has on each volume.
@@ -61,6 +72,34 @@ type Site struct {
 	Volume   Volume
 	Instance Definition
 	Reason   SetupReason
+	Host     Host
+}
+
+// Host is what the manager does for one instance. It is safe for concurrent use, from the begin of Setup to the end of
+// Teardown; after that every call fails with an error of KindAbsent.
+type Host interface {
+	// Hold keeps the instance, and its volume's place in the manager, until release is called: Teardown may begin, but
+	// the instance does not end before, unless the filter is unloaded by force or the manager shuts down. owner says in
+	// one word who holds it, for the one who asks why it does not end. The error is of KindAbsent once the teardown has
+	// begun. release may be called twice.
+	Hold(owner string) (release func(), err error)
+
+	// SetContext puts a value on an object. With KeepExisting a context that is there stays: it is returned, and set
+	// is false. With ReplaceExisting the former one is taken off, and lives on until its last reference is
+	// released. The caller owns a reference on the one that is returned. The error is of KindRefused for a kind that
+	// the filter has not registered, and of KindAbsent if the object is no more.
+	SetContext(key ContextKey, value any, how SetContext) (current Context, set bool, err error)
+
+	// Context returns the context of an object, with a reference that the caller owns. The error is of KindAbsent
+	// if it has none.
+	Context(key ContextKey) (Context, error)
+
+	// DropContext takes the context off its object, if it has one.
+	DropContext(key ContextKey)
+
+	// Issue does an operation on the instance's volume, which only the instances below it see. The error is of
+	// KindUnsupported where nothing intercepts operations.
+	Issue(ctx context.Context, p *Parameters) (Result, error)
 }
 
 // Instance is one filter on one volume. Its methods are called by the manager.
@@ -78,6 +117,21 @@ type Instance interface {
 	// Teardown ends the instance. No method is called after it has begun, and it returns when the
 	// instance uses the volume no more, or when ctx ends.
 	Teardown(ctx context.Context, reason TeardownReason)
+}
+
+// TeardownQuerier is an Instance that is asked before somebody detaches it by hand: an error, which says why, refuses.
+// It is not asked when the filter is unloaded, the volume leaves or the manager shuts down. An instance that is none
+// consents.
+type TeardownQuerier interface {
+	QueryTeardown(ctx context.Context) error
+}
+
+// TeardownStarter is an Instance that is told when its teardown begins, before the operations that are inside it are
+// drained: it completes what it has pended, disables its queues and begins no new work. Callbacks of operations that
+// are on their way may still come, until Teardown is called. An operation that is still pended when the time for that
+// is over fails.
+type TeardownStarter interface {
+	TeardownStart(reason TeardownReason)
 }
 
 // ErrDecline is returned by Filter.Concerns and Filter.Setup for a volume that the filter has no business on.

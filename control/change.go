@@ -49,12 +49,7 @@ func (s *Server) unload(r *request) (any, error) {
 	if s.options.Engine.Snapshot().Filter(name) == nil {
 		return nil, noFilter(r.op, name)
 	}
-	err = s.options.Engine.Unload(ctx, name, mandatory == "true")
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return nil, &weir.Error{Op: r.op, Path: name, Err: fmt.Errorf("not all its instances have ended within %v; the others go on ending", workTime),
-			Hint: "weir instances -f " + name + " shows which are draining"}
-	case err != nil:
+	if err := s.options.Engine.Unload(ctx, name, mandatory == "true"); err != nil {
 		return nil, err
 	}
 	return filtersOf(s.options.Engine.Snapshot(), s.options.Engine.Loadable()), nil
@@ -136,7 +131,7 @@ func (s *Server) detach(r *request) (any, error) {
 	if slot.State == topology.SlotDetached {
 		return nil, refusal(r.op, "", fmt.Errorf("%s is detached already, by %s", place(*slot), slot.By), "weir attach undoes that")
 	}
-	if err := e.Detach(slot.Filter, slot.Instance, slot.Volume, r.by()); err != nil {
+	if err := e.Detach(r.Context(), slot.Filter, slot.Instance, slot.Volume, r.by()); err != nil {
 		return nil, err
 	}
 	slot, now, err := s.settled(r, is, func(state topology.SlotState) bool { return state == topology.SlotDetached })

@@ -16,9 +16,9 @@ type Engine interface {
 	// Wait blocks until a snapshot is as it should be, or ctx ends.
 	Wait(ctx context.Context, holds func(manager.Snapshot) bool) error
 
-	// Attach asks for an instance, and Detach takes one away. They return before that is done.
+	// Attach asks for an instance, and Detach takes one away, if it consents. They return before that is done.
 	Attach(filter, instance string, volume weir.VolumeID) error
-	Detach(filter, instance string, volume weir.VolumeID, by string) error
+	Detach(ctx context.Context, filter, instance string, volume weir.VolumeID, by string) error
 
 	// Load starts a filter that is compiled in, and Unload stops one; unless it is mandatory the filter may refuse.
 	// Unload returns when the last instance has ended, or ctx has.

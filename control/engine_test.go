@@ -45,7 +45,7 @@ func (b *bench) Unload(ctx context.Context, name string, mandatory bool) error {
 	if name == "low" && !mandatory {
 		return &weir.Error{Op: "unload filter", Kind: weir.KindRefused, Path: name, Err: errors.New("it is needed"), Hint: "leave it"}
 	}
-	return b.Stop(ctx, name)
+	return b.Manager.Unload(ctx, name, mandatory)
 }
 
 // At implements Engine.

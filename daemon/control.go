@@ -46,7 +46,7 @@ func (c controlled) Unload(ctx context.Context, name string, mandatory bool) err
 		return &weir.Error{Op: "unload filter", Kind: weir.KindRefused, Path: name, Err: errors.New("the mirror would replicate nothing any more"),
 			Hint: "end weir mirror instead, or have it stand still with --force until weir load " + name}
 	}
-	return c.Stop(ctx, name)
+	return c.Manager.Unload(ctx, name, mandatory)
 }
 
 // Gaps implements control.Engine.

@@ -32,6 +32,7 @@ func (m *Manager) Start(f *weir.Filter) error {
 	m.nextID++
 	id := m.nextID
 	m.filters[id] = f
+	m.lives[id] = newLife()
 	after := m.applyLocked(registered)
 	after = append(after, m.applyLocked(topology.FilterStarted{Filter: id})...)
 	m.mu.Unlock()
@@ -54,16 +55,6 @@ func misplacedError(f *weir.Filter, a weir.Altitude, frame topology.FrameView) e
 	}
 }
 
-// Stop tears down every instance of the filter, and returns when the last has ended or ctx has.
-func (m *Manager) Stop(ctx context.Context, name string) error {
-	id, err := m.filter(name)
-	if err != nil {
-		return err
-	}
-	m.apply(topology.FilterStopping{Filter: id})
-	return m.Wait(ctx, func(s Snapshot) bool { return s.Filter(name) == nil })
-}
-
 // Attach asks for an instance by hand; one of no name is the filter's first. It undoes Detach, an exclusion and a refusal of the filter, and
 // returns before the instance is set up. The error is of KindAbsent if filter or volume is not there.
 func (m *Manager) Attach(name, instance string, volume weir.VolumeID) error {
@@ -74,14 +65,36 @@ func (m *Manager) Attach(name, instance string, volume weir.VolumeID) error {
 	return err
 }
 
-// Detach takes the instance away by hand. It stays away until Attach, or until the volume or the filter
-// comes anew. by says who asked. It returns before the teardown has ended.
-func (m *Manager) Detach(name, instance string, volume weir.VolumeID, by string) error {
+// Detach takes the instance away by hand, if it consents: the error is of KindRefused if not. It stays away until Attach,
+// or until the volume or the filter comes anew. by says who asked. It returns before the teardown has ended.
+func (m *Manager) Detach(ctx context.Context, name, instance string, volume weir.VolumeID, by string) error {
 	pair, err := m.pair(name, instance, volume)
+	if err == nil {
+		err = m.query(ctx, pair)
+	}
 	if err == nil {
 		m.apply(topology.Detach{Pair: pair, By: by})
 	}
 	return err
+}
+
+// query asks an instance that is attached.
+func (m *Manager) query(ctx context.Context, pair topology.Pair) error {
+	m.mu.Lock()
+	in := m.instances[pair]
+	asks := in != nil && in.committed
+	m.mu.Unlock()
+	if !asks {
+		return nil
+	}
+	err := within(ctx.Done(), func() error { return in.Query(ctx) }, nil)
+	if errors.Is(err, errGivenUp) {
+		return fmt.Errorf("ask the instance whether it may be detached: %w", ctx.Err())
+	}
+	if err != nil {
+		return &weir.Error{Op: "detach instance", Kind: weir.KindRefused, Path: in.name, Err: err}
+	}
+	return nil
 }
 
 // Blind lists, in full clauses, what the plane of that name cannot see.

@@ -1,22 +1,23 @@
-// Package manager runs the topology: it tells it what happens, carries out what it asks for, and brings
-// operations from planes to instances.
+// Package manager runs the topology: it tells it what happens, carries out what it asks for, and connects planes and
+// instances.
 //
-// It decides nothing about who gets an instance; package topology does. It knows no plane and no filter
-// but through package weir.
+// It decides nothing about who gets an instance; package topology does. It brings no operation to one; package dispatch
+// does. It knows no plane and no filter but through package weir.
 //
 // # Goroutines
 //
 // Discovery runs on one goroutine. Every piece of work (a plane attaches, a filter sets up an instance)
-// runs on its own, so that a volume or a filter that hangs delays no other. Operations come on the
-// planes' goroutines and are handed to an instance on that same goroutine unless another one is inside
-// the instance; then that one finds them in the inbox. One goroutine writes the ledger.
+// runs on its own, so that a volume or a filter that hangs delays no other. One goroutine writes the ledger.
+//
+// A callback of a filter that is being unloaded for good runs on a goroutine that can be left behind: the manager waits
+// for it no longer than it has promised, and what it does after that counts for nothing.
 //
 // # Locks
 //
 //	Manager.mu      the topology, and what is known of volumes, filters and instances
-//	inbox.mu        one instance's waiting operations
+//	dispatch        the locks of that package
 //	recorder.mu     records on their way to the ledger
 //
 // They are never held together but in this order, and no callback, system call or send happens under
-// one. An operation takes one immutable snapshot of its volume's stack and needs no lock of the manager.
+// one. An operation needs no lock of the manager, unless a filter sends it to another volume.
 package manager

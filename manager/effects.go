@@ -2,6 +2,7 @@ package manager
 
 import (
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/dispatch"
 	"github.com/weirfs/weir/topology"
 )
 
@@ -41,11 +42,11 @@ func (m *Manager) carryOutLocked(effect topology.Effect) (after func()) {
 		return m.commitLocked(e.Pair)
 	case topology.NotifyChanged:
 		if in := m.instances[e.Pair]; in != nil {
-			return func() { m.running.Go(in.inbox.change) }
+			return func() { m.running.Go(in.Change) }
 		}
 	case topology.NotifyObserved:
 		if in := m.instances[e.Pair]; in != nil {
-			lose := func() { in.inbox.lose("the volume is observed only from now on") }
+			lose := func() { in.Lose("the volume is observed only from now on") }
 			return func() { m.running.Go(lose) }
 		}
 	case topology.Retry:
@@ -58,41 +59,11 @@ func (m *Manager) carryOutLocked(effect topology.Effect) (after func()) {
 		m.dropRetriesLocked(e.Volume)
 	case topology.FilterGone:
 		delete(m.filters, e.Filter)
+		delete(m.lives, e.Filter)
 	case topology.Down:
 		close(m.down)
 	}
 	return nil
-}
-
-// commitLocked opens the inbox of an instance that is attached from now on.
-func (m *Manager) commitLocked(pair topology.Pair) (after func()) {
-	in := m.instances[pair]
-	m.recordBackLocked(pair)
-	return func() { in.inbox.open(in.callback) }
-}
-
-// enlistLocked puts the instance into its volume's stack before its Setup begins: what completes while
-// Setup runs waits in the inbox.
-func (m *Manager) enlistLocked(pair topology.Pair) *instance {
-	f := m.filters[pair.Filter]
-	in := &instance{pair: pair, altitude: f.Definitions()[pair.Instance].Altitude, inbox: inbox{wants: f.Wants, limit: m.options.Inbox}}
-	m.instances[pair] = in
-	d := m.dispatcherLocked(pair)
-	d.stack.Store(d.stack.Load().with(in))
-	return in
-}
-
-// delistLocked takes the instance out of the stack. An operation that is on its way may still reach its
-// inbox.
-func (m *Manager) delistLocked(in *instance) {
-	d := m.dispatcherLocked(in.pair)
-	d.stack.Store(d.stack.Load().without(in))
-	delete(m.instances, in.pair)
-}
-
-// dispatcherLocked returns the sink that delivers to a slot's instance.
-func (m *Manager) dispatcherLocked(pair topology.Pair) *dispatcher {
-	return m.volumes[pair.Volume].dispatcher(m.state.FrameOf(pair.Filter))
 }
 
 // intake feeds what discovery tells to the topology.
@@ -104,7 +75,7 @@ func (i *intake) Arrived(v weir.Volume, listed bool) {
 	info, excluded := v.Info(), m.options.Exclude(v)
 	m.mu.Lock()
 	if m.volumes[v.ID()] == nil {
-		m.volumes[v.ID()] = &volume{volume: v, dispatchers: map[topology.FrameID]*dispatcher{}, info: info, since: now()}
+		m.volumes[v.ID()] = &volume{volume: v, stacks: map[topology.FrameID]*dispatch.Stack{}, info: info, since: now()}
 	}
 	after := m.applyLocked(topology.VolumeArrived{
 		Volume: v.ID(), Listed: listed, Excluded: excluded, Layer: info.Layer, Altitude: info.LayerAltitude,

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/dispatch"
 	"github.com/weirfs/weir/topology"
 )
 
@@ -15,6 +17,7 @@ import (
 type Manager struct {
 	options  Options
 	recorder *recorder
+	pool     dispatch.Pool
 
 	// work ends when a shutdown begins; setups and attaches run under it. teardown ends when the time
 	// of the shutdown is over.
@@ -27,9 +30,12 @@ type Manager struct {
 	state     *topology.State
 	volumes   map[weir.VolumeID]*volume
 	filters   map[topology.FilterID]*weir.Filter
+	lives     map[topology.FilterID]*life
 	nextID    topology.FilterID
 	instances map[topology.Pair]*instance
+	shared    map[share]*shared
 	held      map[topology.Joint]held
+	gates     map[topology.Joint]*gate
 	runs      map[topology.Work]*run
 	retries   map[topology.Work]*time.Timer
 	told      map[topology.Work]string // failures that were logged, until the work succeeds
@@ -45,18 +51,19 @@ type held struct {
 
 // volume is what the manager keeps of a volume while the topology knows it.
 type volume struct {
-	volume      weir.Volume
-	dispatchers map[topology.FrameID]*dispatcher
-	info        weir.VolumeInfo
-	since       time.Time
+	volume weir.Volume
+	stacks map[topology.FrameID]*dispatch.Stack
+	info   weir.VolumeInfo
+	since  time.Time
 }
 
-// dispatcher returns the sink of a frame. Manager.mu is held.
-func (v *volume) dispatcher(frame topology.FrameID) *dispatcher {
-	if v.dispatchers[frame] == nil {
-		v.dispatchers[frame] = newDispatcher()
+// stackLocked returns the instances of a frame on a volume.
+func (m *Manager) stackLocked(j topology.Joint) *dispatch.Stack {
+	stacks := m.volumes[j.Volume].stacks
+	if stacks[j.Frame] == nil {
+		stacks[j.Frame] = dispatch.NewStack(&m.pool)
 	}
-	return v.dispatchers[frame]
+	return stacks[j.Frame]
 }
 
 // New makes a manager with its filters registered. It starts nothing.
@@ -72,8 +79,11 @@ func New(options Options) (*Manager, error) {
 		state:     topology.New(),
 		volumes:   map[weir.VolumeID]*volume{},
 		filters:   map[topology.FilterID]*weir.Filter{},
+		lives:     map[topology.FilterID]*life{},
 		instances: map[topology.Pair]*instance{},
+		shared:    map[share]*shared{},
 		held:      map[topology.Joint]held{},
+		gates:     map[topology.Joint]*gate{},
 		runs:      map[topology.Work]*run{},
 		retries:   map[topology.Work]*time.Timer{},
 		told:      map[topology.Work]string{},
@@ -171,8 +181,12 @@ func (m *Manager) leftBehind() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var errs []error
-	for work := range m.runs {
-		errs = append(errs, fmt.Errorf("stop manager: %s has not ended", m.describeLocked(work)))
+	for work, r := range m.runs {
+		kept := ""
+		if keepers := r.keepers(); len(keepers) > 0 {
+			kept = ": " + strings.Join(keepers, "; ")
+		}
+		errs = append(errs, fmt.Errorf("stop manager: %s has not ended%s", m.describeLocked(work), kept))
 	}
 	return errors.Join(errs...)
 }

@@ -157,7 +157,7 @@ func TestDetachIsSticky(t *testing.T) {
 	simulate(t, one(nil), func(t *testing.T, b *bench) {
 		v := b.mount(1)
 		synctest.Wait()
-		if err := b.Detach("f", "", 1, "operator"); err != nil {
+		if err := b.Detach(t.Context(), "f", "", 1, "operator"); err != nil {
 			t.Fatal(err)
 		}
 		b.want(t, "f@1: setup 1", "f@1: teardown 1")
@@ -239,7 +239,7 @@ func TestFiltersComeAndGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.want(t, "g@1: setup 0")
-		if err := b.Stop(t.Context(), "f"); err != nil {
+		if err := b.Unload(t.Context(), "f", false); err != nil {
 			t.Fatal(err)
 		}
 		b.want(t, "f@1: teardown 2")

@@ -2,7 +2,6 @@ package manager
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -17,6 +16,9 @@ type Options struct {
 	// Planes are tried in order: the first that can deliver what the filters want, and that a volume
 	// accepts, serves it. The manager closes them.
 	Planes []weir.Plane
+
+	// Elsewhere is what planes deliver that this manager does not have: whoever asks for it is told of them.
+	Elsewhere map[string]weir.Reach
 
 	// Filters are started before discovery, so that they see volumes from the first. Start adds more.
 	Filters []*weir.Filter
@@ -78,56 +80,4 @@ func orDefault(d, standard time.Duration) time.Duration {
 
 func refused(err error) error {
 	return &weir.Error{Op: "make manager", Kind: weir.KindRefused, Err: err}
-}
-
-// checkDefinitions refuses instances that would be at the altitude of another, or have its name.
-func checkDefinitions(f *weir.Filter, others []*weir.Filter) error {
-	names := map[string]bool{}
-	holders := map[weir.Altitude]string{}
-	for _, other := range others {
-		for _, d := range other.Definitions() {
-			holders[d.Altitude] = fmt.Sprintf("filter %s, instance %s", other.Name, d.Name)
-		}
-	}
-	for _, d := range f.Definitions() {
-		holder := holders[d.Altitude]
-		switch {
-		case d.Name == "":
-			return refused(fmt.Errorf("an instance of filter %s has no name", f.Name))
-		case names[d.Name]:
-			return refused(fmt.Errorf("filter %s has two instances named %s", f.Name, d.Name))
-		case holder != "":
-			return refused(fmt.Errorf("filter %s, instance %s: altitude %s is that of %s", f.Name, d.Name, d.Altitude, holder))
-		}
-		names[d.Name] = true
-		holders[d.Altitude] = fmt.Sprintf("filter %s, instance %s", f.Name, d.Name)
-	}
-	return nil
-}
-
-// checkFilter refuses a filter that the manager could not run. others are the filters it runs already.
-func (m *Manager) checkFilter(f *weir.Filter, others []*weir.Filter) error {
-	switch {
-	case f == nil || f.Name == "":
-		return refused(errors.New("a filter has no name"))
-	case f.Setup == nil:
-		return refused(fmt.Errorf("filter %s has no Setup", f.Name))
-	}
-	for _, other := range others {
-		if other.Name == f.Name {
-			return refused(fmt.Errorf("two filters are named %s", f.Name))
-		}
-	}
-	if err := checkDefinitions(f, others); err != nil {
-		return err
-	}
-	for _, plane := range m.options.Planes {
-		if f.Wants&^plane.Reach().Completed == 0 {
-			return nil
-		}
-	}
-	return &weir.Error{
-		Op: "start filter", Kind: weir.KindUnsupported, Path: f.Name,
-		Err: fmt.Errorf("no plane delivers all of %s", f.Wants), Hint: "leave out the operations that no plane has",
-	}
 }

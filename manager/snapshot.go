@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/dispatch"
 	"github.com/weirfs/weir/topology"
 )
 
@@ -44,6 +45,7 @@ type LinkSnapshot struct {
 	State topology.LinkState `json:"state"`
 	Why   string             `json:"why,omitempty"`
 	Plane string             `json:"plane,omitempty"` // while it is attached
+	Gate  string             `json:"gate,omitempty"`  // the plane that intercepts, if one does
 }
 
 // FilterSnapshot is one filter.
@@ -52,7 +54,10 @@ type FilterSnapshot struct {
 	Altitude weir.Altitude    `json:"altitude"`
 	Frame    topology.FrameID `json:"frame"`
 	Wants    string           `json:"wants"`
+	Before   string           `json:"before,omitempty"`
+	After    string           `json:"after,omitempty"`
 	Stopping bool             `json:"stopping"`
+	Stats    *dispatch.Stats  `json:"stats,omitempty"` // what its instances have seen; not in what Wait shows
 }
 
 // SlotSnapshot is one instance of a filter on a volume, or the debt for it.
@@ -68,6 +73,7 @@ type SlotSnapshot struct {
 	By       string             `json:"by,omitempty"`
 	Attempts int                `json:"attempts,omitempty"`
 	Hung     bool               `json:"hung,omitempty"`
+	Keepers  []string           `json:"keepers,omitempty"` // what keeps it draining
 }
 
 // Filter returns the filter of that name, or nil.
@@ -116,7 +122,24 @@ func (s Snapshot) Settled() bool {
 func (m *Manager) Snapshot() Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.snapshotLocked()
+	s := m.snapshotLocked()
+	m.measureLocked(&s)
+	return s
+}
+
+// measureLocked adds what the instances have seen.
+func (m *Manager) measureLocked(s *Snapshot) {
+	at := map[string]*dispatch.Stats{}
+	for i := range s.Filters {
+		s.Filters[i].Stats = new(dispatch.Stats)
+		at[s.Filters[i].Name] = s.Filters[i].Stats
+	}
+	for id, f := range m.filters {
+		at[f.Name].Add(m.lives[id].past)
+	}
+	for _, in := range m.instances {
+		at[in.name].Add(in.Stats())
+	}
 }
 
 func (m *Manager) snapshotLocked() Snapshot {
@@ -127,7 +150,9 @@ func (m *Manager) snapshotLocked() Snapshot {
 	}
 	links := map[weir.VolumeID][]LinkSnapshot{}
 	for _, l := range view.Links {
-		links[l.Joint.Volume] = append(links[l.Joint.Volume], LinkSnapshot{l.Joint.Frame, l.State, l.Why, m.held[l.Joint].plane})
+		links[l.Joint.Volume] = append(links[l.Joint.Volume], LinkSnapshot{
+			l.Joint.Frame, l.State, l.Why, m.held[l.Joint].plane, m.gates[l.Joint].name(),
+		})
 	}
 	for _, v := range view.Volumes {
 		known := m.volumes[v.ID]
@@ -135,16 +160,28 @@ func (m *Manager) snapshotLocked() Snapshot {
 	}
 	for _, v := range view.Filters {
 		f := m.filters[v.ID]
-		s.Filters = append(s.Filters, FilterSnapshot{f.Name, f.Altitude, v.Frame, f.Wants.String(), v.Stopping})
+		s.Filters = append(s.Filters, FilterSnapshot{
+			f.Name, f.Altitude, v.Frame, f.Wants.String(), f.Before.String(), f.After.String(), v.Stopping, nil,
+		})
 	}
 	for _, v := range view.Slots {
 		f := m.filters[v.Pair.Filter]
 		s.Slots = append(s.Slots, SlotSnapshot{
 			v.Pair, f.Name, f.Definitions()[v.Pair.Instance].Name, v.Altitude, m.state.FrameOf(v.Pair.Filter), v.Pair.Volume,
-			v.State, v.Why, v.By, v.Attempts, v.Hung,
+			v.State, v.Why, v.By, v.Attempts, v.Hung, m.keepersLocked(v),
 		})
 	}
 	return s
+}
+
+// keepersLocked says what keeps an instance that is being torn down.
+func (m *Manager) keepersLocked(v topology.SlotView) []string {
+	if v.State != topology.SlotDraining {
+		return nil
+	}
+	return m.runs[topology.Work{
+		Kind: topology.TearDown, Filter: v.Pair.Filter, Instance: v.Pair.Instance, Volume: v.Pair.Volume,
+	}].keepers()
 }
 
 // Wait blocks until holds returns true for a snapshot, or ctx ends. It looks again after every step.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -14,8 +13,17 @@ import (
 
 // run is a piece of work between its claim and its end.
 type run struct {
-	cancel context.CancelFunc
-	timer  *time.Timer
+	cancel   context.CancelFunc
+	timer    *time.Timer
+	instance *instance // that is set up or torn down
+}
+
+// keepers says what keeps a teardown from its end.
+func (r *run) keepers() []string {
+	if r == nil || r.instance == nil {
+		return nil
+	}
+	return r.instance.Keepers()
 }
 
 func now() time.Time { return time.Now() }
@@ -30,6 +38,7 @@ func (m *Manager) do(work topology.Work) {
 	var in *instance
 	if start != nil {
 		in = m.instanceLocked(work)
+		m.runs[work].instance = in
 	}
 	m.mu.Unlock()
 	for _, act := range after {
@@ -166,73 +175,15 @@ func outcomeOf(kind topology.WorkKind, err error) (topology.Outcome, string) {
 	}
 }
 
-// ask asks the filter whether the volume concerns it.
-func (m *Manager) ask(ctx context.Context, work topology.Work) {
-	m.mu.Lock()
-	f, v := m.filters[work.Filter], m.volumes[work.Volume].volume
-	m.mu.Unlock()
-	m.finish(work, guardedAsk(ctx, f, v), func() {})
-}
-
-func guardedAsk(ctx context.Context, f *weir.Filter, v weir.Volume) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in Concerns of filter %s: %v\n%s", f.Name, p, debug.Stack())
-		}
-	}()
-	if f.Concerns == nil {
-		return nil
-	}
-	return f.Concerns(ctx, v)
-}
-
-func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, reason weir.SetupReason) {
-	m.mu.Lock()
-	f, v := m.filters[work.Filter], m.volumes[work.Volume].volume
-	m.mu.Unlock()
-	site := weir.Site{Volume: v, Instance: f.Definitions()[work.Instance], Reason: reason}
-	callback, err := guardedSetup(ctx, f, site)
-	if err == nil && callback == nil {
-		err = fmt.Errorf("filter %s returned neither an instance nor an error", f.Name)
-	}
-	m.finish(work, err, func() {
-		in.callback = callback
-		if err != nil {
-			m.delistLocked(in)
-		}
-	})
-}
-
-// guardedSetup, like guardedAsk, turns a panic of the filter into an error: one bad volume must not end the others.
-func guardedSetup(ctx context.Context, f *weir.Filter, site weir.Site) (in weir.Instance, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			in, err = nil, fmt.Errorf("panic in Setup of filter %s: %v\n%s", f.Name, p, debug.Stack())
-		}
-	}()
-	return f.Setup(ctx, site)
-}
-
-func (m *Manager) tearDown(ctx context.Context, work topology.Work, in *instance, reason weir.TeardownReason) {
-	bounded, cancel := context.WithTimeout(ctx, m.options.StopTimeout)
-	defer cancel()
-	if err := in.inbox.close(bounded); err != nil {
-		m.options.Logger.Error("callback does not return", "volume", work.Volume, "error", err)
-	}
-	in.callback.Teardown(bounded, reason)
-	m.finish(work, nil, func() {})
-}
-
 func (m *Manager) attachFrame(ctx context.Context, work topology.Work) {
 	m.mu.Lock()
-	v := m.volumes[work.Volume]
-	d := v.dispatcher(work.Frame)
-	wants := m.wantsLocked(work.Frame)
+	joint := topology.Joint{Frame: work.Frame, Volume: work.Volume}
+	v, stack, wants := m.volumes[work.Volume].volume, m.stackLocked(joint), m.wantsLocked(work.Frame)
 	m.mu.Unlock()
-	attachment, err := m.attach(ctx, v.volume, d, wants)
+	attachment, err := m.attach(ctx, v, stack, wants)
 	m.finish(work, err, func() {
 		if err == nil {
-			m.held[topology.Joint{Frame: work.Frame, Volume: work.Volume}] = attachment
+			m.held[joint] = attachment
 		}
 	})
 }

@@ -93,5 +93,8 @@ func (s *State) frameView(id FrameID) FrameView {
 // FrameOf returns the frame of a filter that is known.
 func (s *State) FrameOf(id FilterID) FrameID { return s.filters[id].frame }
 
+// Frame returns a frame.
+func (s *State) Frame(id FrameID) FrameView { return s.frameView(id) }
+
 // Stopping tells whether Shutdown has been applied.
 func (s *State) Stopping() bool { return s.stopping }

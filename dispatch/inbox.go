@@ -1,8 +1,9 @@
-package manager
+package dispatch
 
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/weirfs/weir"
 )
@@ -22,6 +23,9 @@ type inbox struct {
 	queue    []weir.Operation
 	lost     string
 	changed  bool
+
+	completed uint64
+	times     Histogram
 }
 
 // deliver implements the part of weir.Sink for this instance.
@@ -34,8 +38,27 @@ func (b *inbox) deliver(ops []weir.Operation) {
 	if instance == nil {
 		return
 	}
-	instance.Completed(ops)
+	b.hand(instance, ops)
 	b.empty(instance)
+}
+
+// hand delivers operations. The caller is inside.
+func (b *inbox) hand(instance weir.Instance, ops []weir.Operation) {
+	began := time.Now()
+	instance.Completed(ops)
+	took := time.Since(began)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.completed += uint64(len(ops))
+	b.times.add(took)
+}
+
+// measure adds what has been delivered.
+func (b *inbox) measure(s *Stats) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s.Completed += b.completed
+	s.Delivery.merge(&b.times)
 }
 
 // pick returns the operations that the filter wants: the very slice if it wants all.
@@ -135,7 +158,7 @@ func (b *inbox) empty(instance weir.Instance) {
 			instance.Lost(lost)
 		}
 		if len(queue) > 0 {
-			instance.Completed(queue)
+			b.hand(instance, queue)
 		}
 	}
 }

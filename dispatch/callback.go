@@ -1,0 +1,104 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/weirfs/weir"
+)
+
+// pre calls Pre, waits while the operation is pended, and returns one of the statuses PreContinue, PreSkipPost,
+// PreSynchronize and PreComplete.
+func (c *call) pre(ctx context.Context, timed bool) weir.PreStatus {
+	began := clock(timed)
+	status, err := c.callPre(ctx)
+	c.measure(preCallback, began)
+	if status == weir.PrePend {
+		status = c.hold(inPre, heldPre, resumedPre)
+	}
+	switch {
+	case err != nil:
+	case status == forced:
+		err = errors.New("the instance has ended before it let the operation go on")
+	case status == 0 || status > weir.PreComplete:
+		err = fmt.Errorf("%s is not a status of Pre", status)
+	default:
+		return status
+	}
+	return c.fail(err)
+}
+
+// callPre, like callPost, turns a panic of the filter into an error.
+func (c *call) callPre(ctx context.Context) (status weir.PreStatus, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			status, err = 0, fmt.Errorf("panic in Pre: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return c.instance.interceptor.Pre(ctx, c), nil
+}
+
+// post calls Post, and waits while it is pended.
+func (c *call) post(ctx context.Context, timed bool) {
+	began := clock(timed)
+	status, err := c.callPost(ctx)
+	c.measure(postCallback, began)
+	switch {
+	case err != nil:
+	case status == weir.PostFinished:
+		return
+	case status == weir.PostPend && !c.drain:
+		c.hold(inPost, heldPost, resumedPost)
+		return
+	default:
+		err = fmt.Errorf("%s is not a status of this Post", status)
+	}
+	c.fail(err)
+}
+
+func (c *call) callPost(ctx context.Context) (status weir.PostStatus, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in Post: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return c.instance.interceptor.Post(ctx, c), nil
+}
+
+// drainPost calls the Post of a copy.
+func (c *call) drainPost(ctx context.Context) {
+	c.post(ctx, false)
+	l := c.lane
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.phase != ended {
+		l.drains--
+		c.instance.noteIdleLocked(l)
+	}
+}
+
+// fail makes the operation fail: the filter has not done what it should. That is logged the first time, the second, the
+// fourth, and so on.
+func (c *call) fail(err error) weir.PreStatus {
+	c.failed = true
+	in := c.instance
+	if n := in.failures.Add(1); n&(n-1) == 0 {
+		in.logger.Error("an operation failed in a filter", "instance", in.label, "operation", c.above.Op.String(),
+			"name", c.above.Name, "failures", n, "error", err)
+	}
+	*c.result = weir.Result{Err: &weir.Error{Op: "pass " + in.label, Err: err}}
+	return weir.PreComplete
+}
+
+func (c *call) measure(which callback, began time.Time) {
+	if began.IsZero() {
+		return
+	}
+	took := time.Since(began)
+	c.lane.mu.Lock()
+	defer c.lane.mu.Unlock()
+	c.lane.times[which].add(took)
+}

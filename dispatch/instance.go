@@ -1,0 +1,182 @@
+package dispatch
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+
+	"github.com/weirfs/weir"
+)
+
+// Site is where an instance is to be, and with what.
+type Site struct {
+	Filter     *weir.Filter
+	Definition weir.Definition
+	Volume     weir.VolumeID
+	Stack      *Stack
+
+	// Shared are the contexts that the filter's instances on the volume have in common.
+	Shared *Contexts
+
+	// Twin returns the filter's instance at the same altitude on another volume, or nil.
+	Twin func(weir.VolumeID) *Instance
+
+	// Inbox is how many completed operations may wait.
+	Inbox int
+
+	Logger *slog.Logger
+}
+
+// Instance is one instance of a filter on one volume, from before its Setup to after its Teardown.
+type Instance struct {
+	label         string // "filter NAME on volume 1", with the definition's name where it is another
+	altitude      weir.Altitude
+	before, after weir.Ops
+	kinds         []weir.ContextKind
+	volume        weir.VolumeID
+	stack         *Stack
+	twin          func(weir.VolumeID) *Instance
+	logger        *slog.Logger
+
+	// callback and interceptor are set when the lanes open, and not changed after that.
+	callback    weir.Instance
+	interceptor weir.Interceptor // nil if the filter intercepts nothing
+
+	inbox    inbox
+	lanes    [lanes]lane
+	busy     atomic.Int32  // lanes that are not idle
+	idle     chan struct{} // closed when none is busy
+	failures atomic.Uint64
+	contexts *Contexts
+	shared   *Contexts
+	holds    holds
+}
+
+// NewInstance makes an instance. Operations pass it by until it is opened.
+func NewInstance(s Site) *Instance {
+	in := &Instance{
+		label: fmt.Sprintf("filter %s on volume %d", s.Filter.Name, s.Volume), altitude: s.Definition.Altitude,
+		before: s.Filter.Before, after: s.Filter.After, kinds: s.Filter.Contexts, volume: s.Volume,
+		stack: s.Stack, twin: s.Twin, logger: s.Logger, shared: s.Shared, idle: make(chan struct{}),
+		inbox: inbox{wants: s.Filter.Wants, limit: s.Inbox},
+	}
+	if s.Definition.Name != s.Filter.Name {
+		in.label = fmt.Sprintf("instance %s of %s", s.Definition.Name, in.label)
+	}
+	in.contexts = NewContexts(in.label, s.Logger)
+	in.holds.idle = make(chan struct{})
+	in.busy.Store(lanes)
+	return in
+}
+
+// Check tells whether a filter's instance can be called with all that the filter has asked for.
+func Check(f *weir.Filter, callback weir.Instance) error {
+	_, intercepts := callback.(weir.Interceptor)
+	switch {
+	case callback == nil:
+		return fmt.Errorf("filter %s returned neither an instance nor an error", f.Name)
+	case f.Before|f.After != 0 && !intercepts:
+		return &weir.Error{
+			Op: "set up", Kind: weir.KindRefused, Path: f.Name,
+			Err:  fmt.Errorf("it asks for %s before or after they are carried out, and its instance has no Pre and Post", f.Before|f.After),
+			Hint: "implement weir.Interceptor",
+		}
+	}
+	return nil
+}
+
+// Open lets operations in. It calls nothing; Begin delivers what has come before.
+func (in *Instance) Open(callback weir.Instance) {
+	in.callback = callback
+	in.interceptor, _ = callback.(weir.Interceptor)
+	for i := range in.lanes {
+		l := &in.lanes[i]
+		l.mu.Lock()
+		if l.phase == shut {
+			l.phase = open
+		}
+		l.mu.Unlock()
+	}
+}
+
+// Begin delivers the completed operations that have come so far, and from now on those that come.
+func (in *Instance) Begin() { in.inbox.open(in.callback) }
+
+// Change tells the instance that its volume's mounts have changed.
+func (in *Instance) Change() { in.inbox.change() }
+
+// Lose tells the instance that operations were lost.
+func (in *Instance) Lose(reason string) { in.inbox.lose(reason) }
+
+// retarget returns how an operation goes on below the instance of the filter on another volume.
+func (in *Instance) retarget(volume weir.VolumeID) ([]*Instance, weir.Lower, error) {
+	if twin := in.twin(volume); twin != nil {
+		if lower := twin.stack.interception(); lower != nil {
+			return twin.stack.below(in.altitude), lower, nil
+		}
+	}
+	return nil, nil, &weir.Error{
+		Op: "retarget operation", Kind: weir.KindRefused,
+		Err: fmt.Errorf("the filter has no instance at altitude %s on volume %d", in.altitude, volume),
+	}
+}
+
+// noteIdleLocked says that a lane may have become idle, which it stays.
+func (in *Instance) noteIdleLocked(l *lane) {
+	if l.idleLocked() && in.busy.Add(-1) == 0 {
+		close(in.idle)
+	}
+}
+
+// Stats returns what the instance has seen so far.
+func (in *Instance) Stats() (s Stats) {
+	for i := range in.lanes {
+		l := &in.lanes[i]
+		l.mu.Lock()
+		s.Flow.add(l.flow)
+		s.Inside += len(l.calls)
+		s.Pre.merge(&l.times[preCallback])
+		s.Post.merge(&l.times[postCallback])
+		l.mu.Unlock()
+	}
+	in.inbox.measure(&s)
+	s.Failures = in.failures.Load()
+	return s
+}
+
+// host is an instance as its filter sees it.
+type host struct{ *Instance }
+
+// Host returns what the filter calls.
+func (in *Instance) Host() weir.Host { return host{in} }
+
+var errEnded = errors.New("the instance has ended")
+
+func absent(op string, err error) error { return &weir.Error{Op: op, Kind: weir.KindAbsent, Err: err} }
+
+// contextsOf returns where contexts of a kind are kept.
+func (h host) contextsOf(key weir.ContextKey) (*Contexts, error) {
+	switch {
+	case !slices.Contains(h.kinds, key.Kind):
+		return nil, &weir.Error{
+			Op: "use context", Kind: weir.KindRefused, Err: fmt.Errorf("the filter has not registered %s contexts", key.Kind),
+			Hint: "name the kind in Filter.Contexts",
+		}
+	case key.Kind == weir.ContextFile && key.File == "", key.Kind == weir.ContextOpen && key.Open == 0:
+		return nil, &weir.Error{Op: "use context", Kind: weir.KindRefused, Err: fmt.Errorf("the key names no %s", key.Kind)}
+	case key.Kind == weir.ContextVolume:
+		return h.shared, nil
+	}
+	return h.contexts, nil
+}
+
+// gone tells whether the object of a key is no more.
+func (h host) gone(key weir.ContextKey) bool {
+	if key.Kind != weir.ContextFile && key.Kind != weir.ContextOpen {
+		return false
+	}
+	interception := h.stack.interception()
+	return interception == nil || !interception.Has(key)
+}

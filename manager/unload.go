@@ -1,0 +1,148 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/dispatch"
+	"github.com/weirfs/weir/topology"
+)
+
+// life is what the manager keeps of a filter from its registration to its end.
+type life struct {
+	// A mandatory unloading takes away the time of running callbacks and holds with hurry, and waits for nothing any
+	// more when force is closed.
+	hurry  context.Context
+	rush   context.CancelFunc
+	force  chan struct{}
+	forced bool // Manager.mu guards it
+
+	asking chan struct{}  // holds a token while Unload of the filter runs
+	past   dispatch.Stats // of the instances that have ended; Manager.mu guards it
+}
+
+func newLife() *life {
+	l := &life{force: make(chan struct{}), asking: make(chan struct{}, 1)}
+	l.hurry, l.rush = context.WithCancel(context.Background())
+	return l
+}
+
+// Unload asks the filter whether it may be unloaded, tears down every instance, and returns when the last has ended or
+// ctx has; then the error names what keeps them. If it is mandatory, the filter cannot refuse, and everything has ended
+// within Options.StopTimeout: what is still inside an instance is logged, and left behind. A filter must not wait for its
+// own unloading in a callback.
+//
+// Of two that unload a filter at the same time, the second finds out what the first did. The name is free for another
+// Start when Unload has returned nil.
+func (m *Manager) Unload(ctx context.Context, name string, mandatory bool) error {
+	id, err := m.filter(name)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	f, l := m.filters[id], m.lives[id]
+	if l != nil && mandatory && !l.forced {
+		l.forced = true
+		time.AfterFunc(m.options.StopTimeout/2, l.rush)
+		time.AfterFunc(m.options.StopTimeout*4/5, func() { close(l.force) })
+	}
+	m.mu.Unlock()
+	if l == nil {
+		return nil // it has ended meanwhile
+	}
+	if err := m.askUnload(ctx, id, f, l, mandatory); err != nil {
+		return err
+	}
+	m.apply(topology.FilterStopping{Filter: id})
+	return m.awaitEnd(ctx, id, f)
+}
+
+// askUnload asks the filter, one at a time, and not one that ends already.
+func (m *Manager) askUnload(ctx context.Context, id topology.FilterID, f *weir.Filter, l *life, mandatory bool) error {
+	if f.Unload == nil {
+		return nil
+	}
+	bounded, cancel := context.WithCancel(ctx)
+	if mandatory {
+		bounded, cancel = context.WithTimeout(ctx, m.options.StopTimeout/4)
+	}
+	defer cancel()
+	select {
+	case l.asking <- struct{}{}:
+	case <-bounded.Done():
+		if mandatory {
+			return nil
+		}
+		return ctx.Err()
+	}
+	if m.stopping(id) {
+		<-l.asking
+		return nil
+	}
+	err := within(bounded.Done(), func() error {
+		defer func() { <-l.asking }()
+		return guard(f, "Unload", func() error { return f.Unload(bounded, mandatory) })
+	}, nil)
+	switch {
+	case err == nil:
+		return nil
+	case mandatory:
+		m.options.Logger.Warn("filter is unloaded against its will", "filter", f.Name, "error", err)
+		return nil
+	}
+	return &weir.Error{
+		Op: "unload filter", Kind: weir.KindRefused, Path: f.Name, Err: err, Hint: "a mandatory unloading cannot be refused",
+	}
+}
+
+// stopping tells whether a filter is on its way out, or gone.
+func (m *Manager) stopping(id topology.FilterID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.state.View().Filters {
+		if f.ID == id {
+			return f.Stopping
+		}
+	}
+	return true
+}
+
+// awaitEnd waits until nothing of a filter is left.
+func (m *Manager) awaitEnd(ctx context.Context, id topology.FilterID, f *weir.Filter) error {
+	for {
+		m.mu.Lock()
+		gone, changed := m.filters[id] == nil, m.changed
+		m.mu.Unlock()
+		if gone {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return m.notEnded(id, f, ctx.Err())
+		}
+	}
+}
+
+// notEnded names what keeps a filter.
+func (m *Manager) notEnded(id topology.FilterID, f *weir.Filter, cause error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var kept []string
+	for work, r := range m.runs {
+		if work.Filter == id {
+			kept = append(kept, strings.Join(append([]string{m.describeLocked(work)}, r.keepers()...), ": "))
+		}
+	}
+	if len(kept) == 0 {
+		kept = []string{"nothing that is known"}
+	}
+	return &weir.Error{
+		Op: "unload filter", Path: f.Name, Err: errors.Join(fmt.Errorf("it has not ended: %s", strings.Join(kept, "; ")), cause),
+		Hint: "it goes on ending; a mandatory unloading does not wait",
+	}
+}
