@@ -46,10 +46,22 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, into an
 	return c.Do(ctx, http.MethodGet, path, nil, into)
 }
 
+// How long an answer may take. A change takes at most workTime, unless the weir hangs.
+const (
+	getPatience    = 15 * time.Second
+	changePatience = workTime + 15*time.Second
+)
+
 // Do asks for something to be done. body is sent as JSON, and the answer is decoded, unless they are nil. The error of
 // the running weir arrives as it is there.
 func (c *Client) Do(ctx context.Context, method, path string, body, into any) error {
-	answer, err := c.ask(ctx, method, path, body, "")
+	limit := changePatience
+	if method == http.MethodGet {
+		limit = getPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	answer, err := c.ask(ctx, method, path, body)
 	if err != nil {
 		return err
 	}
@@ -106,8 +118,8 @@ func (c *Client) upgrade(ctx context.Context, conn net.Conn, path, protocol stri
 	return nil, answeredWith(answer.Status, content)
 }
 
-func (c *Client) ask(ctx context.Context, method, path string, body any, protocol string) (*http.Response, error) {
-	r, err := newRequest(ctx, method, path, body, protocol)
+func (c *Client) ask(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	r, err := newRequest(ctx, method, path, body, "")
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func Find(ctx context.Context) (*Client, error) {
 	case len(running) > 1:
 		return nil, refusal(op, "", errors.New("there are several: "+describe(running)), "choose one with --socket")
 	case hidden > 0:
-		return nil, refusal(op, "", errors.New("only another user's is running"), askAsRoot)
+		return nil, refusal(op, "", errors.New("none is running that this user may ask"), askAsRoot)
 	}
 	return nil, refusal(op, "", ErrNoneRuns, notServed)
 }
@@ -58,7 +58,10 @@ func directories() []string {
 func list(ctx context.Context, dirs []string) (running []Running, hidden int) {
 	var paths []string
 	for _, dir := range dirs {
-		entries, _ := os.ReadDir(dir) // What cannot be read announces nothing.
+		entries, err := os.ReadDir(dir) // What is not there announces nothing.
+		if errors.Is(err, fs.ErrPermission) {
+			hidden++
+		}
 		for _, e := range entries {
 			if to, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil {
 				paths = append(paths, to)

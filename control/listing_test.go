@@ -154,6 +154,34 @@ func TestFaultsNeedSomebodyWhoIsToCover(t *testing.T) {
 	}
 }
 
+// TestCellsTellWhatIsSeen of volumes on which instances are attached, or wait for the plane.
+func TestCellsTellWhatIsSeen(t *testing.T) {
+	for _, c := range []struct {
+		slot  topology.SlotState
+		link  topology.LinkState
+		sight weir.Sight
+		want  string
+	}{
+		{topology.SlotAttached, topology.LinkAttached, weir.SightFull, "attached"},
+		{topology.SlotAttached, topology.LinkAttached, weir.SightLocal, "local only: others write to it"},
+		{topology.SlotAttached, topology.LinkUnsupported, weir.SightScan, "scan only: because"},
+		{topology.SlotAttached, topology.LinkFailed, weir.SightFull, "scan only: because"},
+		{topology.SlotPending, topology.LinkFailed, weir.SightFull, "pending: the volume cannot be observed: because"},
+	} {
+		v := manager.VolumeSnapshot{
+			Info:  weir.VolumeInfo{ID: 1, Sight: c.sight, SightReason: "others write to it"},
+			Links: []manager.LinkSnapshot{{State: c.link}},
+		}
+		if c.link != topology.LinkAttached {
+			v.Links[0].Why = "because"
+		}
+		s := manager.Snapshot{Slots: []manager.SlotSnapshot{{Filter: "f", Instance: "f", Volume: 1, State: c.slot}}}
+		if got := cellOf(s, v, Column{Filter: "f", Instance: "f"}).String(); got != c.want {
+			t.Errorf("%s on a link that is %s: %s, want %s", c.slot, c.link, got, c.want)
+		}
+	}
+}
+
 func TestExplanations(t *testing.T) {
 	b := scene(t)
 	for _, c := range []struct {

@@ -82,7 +82,7 @@ type checked struct {
 
 func (c *checked) ask(method, path string, body any, status int) {
 	c.t.Helper()
-	answer, err := c.Client.ask(c.t.Context(), method, path, body, "")
+	answer, err := c.Client.ask(c.t.Context(), method, path, body)
 	if err != nil {
 		c.t.Fatal(err)
 	}

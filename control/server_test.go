@@ -267,6 +267,11 @@ func TestRunningAreFound(t *testing.T) {
 	if running, _ := list(ctx, []string{dir}); len(running) != 1 || !running[0].mute {
 		t.Errorf("one that hangs: %+v", running)
 	}
+	short, done := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer done()
+	if err := NewClient(hanging.path).Get(short, "/v1/status", nil, nil); weir.KindOf(err) != weir.KindFailed || !strings.Contains(err.Error(), "it does not answer") {
+		t.Errorf("one that hangs: %v", err)
+	}
 	report(t, errors.Join(hanging.UnixListener.Close(), hanging.folder.Close()))
 	counts(0, 0) // A dead process leaves its socket and its link.
 }

@@ -22,7 +22,7 @@ const targetsFile = "/run/weir/targets"
 // reserve claims the targets for this process, until it ends or the file is closed. A target is refused that another
 // process writes to, whatever its state directory is, or that lies in or around such a one.
 func reserve(w *volume.Watcher, targets []string) (*os.File, error) {
-	err := os.MkdirAll(filepath.Dir(targetsFile), 0o700)
+	err := os.MkdirAll(filepath.Dir(targetsFile), 0o755)
 	var file *os.File
 	if err == nil {
 		file, err = os.OpenFile(targetsFile, os.O_RDWR|os.O_CREATE, 0o600)
