@@ -28,6 +28,11 @@ type Volume interface {
 	// The clone does not keep the volume's mounts busy, but it delays the flush of an unmounted volume:
 	// give it back within milliseconds, and at once when Done is closed.
 	Borrow(ctx context.Context, path string) (Lease, error)
+
+	// Locate returns the paths of directories on the volume, as Mount.Root has them, by their handles. It leaves out
+	// those that are no more, and those that no mount shows: a path is there when it is told, and may be another one
+	// right after that. The error is of KindAbsent if the volume has left, or other mounts hide it.
+	Locate(ctx context.Context, dirs []Handle) (map[Handle]string, error)
 }
 
 // Lease is a borrowed root directory of a volume. It is safe for concurrent use.

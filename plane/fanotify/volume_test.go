@@ -95,6 +95,11 @@ func (r *real) Borrow(_ context.Context, path string) (weir.Lease, error) {
 	return &realLease{file: file}, nil
 }
 
+// Locate is not what planes need.
+func (r *real) Locate(context.Context, []weir.Handle) (map[weir.Handle]string, error) {
+	return nil, errors.ErrUnsupported
+}
+
 func (r *real) path(name string) string       { return filepath.Join(r.dir, name) }
 func (r *real) Mkdir(name string) error       { return os.Mkdir(r.path(name), 0o755) }
 func (r *real) Chmod(name string) error       { return os.Chmod(r.path(name), 0o700) }

@@ -130,6 +130,29 @@ func (v *Volume) Borrow(_ context.Context, at string) (weir.Lease, error) {
 	return l, nil
 }
 
+// Locate implements weir.Volume.
+func (v *Volume) Locate(_ context.Context, dirs []weir.Handle) (map[weir.Handle]string, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.left {
+		return nil, v.absent("locate directories")
+	}
+	found := map[weir.Handle]string{}
+	v.root.walk("/", func(n *node, at string) {
+		if n.children != nil && slices.Contains(dirs, n.handle) {
+			found[n.handle] = at
+		}
+	})
+	return found, nil
+}
+
+func (n *node) walk(at string, see func(*node, string)) {
+	see(n, at)
+	for name, child := range n.children {
+		child.walk(path.Join(at, name), see)
+	}
+}
+
 func (v *Volume) absent(op string) error {
 	return &weir.Error{Op: op, Kind: weir.KindAbsent, Path: v.info.Source, Err: errors.New("the volume is not mounted")}
 }
