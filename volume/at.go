@@ -25,7 +25,7 @@ func (w *Watcher) At(path string) (weir.Volume, error) {
 			return v, err
 		}
 	}
-	return nil, atError(weir.KindAbsent, path, errUnsteady)
+	return nil, atError(weir.KindFailed, path, errUnsteady) // What is there is seen a moment later.
 }
 
 var errUnsteady = errors.New("what is mounted there keeps changing")

@@ -32,20 +32,3 @@ func (u *unit) silentLocked() time.Duration {
 	}
 	return took
 }
-
-// askTargets has the units of a target look for it where another volume shows it than before, or none: while nothing
-// changes on the source nobody else would ask for it.
-func (r *Replicator) askTargets() {
-	for _, t := range r.targets {
-		shown := t.Shown()
-		if shown == 0 || r.options.Mounts.ShownBy(t.Path()) == shown {
-			continue
-		}
-		for _, u := range r.unitsOn(t) {
-			u.mu.Lock()
-			u.ask = true
-			u.mu.Unlock()
-			u.poke()
-		}
-	}
-}

@@ -112,10 +112,7 @@ func (u *unit) early() bool {
 
 // Audit has every replica compared with its source once more, because somebody else may have changed it.
 func (r *Replicator) Audit(reason string) {
-	r.mu.Lock()
-	units := r.units
-	r.mu.Unlock()
-	for _, u := range units {
+	for _, u := range r.allUnits() {
 		u.scanWanted(scanRequest{audit: true, reason: reason})
 	}
 }

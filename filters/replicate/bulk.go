@@ -323,10 +323,7 @@ func (u *unit) owedLocked() int {
 // more, what failed is tried.
 func (r *Replicator) Drain() {
 	r.draining.Store(true)
-	r.mu.Lock()
-	units := r.units
-	r.mu.Unlock()
-	for _, u := range units {
+	for _, u := range r.allUnits() {
 		u.mu.Lock()
 		u.hurry = true
 		u.later.due(time.Now().Add(idle), u.addLocked)

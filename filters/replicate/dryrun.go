@@ -105,13 +105,15 @@ func (r *Replicator) attachAll(ctx context.Context) error {
 		paths = append(paths, m.Point)
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.ctx = ctx
+	r.mu.Unlock()
 	for _, path := range paths {
 		v, err := r.options.Discovery.At(path)
 		switch {
 		case err == nil:
+			r.mu.Lock()
 			r.attached[v.ID()] = v
+			r.mu.Unlock()
 		case weir.KindOf(err) != weir.KindAbsent:
 			return err
 		}

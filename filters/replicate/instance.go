@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/weirfs/weir"
-	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 )
 
@@ -40,7 +37,7 @@ func (r *Replicator) asked(_ context.Context, volume weir.Volume) error {
 		return err
 	}
 	r.kick() // A target may be on it.
-	r.targetsBack()
+	r.askTargets()
 	r.coverTargets()
 	r.mountsChanged() // Also what is left out covers something.
 	err := r.concerns(volume)
@@ -97,34 +94,6 @@ func (r *Replicator) setup(_ context.Context, site weir.Site) (weir.Instance, er
 	return &instance{r: r, volume: volume, known: known}, nil
 }
 
-// targetsBack has the replicas compared on targets that another volume shows than when they were last opened: what
-// was unmounted may have been changed, or restored from a backup, before it was mounted again.
-func (r *Replicator) targetsBack() {
-	for _, t := range r.targets {
-		shown := t.Shown()
-		volume, err := r.options.Discovery.At(t.Path())
-		if err != nil || shown == 0 || volume.ID() == shown {
-			continue
-		}
-		for _, u := range r.unitsOn(t) {
-			u.scanWanted(scanRequest{audit: true, reason: "the target has come back"})
-		}
-	}
-}
-
-// unitsOn returns the units of a target.
-func (r *Replicator) unitsOn(t *target.Target) []*unit {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var list []*unit
-	for _, u := range r.units {
-		if u.target == t {
-			list = append(list, u)
-		}
-	}
-	return list
-}
-
 // concerns declines a volume that shows no part of the source, and will not unless a mount of it comes or is uncovered:
 // it is not asked about again before that.
 func (r *Replicator) concerns(volume weir.Volume) error {
@@ -171,7 +140,9 @@ func (i *instance) Completed(operations []weir.Operation) {
 		k := p.keys()
 		units := i.r.unitsOf(p)
 		for n := range operations {
-			markOperation(p, k, units, &operations[n])
+			if op := &operations[n]; markOperation(p, k, units, op) {
+				i.r.mountsHinted() // There may be mounts in what has been moved.
+			}
 		}
 		for _, u := range units {
 			u.poke()
@@ -181,15 +152,17 @@ func (i *instance) Completed(operations []weir.Operation) {
 
 const entryOps = weir.OpCreate | weir.OpDelete | weir.OpRename
 
-func markOperation(p *place, k keys, units []*unit, op *weir.Operation) {
+// markOperation marks what an operation touched, and reports whether it was a directory that has another parent now.
+func markOperation(p *place, k keys, units []*unit, op *weir.Operation) (moved bool) {
 	from := markEntry(p, k, units, op.Dir, op.Name, op.Ops)
 	if op.Ops&weir.OpRename == 0 || op.NewDir == "" {
-		return
+		return false
 	}
 	to := markEntry(p, k, units, op.NewDir, op.NewName, op.Ops)
 	if op.IsDir && from != to {
 		p.foreign.clear()
 	}
+	return op.IsDir && (from || to) && op.Dir != op.NewDir
 }
 
 // markEntry marks one directory entry, unless its directory is known to be foreign.
@@ -216,6 +189,7 @@ func markEntry(p *place, k keys, units []*unit, dir weir.Handle, name string, op
 // Lost has every place of the volume walked.
 func (i *instance) Lost(reason string) {
 	i.r.gapOpened(i.volume, reason)
+	i.r.mountsHinted() // Directories may have been moved, with mounts in them.
 	for _, p := range i.r.placesOn(i.volume) {
 		p.foreign.clear()
 		for _, u := range i.r.unitsOf(p) {
@@ -245,9 +219,7 @@ func (i *instance) Teardown(_ context.Context, reason weir.TeardownReason) {
 	delete(i.r.attached, i.volume.ID())
 	i.r.mu.Unlock()
 	for _, p := range i.r.placesOn(i.volume) {
-		i.r.mu.Lock()
-		i.r.leftLocked(p)
-		i.r.mu.Unlock()
+		i.r.left(p)
 	}
 	i.r.mountsChanged()
 }
@@ -265,47 +237,4 @@ func (r *Replicator) placesOn(volume weir.Volume) []*place {
 		p.mu.Unlock()
 	}
 	return list
-}
-
-// unitOf returns the unit of a place on a target.
-func (r *Replicator) unitOf(p *place, t *target.Target) *unit {
-	for _, u := range r.unitsOf(p) {
-		if u.target == t {
-			return u
-		}
-	}
-	return nil
-}
-
-// showsTarget reports whether a mount below the source shows a directory that a target is in, by another
-// path: a bind mount of the target, or of a directory around it.
-func (r *Replicator) showsTarget(v weir.Volume, m weir.Mount, t *target.Target) bool {
-	at, err := r.options.Discovery.At(t.Path())
-	if err != nil || at.ID() != v.ID() {
-		return false
-	}
-	for _, own := range at.Info().Mounts {
-		if own.Own && inside(own.Point, t.Path()) {
-			within := strings.TrimPrefix(t.Path(), own.Point)
-			root := strings.TrimSuffix(own.Root, "/") + "/" + strings.TrimPrefix(within, "/")
-			root = "/" + strings.Trim(root, "/")
-			if inside(m.Root, root) || inside(root, m.Root) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// scanned is called when a unit's walk of its whole place has ended.
-func (r *Replicator) scanned(u *unit) {
-	r.gapsClosed(u)
-	u.mu.Lock()
-	level := slog.LevelInfo
-	if u.status.scanReason == reasonBlind {
-		level = slog.LevelDebug
-	}
-	u.mu.Unlock()
-	r.log.Log(context.Background(), level, "place was compared", "place", u.place.label(), "target", weir.LogPath(u.target.Path()))
-	r.changed()
 }

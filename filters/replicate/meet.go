@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/weirfs/weir"
@@ -10,14 +11,16 @@ import (
 	"github.com/weirfs/weir/tree"
 )
 
-// settle decides what to do with a place, given what stands there now. It reports whether it could.
-func (r *Replicator) settle(ctx context.Context, p *place, path string) bool {
+// settle decides what to do with a place, given what stands there now.
+func (r *Replicator) settle(ctx context.Context, s *survey, p *place, path string) {
 	volume, err := r.options.Discovery.At(path)
 	if err != nil {
-		r.mu.Lock()
-		r.leftLocked(p)
-		r.mu.Unlock()
-		return weir.KindOf(err) == weir.KindAbsent
+		if weir.KindOf(err) == weir.KindAbsent {
+			r.left(p)
+		} else {
+			s.unsettled = true // Nothing says that it has left.
+		}
+		return
 	}
 	r.mu.Lock()
 	_, attached := r.attached[volume.ID()]
@@ -25,34 +28,21 @@ func (r *Replicator) settle(ctx context.Context, p *place, path string) bool {
 	p.mu.Lock()
 	same := p.volume != nil && p.volume.ID() == volume.ID() && p.holding == "" // What is held may be cleared up now.
 	p.mu.Unlock()
-	if same || !attached {
-		if !same {
-			r.mu.Lock()
-			r.leftLocked(p)
-			r.mu.Unlock()
+	switch {
+	case same:
+	case !attached:
+		r.left(p)
+	default:
+		if err := r.meet(ctx, p, path, volume); err != nil && ctx.Err() == nil {
+			s.unsettled = true
+			s.troubles[outcry{"a volume cannot be followed yet", path}] = err.Error()
 		}
-		return true
 	}
-	if err := r.meet(ctx, p, path, volume); err != nil && ctx.Err() == nil {
-		r.log.Warn("a volume cannot be followed yet", "place", p.label(), "error", err)
-		return false
-	}
-	return true
 }
 
 // meet looks at a volume that has come to a place, and follows it unless that is in doubt.
 func (r *Replicator) meet(ctx context.Context, p *place, path string, volume weir.Volume) error {
-	lease, err := volume.Borrow(ctx, path)
-	if err != nil {
-		return err
-	}
-	defer lease.Close()
-	root, err := tree.Open(lease.FD())
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	self, err := root.Self()
+	self, err := look(ctx, r, volume, path, (*tree.Dir).Self)
 	if err != nil {
 		return err
 	}
@@ -73,13 +63,27 @@ func (r *Replicator) meet(ctx context.Context, p *place, path string, volume wei
 		}
 	}
 	p.mu.Unlock()
-	if facts.Holds, facts.Sample, err = r.sample(p, root, facts.Match); err != nil {
+	holds, list, err := r.witnesses(p, facts.Match)
+	if err != nil {
 		return err
 	}
-	if facts.Match == policy.MatchSame && self.Handle != "" {
+	facts.Holds, facts.Sample = holds, policy.SampleResolved
+	switch {
+	case facts.Match == policy.MatchSame && self.Handle != "":
 		// The root is the very inode that was replicated, born when that was. Whatever has become of the files
 		// in it has become of them there; how many may go without consent is the brake's to say.
-		facts.Sample = policy.SampleResolved
+	case len(list) > 0:
+		known, err := look(ctx, r, volume, path, func(root *tree.Dir) (bool, error) {
+			return slices.ContainsFunc(list, func(w witness) bool { return w.isIn(root) }), nil
+		})
+		if err != nil {
+			return err
+		}
+		if !known {
+			facts.Sample = policy.SampleLost
+		}
+	case !holds || facts.Match == policy.MatchUnknown:
+		facts.Sample = policy.SampleUntested
 	}
 	facts.Candidates = r.candidates(info)
 	r.follow(p, volume, info.Identity, self, mountRoot, r.options.Replaced.Decide(facts))
@@ -94,9 +98,10 @@ func mountedAt(info weir.VolumeInfo, path string) bool {
 // candidates counts the volumes that have the identity of one.
 func (r *Replicator) candidates(info weir.VolumeInfo) int {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	attached := slices.Collect(maps.Values(r.attached))
+	r.mu.Unlock()
 	n := 0
-	for _, v := range r.attached {
+	for _, v := range attached {
 		// One that has left, and was not torn down yet, has no mounts; one that only containers show is elsewhere.
 		if other := here(v); len(other.Mounts) > 0 && policy.Identify(other.Identity, info.Identity) == policy.MatchSame {
 			n++
@@ -114,61 +119,71 @@ const (
 	sampleWorth = 1000
 )
 
-// sample looks up some of what the index knows of the place on the volume that was found. Where nothing else tells
-// volumes apart it means something however little the replica holds.
-func (r *Replicator) sample(p *place, root *tree.Dir, match policy.Match) (holds bool, result policy.Sample, err error) {
+// witness is an object that the replica has, by which a volume is known again. Without a handle that is what has its name,
+// type, size and time: another tree may have files of the same names.
+type witness struct {
+	handle weir.Handle
+	dir    []string
+	name   string // empty if it has none in the tree
+	was    replica.Attr
+}
+
+// witnesses picks some of what the index knows of a place, and tells whether that is anything at all. Where nothing
+// else tells volumes apart they mean something however little the replica holds; if there are none otherwise, too little
+// is held to tell.
+func (r *Replicator) witnesses(p *place, match policy.Match) (holds bool, list []witness, err error) {
 	k := p.keys()
 	for _, u := range r.unitsOf(p) {
 		count, err := u.ix.Count()
 		if err != nil {
-			return false, 0, err
+			return false, nil, err
 		}
 		holds = holds || count > 1
 		size := sampleSize
 		if match == policy.MatchUnknown {
 			size = sampleBlind
+		} else if count <= sampleWorth && len(list) == 0 {
+			continue
 		}
 		nodes, err := u.ix.Sample(size)
 		if err != nil {
-			return false, 0, err
-		}
-		if count <= sampleWorth && match != policy.MatchUnknown && result == policy.SampleUntested {
-			continue
+			return false, nil, err
 		}
 		for _, n := range nodes {
-			if n.Key == p.root || len(n.Names) == 0 {
-				continue
-			}
-			result = policy.SampleLost
-			if known(root, u, k, p.root, n) {
-				return holds, policy.SampleResolved, nil
+			if n.Key != p.root && len(n.Names) > 0 {
+				list = append(list, witnessOf(u, k, p.root, n))
 			}
 		}
 	}
-	if holds && result == policy.SampleUntested && match != policy.MatchUnknown {
-		result = policy.SampleResolved // Too little is held to tell.
-	}
-	return holds, result, nil
+	return holds, list, nil
 }
 
-// known reports whether the volume has the inode of a node. Without handles that is what has its name, type, size and
-// time: another tree may have files of the same names.
-func known(root *tree.Dir, u *unit, k keys, rootKey weir.Handle, n replica.Node) bool {
+func witnessOf(u *unit, k keys, root weir.Handle, n replica.Node) (w witness) {
+	w.was = n.Source
 	if h, ok := k.handle(n.Key); ok {
-		o, err := root.Probe(h)
-		return err == nil && o.Type() == n.Source.Type()
+		w.handle = h
+	} else if path, parked, ok, err := names(u.ix, root, n.Names[0].Parent); err == nil && ok && !parked {
+		w.dir, w.name = path, n.Names[0].Name
 	}
-	path, parked, ok, err := names(u.ix, rootKey, n.Names[0].Parent)
-	if err != nil || !ok || parked {
+	return w
+}
+
+// isIn reports whether the witness is in the tree of a root.
+func (w witness) isIn(root *tree.Dir) bool {
+	if w.handle != "" {
+		o, err := root.Probe(w.handle)
+		return err == nil && o.Type() == w.was.Type()
+	}
+	if w.name == "" {
 		return false
 	}
-	dir, err := root.Walk(path)
+	dir, err := root.Walk(w.dir)
 	if err != nil {
 		return false
 	}
 	defer dir.Close()
-	o, err := dir.Lookup(n.Names[0].Name)
-	return err == nil && o.Type() == n.Source.Type() && o.Mtime == n.Source.Mtime && (o.IsDir() || o.Size == n.Source.Size)
+	o, err := dir.Lookup(w.name)
+	return err == nil && o.Type() == w.was.Type() && o.Mtime == w.was.Mtime && (o.IsDir() || o.Size == w.was.Size)
 }
 
 // follow carries a decision out.
@@ -216,6 +231,13 @@ func (r *Replicator) hold(p *place, volume weir.Volume, reason string) {
 		r.log.Warn("place is held: nothing is changed on its replica", "place", p.label(), "reason", reason,
 			"todo", todoHeld)
 	}
+}
+
+// left is leftLocked for who does not hold r.mu.
+func (r *Replicator) left(p *place) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leftLocked(p)
 }
 
 // leftLocked notes that the volume of a place is away. r.mu is held.

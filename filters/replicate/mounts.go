@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
@@ -23,6 +24,35 @@ func (r *Replicator) mountsChanged() {
 	}
 }
 
+// mountsHinted has the places compared with what is mounted in a moment, since something may have moved of which no event
+// of mounts tells.
+func (r *Replicator) mountsHinted() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.surveyInLocked(hintDelay)
+}
+
+// hintDelay is how long hints are gathered.
+const hintDelay = 250 * time.Millisecond
+
+// surveyInLocked has the places compared after a while, unless they are sooner. r.mu is held.
+func (r *Replicator) surveyInLocked(wait time.Duration) {
+	at := time.Now().Add(wait)
+	if !r.surveyAt.IsZero() && r.surveyAt.Before(at) {
+		return
+	}
+	r.surveyAt = at
+	r.surveyTimer.Reset(wait)
+}
+
+// surveyDue says that the time has come. Units that wait after a failure go on waiting, unless something has changed.
+func (r *Replicator) surveyDue() {
+	select {
+	case r.resurvey <- struct{}{}:
+	default:
+	}
+}
+
 // survey is what comparing the places with what is mounted has found so far.
 type survey struct {
 	mounted   int
@@ -30,9 +60,14 @@ type survey struct {
 	present   map[*place]bool
 	covered   map[*place]map[weir.Handle]bool // directories that mounts cover, and whether a place shows there
 	pins      map[*place][]replica.Item       // mount points that the place around them has to pin
+	moved     map[*place]bool                 // places that are elsewhere now
+	troubles  map[outcry]string               // what could not be looked at, and why
 	unsure    bool                            // of some mount it is not known what it covers
 	unsettled bool                            // something could not be looked at, or has moved meanwhile
 }
+
+// outcry is what a survey logs, once for as long as it is so.
+type outcry struct{ message, path string }
 
 func (s *survey) cover(p *place, key weir.Handle, owned bool) {
 	if s.covered[p] == nil {
@@ -47,6 +82,7 @@ func (r *Replicator) reconcile() {
 	defer r.reconcileMu.Unlock()
 	r.mu.Lock()
 	ctx := r.ctx
+	r.surveyAt = time.Time{} // What is hinted at from now on may be seen too late.
 	r.mu.Unlock()
 	if ctx == nil || ctx.Err() != nil {
 		return
@@ -55,6 +91,7 @@ func (r *Replicator) reconcile() {
 	if ctx.Err() != nil {
 		return
 	}
+	r.cryOut(s)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.notes, r.mounted = s.notes, s.mounted
@@ -69,36 +106,49 @@ func (r *Replicator) reconcile() {
 		}
 	}
 	for _, p := range r.places {
-		for _, key := range p.cover(s.covered[p], s.unsure) {
-			for _, u := range r.units {
-				if u.place == p {
-					u.add(replica.Item{Dir: key, Tree: true})
-				}
+		fresh := p.isCovering() || s.moved[p]
+		bare := p.cover(s.covered[p], s.unsure)
+		for _, u := range r.units {
+			if u.place != p {
+				continue
 			}
+			for _, key := range bare {
+				u.add(replica.Item{Dir: key, Tree: true})
+			}
+			for _, item := range s.pins[p] {
+				u.add(item)
+			}
+			if fresh {
+				u.tryNow()
+			}
+			u.poke()
 		}
 	}
-	for _, u := range r.units {
-		for _, item := range s.pins[u.place] {
-			u.add(item)
-		}
-		u.poke()
-	}
-	r.surveyAgainLocked(s.unsettled)
+	r.surveyAgainLocked(s)
 	r.changed()
 }
 
-// surveyAgainLocked has what could not be settled looked at again after a while: it may be that no mount tells when it
-// can be. r.mu is held.
-func (r *Replicator) surveyAgainLocked(unsettled bool) {
-	if r.again != nil {
-		r.again.Stop()
-	}
-	if !unsettled {
-		r.unsettled = 0
+// surveyAgainLocked has what could not be settled looked at again after a while, which is the longer the longer that
+// lasts: it may be that no mount tells when it can be. r.mu is held.
+func (r *Replicator) surveyAgainLocked(s *survey) {
+	if !s.unsettled {
+		r.unsettledSince = time.Time{}
 		return
 	}
-	r.unsettled++
-	r.again = time.AfterFunc(retries.Delay(r.unsettled), r.mountsChanged)
+	if r.unsettledSince.IsZero() {
+		r.unsettledSince = time.Now()
+	}
+	r.surveyInLocked(min(max(time.Since(r.unsettledSince), retries.First), retries.Max))
+}
+
+// cryOut logs what could not be looked at, if that is news.
+func (r *Replicator) cryOut(s *survey) {
+	for o, why := range s.troubles {
+		if r.troubles[o] != why {
+			r.log.Warn(o.message, "path", weir.LogPath(o.path), "error", why)
+		}
+	}
+	r.troubles = s.troubles
 }
 
 // survey settles the place of each mount that there is now.
@@ -107,23 +157,25 @@ func (r *Replicator) survey(ctx context.Context) *survey {
 	s := &survey{
 		notes: make(map[string]string), present: make(map[*place]bool),
 		covered: make(map[*place]map[weir.Handle]bool), pins: make(map[*place][]replica.Item), mounted: len(mounts),
+		moved: make(map[*place]bool), troubles: make(map[outcry]string),
 	}
 	root := r.rootPlace()
 	s.present[root] = true
-	s.unsettled = !r.settle(ctx, root, r.options.Source)
+	r.settle(ctx, s, root, r.options.Source)
 	sort.SliceStable(mounts, func(i, j int) bool { return len(mounts[i].Point) < len(mounts[j].Point) })
 	for _, m := range mounts {
-		rel := strings.TrimPrefix(strings.TrimPrefix(m.Point, r.options.Source), "/")
+		rel := relative(r.options.Source, m.Point)
 		if err := r.surveyMount(ctx, s, m, rel); err != nil {
 			s.notes[rel] = err.Error()
 			if why := leftOut(""); !errors.As(err, &why) {
-				s.unsure, s.unsettled = true, true
+				s.unsure = true
+				s.unsettled = s.unsettled || !errors.Is(err, errAround)
 			}
 		}
 	}
 	if err := r.leavePrivate(ctx, s); err != nil {
-		s.unsettled = true
-		r.log.Error("what weir writes below the source cannot be left out", "path", weir.QuotePath(r.options.Private), "error", err)
+		s.unsettled = s.unsettled || !errors.Is(err, errAround)
+		s.troubles[outcry{"what weir writes below the source cannot be left out", r.options.Private}] = err.Error()
 	}
 	if !samePoints(mounts, r.options.Mounts.MountsBelow(r.options.Source)) {
 		r.mountsChanged() // A directory above a mount was renamed meanwhile, of which no event of mounts tells.
@@ -149,7 +201,7 @@ func samePoints(a, b []weir.Mount) bool {
 func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, rel string) error {
 	volume, err := r.options.Discovery.At(m.Point)
 	if err != nil {
-		return fmt.Errorf("hidden by another mount: %w", err)
+		return fmt.Errorf("its volume is not known: %w", err)
 	}
 	if !shows(volume, m.ID) {
 		s.unsettled = true // It has left, or a directory above it was renamed, perhaps to and fro.
@@ -157,6 +209,10 @@ func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, r
 	}
 	parent := r.placeAbove(rel, s.present)
 	at, key, isDir, err := r.mountKey(ctx, parent, rel)
+	if p := r.placeShowing(volume, rel); p != nil && errors.Is(err, errSilent) {
+		s.present[p], s.unsettled = true, true // It does not need what is around it.
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("its mount point cannot be reached: %w", err)
 	}
@@ -174,11 +230,12 @@ func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, r
 	p.rel, p.mountKey = rel, key
 	p.mu.Unlock()
 	if moved {
+		s.moved[p] = true
 		if err := p.save(r); err != nil {
 			return err
 		}
 	}
-	s.unsettled = !r.settle(ctx, p, m.Point) || s.unsettled
+	r.settle(ctx, s, p, m.Point)
 	s.pins[parent] = append(s.pins[parent], replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpCreate})
 	return nil
 }
@@ -204,7 +261,7 @@ func (r *Replicator) leavePrivate(ctx context.Context, s *survey) error {
 	if path == "" || path == r.options.Source || !inside(r.options.Source, path) {
 		return nil
 	}
-	rel := strings.TrimPrefix(strings.TrimPrefix(path, r.options.Source), "/")
+	rel := relative(r.options.Source, path)
 	parent := r.placeAbove(rel, s.present)
 	_, key, _, err := r.mountKey(ctx, parent, rel)
 	if err != nil {
@@ -286,41 +343,72 @@ func (r *Replicator) placeFor(parent *place, key weir.Handle, rel string) (*plac
 // mountKey returns name and key of the directory that a mount below a place covers, by walking to it on a
 // clone of the parent's mount, in which it is not covered.
 func (r *Replicator) mountKey(ctx context.Context, parent *place, rel string) (at replica.Name, key weir.Handle, isDir bool, err error) {
-	prefix, volume, key := parent.at()
+	prefix, volume, root := parent.at()
 	if volume == nil {
-		return at, "", false, errors.New("the volume around it is not followed now")
+		return at, "", false, errAround
 	}
-	lease, err := volume.Borrow(ctx, r.sourcePath(prefix))
+	names, k := strings.Split(relative(prefix, rel), "/"), parent.keys()
+	way, err := look(ctx, r, volume, r.sourcePath(prefix), func(dir *tree.Dir) ([]tree.Object, error) { return lookups(dir, names) })
 	if err != nil {
 		return at, "", false, err
 	}
-	defer lease.Close()
-	dir, err := tree.Open(lease.FD())
-	if err != nil {
-		return at, "", false, err
-	}
-	defer func() { dir.Close() }()
-	k := parent.keys()
-	names := strings.Split(strings.TrimPrefix(strings.TrimPrefix(rel, prefix), "/"), "/")
-	for i, name := range names {
-		o, err := dir.Lookup(name)
-		if err != nil {
-			return at, "", false, err
-		}
-		at = replica.Name{Parent: key, Name: name}
+	key = root
+	for i, o := range way {
+		at = replica.Name{Parent: key, Name: names[i]}
 		key, isDir = k.of(at, o), o.IsDir()
-		if i == len(names)-1 {
-			break
-		}
-		next, err := dir.OpenDir(name)
-		if err != nil {
-			return at, "", false, err
-		}
-		dir.Close()
-		dir = next
 	}
 	return at, key, isDir, nil
 }
+
+// errAround waits for the volume around a mount, which tells when it comes.
+var errAround = errors.New("the volume around it is not followed now")
+
+// lookups looks up names one below the other.
+func lookups(top *tree.Dir, names []string) (way []tree.Object, err error) {
+	for i, name := range names {
+		dir, err := top.Walk(names[:i])
+		if err != nil {
+			return nil, err
+		}
+		o, err := dir.Lookup(name)
+		dir.Close()
+		if err != nil {
+			return nil, err
+		}
+		way = append(way, o)
+	}
+	return way, nil
+}
+
+// placeShowing returns the place at a path if it shows a volume now.
+func (r *Replicator) placeShowing(v weir.Volume, rel string) *place {
+	for _, p := range r.placesOn(v) {
+		if at, _, _ := p.at(); at == rel {
+			return p
+		}
+	}
+	return nil
+}
+
+// showsTarget reports whether a mount below the source shows a directory that a target is in, by another
+// path: a bind mount of the target, or of a directory around it.
+func (r *Replicator) showsTarget(v weir.Volume, m weir.Mount, t *target.Target) bool {
+	if r.options.Mounts.ShownBy(t.Path()) != v.ID() {
+		return false
+	}
+	for _, own := range v.Info().Mounts {
+		if own.Own && inside(own.Point, t.Path()) {
+			root := filepath.Join(own.Root, relative(own.Point, t.Path()))
+			if inside(m.Root, root) || inside(root, m.Root) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// relative returns a path from a directory to what is below it.
+func relative(dir, path string) string { return strings.TrimPrefix(strings.TrimPrefix(path, dir), "/") }
 
 // inside reports whether path is dir or below it; both are clean and absolute.
 func inside(dir, path string) bool {

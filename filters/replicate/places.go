@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"strings"
 
 	"github.com/weirfs/weir"
 )
@@ -57,7 +56,7 @@ func (r *Replicator) placeRecords() (records []placeRecord, err error) {
 	for i := range records {
 		rec := &records[i]
 		rels[rec.ID] = string(rec.Rel)
-		rec.inParent = strings.TrimPrefix(strings.TrimPrefix(string(rec.Rel), rels[rec.Parent]), "/")
+		rec.inParent = relative(rels[rec.Parent], string(rec.Rel))
 	}
 	return records, nil
 }
@@ -140,19 +139,6 @@ func (p *place) label() weir.LogPath {
 		return "/"
 	}
 	return weir.LogPath("/" + p.rel)
-}
-
-// unitsOf returns the units of a place.
-func (r *Replicator) unitsOf(p *place) []*unit {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var list []*unit
-	for _, u := range r.units {
-		if u.place == p {
-			list = append(list, u)
-		}
-	}
-	return list
 }
 
 // anyPlaceIn reports whether volumes are, or were, mounted in a place.

@@ -69,20 +69,26 @@ type Replicator struct {
 	temps       atomic.Uint64 // number of the last temporary; counts from the time of the start
 	listed      atomic.Bool   // every volume that was there at the start has had its chance
 	background  sync.WaitGroup
-	mountsMoved chan struct{} // holds a token when the places have to be compared with the mounts
-	reconcileMu sync.Mutex    // serialises reconcile, which does I/O
+	mountsMoved chan struct{} // holds a token when the places have to be compared with the mounts, which are others
+	resurvey    chan struct{} // holds a token when they have to be compared once more
+	looks       looks
 
-	mu        sync.Mutex
-	ctx       context.Context // of Run; nil before
-	targets   []*target.Target
-	places    []*place
-	units     []*unit
-	attached  map[weir.VolumeID]weir.Volume
-	declined  map[weir.VolumeID]declined
-	mounted   int               // how many mounts there were below the source when the places were compared with them
-	unsettled int               // how often in a row not all places could be settled
-	again     *time.Timer       // for the places that could not; nil if there never were any
-	notes     map[string]string // mounts below the source that are not followed, and why
+	reconcileMu sync.Mutex        // serialises reconcile, which does I/O
+	troubles    map[outcry]string // what the last one has logged
+
+	mu       sync.Mutex
+	ctx      context.Context // of Run; nil before
+	targets  []*target.Target
+	places   []*place
+	units    []*unit
+	attached map[weir.VolumeID]weir.Volume
+	declined map[weir.VolumeID]declined
+	mounted  int               // how many mounts there were below the source when the places were compared with them
+	notes    map[string]string // mounts below the source that are not followed, and why
+
+	surveyTimer    *time.Timer // calls surveyDue
+	surveyAt       time.Time   // when it does; zero if that is not planned
+	unsettledSince time.Time   // since when not all places could be settled; zero if they are
 }
 
 // New checks the options. Nothing is started and nothing is written until Prepare and Run.
@@ -95,9 +101,10 @@ func New(o Options) (*Replicator, error) {
 	}
 	r := &Replicator{
 		options: o, log: o.Logger, fineTimes: !o.CoarseTimes, stamp: time.Now().UTC().Format("20060102T150405Z"),
-		signal: make(chan struct{}, 1), mountsMoved: make(chan struct{}, 1), attached: make(map[weir.VolumeID]weir.Volume),
+		signal: make(chan struct{}, 1), mountsMoved: make(chan struct{}, 1), resurvey: make(chan struct{}, 1), attached: make(map[weir.VolumeID]weir.Volume),
 		declined: make(map[weir.VolumeID]declined),
 	}
+	r.surveyTimer = time.AfterFunc(idle, r.surveyDue)
 	r.temps.Store(uint64(time.Now().UnixNano()))
 	if o.Bandwidth > 0 {
 		r.limiter = rate.NewLimiter(rate.Limit(o.Bandwidth), int(max(o.Bandwidth/10, 1<<20)))
@@ -160,6 +167,8 @@ func (r *Replicator) Run(ctx context.Context) error {
 		case <-r.mountsMoved:
 			r.reconcile()
 			r.kick()
+		case <-r.resurvey:
+			r.reconcile()
 		case <-ticker.C:
 			r.scanBlind()
 		case <-uncover.C:
@@ -186,16 +195,14 @@ func (r *Replicator) startLocked(u *unit) {
 
 // scanBlind asks for a scan of the places whose volumes report no events.
 func (r *Replicator) scanBlind() {
-	r.mu.Lock()
-	units := r.units
-	r.mu.Unlock()
-	for _, u := range units {
+	for _, u := range r.allUnits() {
 		if _, volume, _ := u.place.at(); volume != nil && volume.Info().Sight < weir.SightFull {
 			u.mu.Lock()
 			wanted := u.scan.wanted || u.status.scanning
 			u.mu.Unlock()
 			if !wanted {
 				u.scanWanted(scanRequest{reason: reasonBlind})
+				r.mountsHinted() // A rename of what a mount is in is not seen either.
 			}
 		}
 	}
@@ -252,17 +259,4 @@ func (r *Replicator) newUnit(t *target.Target, p *place) (*unit, error) {
 	u.seenEpoch, _ = t.Epochs()
 	u.scan = scanRequest{wanted: true, audit: true, full: u.owesContent(), reason: "weir has started"}
 	return u, nil
-}
-
-// kick has units that wait after a failure try again now: something was mounted, or made.
-func (r *Replicator) kick() {
-	r.mu.Lock()
-	units := r.units
-	r.mu.Unlock()
-	for _, u := range units {
-		u.mu.Lock()
-		u.status.retryAt = time.Time{}
-		u.mu.Unlock()
-		u.poke()
-	}
 }

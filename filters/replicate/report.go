@@ -224,9 +224,7 @@ func (u *unit) coveredLocked() (any bool) {
 // Settled reports whether nothing is left that could be done now: every unit has compared its place, shown
 // what it found and passed the barrier, or cannot go on. failed tells of the latter.
 func (r *Replicator) Settled() (settled bool, failed []UnitStatus) {
-	r.mu.Lock()
-	units := r.units
-	r.mu.Unlock()
+	units := r.allUnits()
 	for _, u := range units {
 		done, ok := u.settled()
 		if !done {
@@ -241,9 +239,7 @@ func (r *Replicator) Settled() (settled bool, failed []UnitStatus) {
 
 // Compared reports whether every unit has compared its place once, or cannot.
 func (r *Replicator) Compared() bool {
-	r.mu.Lock()
-	units := r.units
-	r.mu.Unlock()
+	units := r.allUnits()
 	for _, u := range units {
 		u.mu.Lock()
 		compared := u.status.scans > 0

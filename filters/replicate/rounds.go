@@ -185,7 +185,7 @@ func (u *unit) outage(err error) {
 	u.mu.Unlock()
 	var e *weir.Error
 	if errors.As(err, &e) && e.Op == opSource && u.failures < strayFailures {
-		time.AfterFunc(delay/2, u.r.mountsChanged) // A directory above the mount may have been renamed.
+		u.r.mountsHinted() // A directory above the mount may have been renamed.
 	}
 	if lasts && !u.told && !errors.Is(err, errHeld) { // Of that it was told for all targets.
 		u.told = true

@@ -110,6 +110,14 @@ func (u *unit) poke() {
 	}
 }
 
+// tryNow has a unit that waits after a failure try again.
+func (u *unit) tryNow() {
+	u.mu.Lock()
+	u.status.retryAt = time.Time{}
+	u.mu.Unlock()
+	u.poke()
+}
+
 // load reads the unit's generation, and the names that an interrupted batch was changing.
 func (u *unit) load() error {
 	var settled uint64

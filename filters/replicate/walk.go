@@ -1,9 +1,11 @@
 package replicate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -165,6 +167,19 @@ func (u *unit) scanEnded(began time.Time) {
 	}
 	u.mu.Unlock()
 	u.r.scanned(u)
+}
+
+// scanned is called when a unit's walk of its whole place has ended.
+func (r *Replicator) scanned(u *unit) {
+	r.gapsClosed(u)
+	u.mu.Lock()
+	level := slog.LevelInfo
+	if u.status.scanReason == reasonBlind {
+		level = slog.LevelDebug
+	}
+	u.mu.Unlock()
+	r.log.Log(context.Background(), level, "place was compared", "place", u.place.label(), "target", weir.LogPath(u.target.Path()))
+	r.changed()
 }
 
 // walk compares directories, and with deep all below them. Names of several directories make one batch, and

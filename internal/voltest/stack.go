@@ -46,8 +46,9 @@ func mount(t testing.TB, source, at, fs string, flags uintptr, data string) {
 }
 
 // Bindfs shows the directory from at at through FUSE, with a bindfs process that ends with the test, or
-// with the mount. args are added to its command line.
-func Bindfs(t testing.TB, from, at string, args ...string) {
+// with the mount. args are added to its command line. A bindfs that gets SIGSTOP is a file system that hangs; it goes on
+// at the end.
+func Bindfs(t testing.TB, from, at string, args ...string) *os.Process {
 	t.Helper()
 	RequireRoot(t)
 	RequireTool(t, "bindfs", "bindfs")
@@ -70,6 +71,8 @@ func Bindfs(t testing.TB, from, at string, args ...string) {
 			t.Fatalf("voltest: bindfs did not mount %s at %s", from, at)
 		}
 	}
+	t.Cleanup(func() { _ = process.Process.Signal(unix.SIGCONT) })
+	return process.Process
 }
 
 func device(t testing.TB, path string) uint64 {
