@@ -3,7 +3,6 @@ package replicate
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/weirfs/weir/index"
@@ -92,7 +91,7 @@ func (u *unit) reclaimed(n int) {
 func (u *unit) foundAgain(at replica.Name) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if t := u.status.problems.dirs[at.Parent][at.Name]; t != nil && strings.HasPrefix(t.Reason, errBrake.Error()) {
+	if t := u.status.problems.dirs[at.Parent][at.Name]; t != nil && t.held == errBrake {
 		u.regained++
 		u.resolvedLocked(func(p *problems) { p.resolve(at) })
 	}

@@ -90,7 +90,7 @@ func (l *bulk) finishedLocked(f *find, err error) {
 	}
 }
 
-// busy reports whether files wait or are being copied. u.mu is held.
+// busyLocked reports whether files wait or are being copied. u.mu is held.
 func (l *bulk) busyLocked() bool { return len(l.queue) > 0 || l.now != nil }
 
 // run copies until ctx ends.

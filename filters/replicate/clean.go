@@ -44,8 +44,8 @@ func (u *unit) removeTemps(s *session) error {
 	return err
 }
 
-// cleanParking removes what is parked and no node of the index: an interrupted batch has parked it, and the
-// walk that has ended now has found all that lives.
+// cleanParking removes what is parked and no node of the index: an interrupted batch has parked it. It is called after a
+// walk that has missed no name, and so has found all that lives.
 func (u *unit) cleanParking(s *session) error {
 	return s.dst.Parked.List(func(name string, _ uint32) error {
 		if _, known, err := u.ix.Child(replica.Parking, name); err != nil || known {

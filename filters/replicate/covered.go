@@ -68,7 +68,7 @@ func (r *Replicator) sourceIsBack() bool {
 	return attached && (!mounted || mountedAt(volume.Info(), r.options.Source))
 }
 
-// reachDir is reach for a directory of a place: below its root, or below its parking.
+// reachDir is Hold.Reach for a directory of a place: below its root, or below its parking.
 func (s *session) reachDir(parked bool, names []string) error {
 	if parked {
 		return s.dst.ReachParked(names)

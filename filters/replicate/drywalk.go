@@ -257,9 +257,9 @@ func (w *dryWalk) same(n *dryNames, name, path string, o tree.Object, node repli
 			if !unchanged(on.Attr, node.Target) {
 				work = max(work, replica.Metadata)
 			}
-		case err == nil && drifted(on.Attr, node.Target):
+		case err == nil && !untouched(on.Attr, node.Target):
 			work = max(work, replica.Metadata)
-			if o.IsFile() && (on.Size != node.Target.Size || on.Mtime != node.Target.Mtime) {
+			if o.IsFile() && !sameSizeAndTime(on.Attr, node.Target) {
 				work = max(work, replica.Compare)
 			}
 		}
@@ -283,11 +283,6 @@ func (w *dryWalk) same(n *dryNames, name, path string, o tree.Object, node repli
 		w.say(Change{Act: ActMetadata, Path: path})
 	}
 	return true
-}
-
-// drifted compares what the target shows with what the index says of it.
-func drifted(a, b replica.Attr) bool {
-	return a.Ctime != b.Ctime || a.Mtime != b.Mtime || a.Size != b.Size || a.Mode != b.Mode || a.UID != b.UID || a.GID != b.GID
 }
 
 // moved tells about a known object that has another name on the replica.

@@ -15,7 +15,8 @@ type Problem struct {
 	Since   time.Time `json:"since"`
 	Partial bool      `json:"partial"` // the file is there; part of its metadata is not
 
-	full bool // for want of room
+	full bool  // for want of room
+	held error // see heldBy
 }
 
 // maxProblems is how many names that failed are remembered one by one. Of the others it is known how many the last

@@ -216,7 +216,7 @@ func (u *unit) glancesLocked() bool {
 // coveredLocked reports whether something waits for a mount below the target to leave. u.mu is held.
 func (u *unit) coveredLocked() (any bool) {
 	if len(u.target.Covered()) > 0 {
-		u.status.problems.each(func(_ replica.Name, t *trouble) { any = any || t.Reason == target.ErrCovered.Error() })
+		u.status.problems.each(func(_ replica.Name, t *trouble) { any = any || t.held == target.ErrCovered })
 	}
 	return any
 }

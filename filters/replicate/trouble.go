@@ -75,7 +75,7 @@ func (u *unit) problemLocked(path string, f *find, err error) (first bool) {
 	if !isHeld(err) {
 		u.later.add(now.Add(wait), again)
 	}
-	return u.status.problems.put(t, Problem{Path: path, Target: u.target.Path(), Reason: plain(err), Since: now, full: target.Full(err)})
+	return u.status.problems.put(t, Problem{Path: path, Target: u.target.Path(), Reason: plain(err), Since: now, full: target.Full(err), held: heldBy(err)})
 }
 
 // failedLocked counts a failure. It returns nil, and has the place walked again later, if there is no room to remember
@@ -110,12 +110,20 @@ func plain(err error) string {
 	if errors.As(err, &braked) {
 		return braked.Error()
 	}
-	for _, held := range []error{target.ErrCovered, errBrake, errPinned, errDevice} {
-		if errors.Is(err, held) {
-			return held.Error()
-		}
+	if held := heldBy(err); held != nil {
+		return held.Error()
 	}
 	return temporary.ReplaceAllString(err.Error(), "")
+}
+
+// heldBy returns which of the errors that are told without a path an error is, or nil.
+func heldBy(err error) error {
+	for _, held := range []error{target.ErrCovered, errBrake, errPinned, errDevice} {
+		if errors.Is(err, held) {
+			return held
+		}
+	}
+	return nil
 }
 
 // temporary is what tempName makes, where it stands in the text of an error.
