@@ -87,7 +87,9 @@ func (s *Server) attach(r *request) (any, error) {
 	if err := e.Attach(wanted.Filter, wanted.Instance, wanted.Volume); err != nil {
 		return nil, err
 	}
-	slot, now, err := s.settled(r, is, func(state topology.SlotState) bool {
+	ctx, cancel := context.WithTimeout(r.Context(), workTime)
+	defer cancel()
+	slot, now, err := s.settled(ctx, r.op, is, func(state topology.SlotState) bool {
 		return state != topology.SlotPending && state != topology.SlotSettingUp && state != topology.SlotDraining
 	})
 	switch {
@@ -131,10 +133,12 @@ func (s *Server) detach(r *request) (any, error) {
 	if slot.State == topology.SlotDetached {
 		return nil, refusal(r.op, "", fmt.Errorf("%s is detached already, by %s", place(*slot), slot.By), "weir attach undoes that")
 	}
-	if err := e.Detach(r.Context(), slot.Filter, slot.Instance, slot.Volume, r.by()); err != nil {
+	ctx, cancel := context.WithTimeout(r.Context(), workTime)
+	defer cancel()
+	if err := e.Detach(ctx, slot.Filter, slot.Instance, slot.Volume, r.by()); err != nil {
 		return nil, err
 	}
-	slot, now, err := s.settled(r, is, func(state topology.SlotState) bool { return state == topology.SlotDetached })
+	slot, now, err := s.settled(ctx, r.op, is, func(state topology.SlotState) bool { return state == topology.SlotDetached })
 	switch {
 	case err != nil:
 		return nil, err
@@ -145,15 +149,15 @@ func (s *Server) detach(r *request) (any, error) {
 }
 
 // settled waits until a slot is in a state that is the outcome, or is no more.
-func (s *Server) settled(r *request, is func(manager.SlotSnapshot) bool, outcome func(topology.SlotState) bool) (slot *manager.SlotSnapshot, now manager.Snapshot, err error) {
-	ctx, cancel := context.WithTimeout(r.Context(), workTime)
-	defer cancel()
+func (s *Server) settled(
+	ctx context.Context, op string, is func(manager.SlotSnapshot) bool, outcome func(topology.SlotState) bool,
+) (slot *manager.SlotSnapshot, now manager.Snapshot, err error) {
 	err = s.options.Engine.Wait(ctx, func(s manager.Snapshot) bool {
 		now, slot = s, find(s, is)
 		return slot == nil || outcome(slot.State)
 	})
 	if err != nil && slot != nil {
-		err = &weir.Error{Op: r.op, Err: fmt.Errorf("%s is still %s", place(*slot), slot.State), Hint: "it goes on; weir coverage shows what keeps it"}
+		err = &weir.Error{Op: op, Err: fmt.Errorf("%s is still %s", place(*slot), slot.State), Hint: "it goes on; weir coverage shows what keeps it"}
 	}
 	return slot, now, err
 }

@@ -14,13 +14,14 @@ import (
 
 // Coverage is the answer to GET /v1/coverage: the matrix of volumes and instances, and the gaps.
 type Coverage struct {
-	Epoch   uint64          `json:"epoch"`
-	Time    time.Time       `json:"time"`
-	Covered bool            `json:"covered"` // there are no faults
-	Faults  []string        `json:"faults"`  // what should be covered and is not
-	Columns []Column        `json:"columns"` // what is farthest from the volumes first
-	Volumes []CoveredVolume `json:"volumes"`
-	Gaps    []Gap           `json:"gaps"` // the oldest first
+	Epoch      uint64          `json:"epoch"`
+	Time       time.Time       `json:"time"`
+	Covered    bool            `json:"covered"`      // there are no faults
+	Faults     []string        `json:"faults"`       // what should be covered and is not
+	OutOfSight []string        `json:"out_of_sight"` // sentences: where there may be volumes that are not known
+	Columns    []Column        `json:"columns"`      // what is farthest from the volumes first
+	Volumes    []CoveredVolume `json:"volumes"`
+	Gaps       []Gap           `json:"gaps"` // the oldest first
 }
 
 // Column is one instance that a filter has on each volume.
@@ -66,7 +67,9 @@ func (s *Server) coverage(r *request) (any, error) {
 		return nil, err
 	}
 	gaps, session := s.options.Engine.Gaps()
-	return coverageOf(s.options.Engine.Snapshot(), gaps, session, time.Now()), nil
+	c := coverageOf(s.options.Engine.Snapshot(), gaps, session, time.Now())
+	c.OutOfSight = s.outOfSight()
+	return c, nil
 }
 
 func coverageOf(s manager.Snapshot, gaps []ledger.Gap, session uint64, now time.Time) Coverage {

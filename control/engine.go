@@ -31,6 +31,9 @@ type Engine interface {
 	// Gaps returns the gaps that the ledger has, the oldest first, and the number of its session.
 	Gaps() (gaps []ledger.Gap, session uint64)
 
+	// OutOfSight says in full sentences where there may be volumes that are not known.
+	OutOfSight() []string
+
 	// At returns the volume that shows a path.
 	At(path string) (weir.Volume, error)
 

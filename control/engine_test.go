@@ -48,6 +48,9 @@ func (b *bench) Unload(ctx context.Context, name string, mandatory bool) error {
 	return b.Manager.Unload(ctx, name, mandatory)
 }
 
+// OutOfSight implements Engine.
+func (b *bench) OutOfSight() []string { return []string{"A namespace is out of sight."} }
+
 // At implements Engine.
 func (b *bench) At(path string) (weir.Volume, error) { return b.discovery.At(path) }
 

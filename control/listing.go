@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/dispatch"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/topology"
 )
@@ -29,6 +30,27 @@ type Filter struct {
 	Frame     int           `json:"frame"`
 	Wants     string        `json:"wants"` // operations
 	Stopping  bool          `json:"stopping"`
+	Stats     Stats         `json:"stats"`
+}
+
+// Stats is what the instances of a filter have had to do since it was loaded. Times are nanoseconds, and powers of two, below
+// which 99 of 100 calls have stayed; 0 if there was none.
+type Stats struct {
+	Completed  uint64        `json:"completed"`  // operations that were told when they had completed
+	Operations uint64        `json:"operations"` // that passed through
+	Inside     int           `json:"inside"`     // of them, those that are under way
+	Failures   uint64        `json:"failures"`   // of them, those that failed because the filter did not do what it should
+	Delivery   time.Duration `json:"delivery"`
+	Pre        time.Duration `json:"pre"`
+	Post       time.Duration `json:"post"`
+}
+
+func statsOf(s *dispatch.Stats) Stats {
+	const share = 0.99
+	if s == nil {
+		return Stats{}
+	}
+	return Stats{s.Completed, s.Operations, s.Inside, s.Failures, s.Delivery.Below(share), s.Pre.Below(share), s.Post.Below(share)}
 }
 
 func (s *Server) filters(r *request) (any, error) {
@@ -41,7 +63,7 @@ func (s *Server) filters(r *request) (any, error) {
 func filtersOf(s manager.Snapshot, known []string) Filters {
 	list := Filters{Epoch: s.Epoch, Filters: []Filter{}, Loadable: []string{}}
 	for _, f := range s.Filters {
-		one := Filter{Name: f.Name, Altitude: f.Altitude, Frame: int(f.Frame), Wants: f.Wants, Stopping: f.Stopping}
+		one := Filter{Name: f.Name, Altitude: f.Altitude, Frame: int(f.Frame), Wants: f.Wants, Stopping: f.Stopping, Stats: statsOf(f.Stats)}
 		for _, slot := range s.Slots {
 			if slot.Filter == f.Name && slot.State == topology.SlotAttached {
 				one.Instances++
@@ -234,9 +256,11 @@ type Volumes struct {
 	Epoch uint64 `json:"epoch"`
 
 	// Complete tells whether every volume that exists is known; Missed says why not, if events of mounts were lost.
-	Complete bool     `json:"complete"`
-	Missed   string   `json:"missed,omitempty"`
-	Volumes  []Volume `json:"volumes"`
+	Complete bool   `json:"complete"`
+	Missed   string `json:"missed,omitempty"`
+
+	OutOfSight []string `json:"out_of_sight"` // sentences: where there may be volumes that are not known
+	Volumes    []Volume `json:"volumes"`
 }
 
 // Volume is one volume with the frames on it. Texts in Info are on the wire as weir.QuotePath makes them.
@@ -253,13 +277,16 @@ func (s *Server) volumes(r *request) (any, error) {
 		return nil, err
 	}
 	snapshot := s.options.Engine.Snapshot()
-	list := Volumes{Epoch: snapshot.Epoch, Complete: snapshot.Complete, Missed: snapshot.Missed, Volumes: []Volume{}}
+	list := Volumes{Epoch: snapshot.Epoch, Complete: snapshot.Complete, Missed: snapshot.Missed, OutOfSight: s.outOfSight(), Volumes: []Volume{}}
 	for _, v := range snapshot.Volumes {
 		info := withTexts(v.Info, quoted)
 		list.Volumes = append(list.Volumes, Volume{info, v.Since, v.Listed, v.Leaving, linksOf(v)})
 	}
 	return list, nil
 }
+
+// outOfSight is never nil.
+func (s *Server) outOfSight() []string { return append([]string{}, s.options.Engine.OutOfSight()...) }
 
 // withTexts returns a copy of what is known of a volume, with change done to each text that somebody else has chosen.
 func withTexts(info weir.VolumeInfo, change func(string) string) weir.VolumeInfo {

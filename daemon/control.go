@@ -40,19 +40,13 @@ func (c controlled) Load(name string) error {
 		Hint: "there are " + strings.Join(c.Loadable(), ", ")}
 }
 
-// Unload implements control.Engine. A mirror without its filter replicates nothing.
-func (c controlled) Unload(ctx context.Context, name string, mandatory bool) error {
-	if name == c.mirror.replicator.Filter().Name && !mandatory {
-		return &weir.Error{Op: "unload filter", Kind: weir.KindRefused, Path: name, Err: errors.New("the mirror would replicate nothing any more"),
-			Hint: "end weir mirror instead, or have it stand still with --force until weir load " + name}
-	}
-	return c.Manager.Unload(ctx, name, mandatory)
-}
-
 // Gaps implements control.Engine.
 func (c controlled) Gaps() (gaps []ledger.Gap, session uint64) {
 	return c.mirror.ledger.Gaps(), c.mirror.ledger.Session()
 }
+
+// OutOfSight implements control.Engine.
+func (c controlled) OutOfSight() []string { return c.mirror.watcher.OutOfSight() }
 
 // At implements control.Engine.
 func (c controlled) At(path string) (weir.Volume, error) { return c.mirror.watcher.At(path) }

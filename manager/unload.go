@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -142,7 +141,7 @@ func (m *Manager) notEnded(id topology.FilterID, f *weir.Filter, cause error) er
 		kept = []string{"nothing that is known"}
 	}
 	return &weir.Error{
-		Op: "unload filter", Path: f.Name, Err: errors.Join(fmt.Errorf("it has not ended: %s", strings.Join(kept, "; ")), cause),
+		Op: "unload filter", Path: f.Name, Err: fmt.Errorf("it has not ended: %s: %w", strings.Join(kept, "; "), cause),
 		Hint: "it goes on ending; a mandatory unloading does not wait",
 	}
 }

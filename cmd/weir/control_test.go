@@ -49,6 +49,7 @@ func TestRunningMirrorIsAsked(t *testing.T) {
 	p := s.mirror()
 
 	asked(t, 0, "filters", `replicate +1 +309999 +0\n`, `\nepoch \d+\n`)
+	asked(t, 0, "filters --stats", `TOLD +WITHIN`, `replicate +1 +309999 +0 +\d+ +\S+s +0 +0 +0 +0s +0s\n`)
 	asked(t, 0, "frames", `0 +0 +- +replicate +.*1 attached`)
 	asked(t, 0, "instances", `replicate +\d+ +309999 +replicate +0 +attached +`+source.Dir)
 	asked(t, 0, "instances --all", `replicate +\d+ +309999 +replicate +0 +declined +`, `replicate declined: the volume shows no part of `)
@@ -84,7 +85,7 @@ func TestRunningMirrorIsAsked(t *testing.T) {
 	asked(t, 2, "load replicate", "it is loaded already")
 	asked(t, 2, "load nothing", "there are replicate")
 	asked(t, 2, "unload nothing", "no filter of this name")
-	asked(t, 2, "unload replicate", "end weir mirror instead")
+	asked(t, 2, "unload replicate", "replicas would stand still until it is loaded again: to end them, end weir mirror; ")
 	asked(t, 0, "unload replicate --force", "filter replicate is unloaded")
 	asked(t, 1, "explain "+source.Dir, "no filter is loaded")
 	s.write("unseen")

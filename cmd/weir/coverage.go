@@ -106,6 +106,9 @@ func printCoverage(w io.Writer, cover control.Coverage, all bool) error {
 	if hidden > 0 {
 		fmt.Fprintf(w, "\n%d pseudo file systems are left out; --all lists them\n", hidden)
 	}
+	if len(cover.OutOfSight) > 0 {
+		fmt.Fprintf(w, "\n%s\n", strings.Join(cover.OutOfSight, "\n"))
+	}
 	return errors.Join(why.print(w), printGaps(w, cover.Gaps, all), printFaults(w, cover), printEpoch(w, cover.Epoch))
 }
 

@@ -12,11 +12,15 @@ import (
 
 const filtersLong = `List the filters of the running weir, the one that is farthest from the volumes
 first: how many instances of it are attached, its altitude, and the frame that
-holds it.`
+holds it. With --stats also what its instances have had to do: operations that they
+were told of, and how long that took them at the most in 99 of 100 cases; operations
+that have passed through them and are under way, and those that failed because of
+the filter, on planes that intercept.`
 
 func newFiltersCommand() *cobra.Command {
 	a := new(asker)
-	return a.command(&cobra.Command{
+	var stats bool
+	command := a.command(&cobra.Command{
 		Use:     "filters",
 		Short:   "List the filters of the running weir",
 		Long:    filtersLong,
@@ -31,20 +35,30 @@ func newFiltersCommand() *cobra.Command {
 			if err := client.Get(c.Context(), "/v1/filters", nil, &list); err != nil {
 				return err
 			}
-			return a.print(c.OutOrStdout(), list, func(w io.Writer) error { return printFilters(w, list) })
+			return a.print(c.OutOrStdout(), list, func(w io.Writer) error { return printFilters(w, list, stats) })
 		},
 	})
+	command.Flags().BoolVar(&stats, "stats", false, "also what the instances have had to do")
+	return command
 }
 
-func printFilters(w io.Writer, list control.Filters) error {
+func printFilters(w io.Writer, list control.Filters, stats bool) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "FILTER\tINSTANCES\tALTITUDE\tFRAME")
+	fmt.Fprint(table, "FILTER\tINSTANCES\tALTITUDE\tFRAME")
+	if stats {
+		fmt.Fprint(table, "\tTOLD\tWITHIN\tPASSED\tINSIDE\tFAILED\tPRE WITHIN\tPOST WITHIN")
+	}
+	fmt.Fprintln(table)
 	for _, f := range list.Filters {
 		note := ""
 		if f.Stopping {
 			note = "\tis being unloaded"
 		}
-		fmt.Fprintf(table, "%s\t%d\t%s\t%d%s\n", f.Name, f.Instances, f.Altitude, f.Frame, note)
+		fmt.Fprintf(table, "%s\t%d\t%s\t%d", f.Name, f.Instances, f.Altitude, f.Frame)
+		if l := f.Stats; stats {
+			fmt.Fprintf(table, "\t%d\t%v\t%d\t%d\t%d\t%v\t%v", l.Completed, l.Delivery, l.Operations, l.Inside, l.Failures, l.Pre, l.Post)
+		}
+		fmt.Fprintln(table, note)
 	}
 	if err := table.Flush(); err != nil {
 		return err

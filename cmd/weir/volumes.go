@@ -73,6 +73,9 @@ func (a *asker) volumes(c *cobra.Command) (infos []weir.VolumeInfo, epoch uint64
 	if err == nil {
 		list, err = client.Volumes(c.Context())
 	}
+	for _, sentence := range list.OutOfSight {
+		fmt.Fprintln(c.ErrOrStderr(), sentence)
+	}
 	for _, v := range list.Volumes {
 		infos = append(infos, v.Info)
 	}

@@ -141,8 +141,13 @@ func (r *Replicator) Filter() *weir.Filter {
 		Name: filterName, Altitude: altitude,
 		Wants:    weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib,
 		Scans:    true,
-		Concerns: r.asked, Setup: r.setup,
+		Concerns: r.asked, Setup: r.setup, Unload: refuseUnload,
 	}
+}
+
+// refuseUnload does not consent, also where it cannot refuse: a mirror without its filter is none.
+func refuseUnload(context.Context, bool) error {
+	return errors.New("replicas would stand still until it is loaded again: to end them, end weir mirror")
 }
 
 // Run replicates until ctx ends, then passes a last barrier with what was shown. It waits for every
