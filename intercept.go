@@ -158,8 +158,10 @@ type Intercepting interface {
 // Detach; where the volume has left, it fails with an error of KindAbsent. Detach does not wait for operations that are
 // in the gate: they end as they would have, but the gate is told no more of what has gone.
 type Interception interface {
-	Attachment
 	Lower
+
+	// Detach returns when no call of the gate begins any more. It may be called twice.
+	Detach() error
 
 	// Has tells whether the inode, or the open file, of a key still is. It says no before the gate is told.
 	Has(key ContextKey) bool

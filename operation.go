@@ -17,6 +17,9 @@ const (
 	OpAccess                 // a file was read
 )
 
+// Changes are the operations after which something is different. The others cost every reader of a volume.
+const Changes = OpCreate | OpDelete | OpRename | OpModify | OpClose | OpAttrib
+
 var opNames = []string{"create", "delete", "rename", "modify", "close", "attrib", "open", "access"}
 
 // String lists the set as "create|modify".

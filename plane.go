@@ -15,10 +15,10 @@ type Plane interface {
 	// attached to.
 	Blind() []string
 
-	// Attach makes every operation that completes on the volume after Attach has returned reach sink, or
-	// be named lost. It returns a KindUnsupported error where the volume does not accept the plane, and
-	// a KindAbsent error where the volume has left.
-	Attach(ctx context.Context, volume Volume, sink Sink) (Attachment, error)
+	// Attach makes every operation of those that are wanted, and that completes on the volume after Attach has
+	// returned, reach sink, or be named lost. It returns a KindUnsupported error where the volume does not accept
+	// the plane, whatever is wanted, and a KindAbsent error where the volume has left.
+	Attach(ctx context.Context, volume Volume, wants Ops, sink Sink) (Attachment, error)
 
 	// Close ends every attachment and waits for the plane's goroutines.
 	Close() error
@@ -33,6 +33,11 @@ type Reach struct {
 
 // Attachment is one volume held by a plane.
 type Attachment interface {
+	// Want changes what is wanted. When it has returned, every operation of those that completes later reaches the sink;
+	// what was wanted before as well is not interrupted. What is not wanted costs nobody anything, but may still be
+	// delivered. It is called by one goroutine at a time. The errors are those of Attach; then nothing has changed.
+	Want(ctx context.Context, wants Ops) error
+
 	// Detach returns when no call of the sink is running and none will follow. It may be called twice,
 	// but not from a call of the sink.
 	Detach() error

@@ -87,8 +87,8 @@ type deafPlane struct {
 	heard chan struct{}
 }
 
-func (p *deafPlane) Attach(ctx context.Context, volume weir.Volume, sink weir.Sink) (weir.Attachment, error) {
-	return p.Plane.Attach(ctx, volume, deafSink{sink, p})
+func (p *deafPlane) Attach(ctx context.Context, volume weir.Volume, wants weir.Ops, sink weir.Sink) (weir.Attachment, error) {
+	return p.Plane.Attach(ctx, volume, wants, deafSink{sink, p})
 }
 
 type deafSink struct {

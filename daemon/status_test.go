@@ -18,11 +18,11 @@ type brokenPlane struct {
 	mended atomic.Bool
 }
 
-func (p *brokenPlane) Attach(ctx context.Context, v weir.Volume, sink weir.Sink) (weir.Attachment, error) {
+func (p *brokenPlane) Attach(ctx context.Context, v weir.Volume, wants weir.Ops, sink weir.Sink) (weir.Attachment, error) {
 	if !p.mended.Load() {
 		return nil, errors.New("no marks are left")
 	}
-	return p.Plane.Attach(ctx, v, sink)
+	return p.Plane.Attach(ctx, v, wants, sink)
 }
 
 // TestAbsentSourceHasACause has a source whose volume is there and cannot be marked.

@@ -196,7 +196,7 @@ func (m *Manager) attach(ctx context.Context, v weir.Volume, sink weir.Sink, wan
 		if wants&^plane.Reach().Completed != 0 {
 			continue
 		}
-		attachment, err := plane.Attach(ctx, v, sink)
+		attachment, err := plane.Attach(ctx, v, wants, sink)
 		if err == nil || weir.KindOf(err) != weir.KindUnsupported {
 			return held{attachment, plane.Name()}, err
 		}

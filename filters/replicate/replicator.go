@@ -139,7 +139,7 @@ func (r *Replicator) Prepare(ctx context.Context) error {
 func (r *Replicator) Filter() *weir.Filter {
 	return &weir.Filter{
 		Name: filterName, Altitude: altitude,
-		Wants:    weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib,
+		Wants:    weir.Changes,
 		Scans:    true,
 		Concerns: r.asked, Setup: r.setup, Unload: refuseUnload,
 	}

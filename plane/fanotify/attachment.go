@@ -2,6 +2,7 @@ package fanotify
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -17,7 +18,8 @@ type attachment struct {
 	volume weir.Volume
 	sink   weir.Sink
 	fsid   uint64
-	group  *group // set by Plane.join
+	group  *group   // set by Plane.join
+	wants  weir.Ops // guarded by group.mu
 	gate   gate
 	once   sync.Once
 
@@ -49,22 +51,40 @@ func (a *attachment) lost(reason string) {
 	}
 }
 
-// unmark takes the mark from the volume. Where the volume is gone its mark is gone too; where it is there
-// but out of reach, the mark stays until the group ends, and its events are dropped for want of a route.
-func (a *attachment) unmark() {
-	ctx, cancel := context.WithTimeout(context.Background(), unmarkTimeout)
-	defer cancel()
+// Want implements weir.Attachment.
+func (a *attachment) Want(ctx context.Context, wants weir.Ops) error {
+	before := a.group.set(a, wants)
+	err := a.remark(ctx)
+	if err != nil {
+		a.group.set(a, before)
+	}
+	return err
+}
+
+// remark brings the volume's mark in line with what is wanted.
+func (a *attachment) remark(ctx context.Context) error {
 	lease, err := a.volume.Borrow(ctx, "")
 	if err != nil {
-		return
+		return fmt.Errorf("mark volume: %w", err)
 	}
 	defer lease.Close()
 	dir, release, err := markable(a.volume, lease)
 	if err != nil {
-		return
+		return err
 	}
 	defer release()
-	if err := a.group.unmark(a.volume.ID(), dir); err != nil {
+	if err := a.group.mark(a.volume.ID(), dir); err != nil {
+		return attachError(a.volume, err)
+	}
+	return nil
+}
+
+// unmark takes from the volume what it alone was marked for. Where the volume is gone its mark is gone too; where it is there
+// but out of reach, the mark stays until the group ends, and its events are dropped for want of a route.
+func (a *attachment) unmark() {
+	ctx, cancel := context.WithTimeout(context.Background(), unmarkTimeout)
+	defer cancel()
+	if err := a.remark(ctx); err != nil {
 		a.plane.options.Logger.Debug("fanotify mark stays until its group ends", "volume", a.volume.ID(), "error", err)
 	}
 }

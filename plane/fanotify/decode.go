@@ -5,8 +5,16 @@ import (
 	sys "github.com/weirfs/weir/internal/sys/fanotify"
 )
 
-// mask is what a volume is marked for. Events on a directory itself come through OnDir.
-const mask = sys.Create | sys.Delete | sys.Rename | sys.Modify | sys.CloseWrite | sys.Attrib | sys.OnDir
+// maskOf is what a volume is marked for. Events on a directory itself come through OnDir.
+func maskOf(wants weir.Ops) uint64 {
+	mask := uint64(sys.OnDir)
+	for _, row := range opTable {
+		if wants&row.op != 0 {
+			mask |= row.bit
+		}
+	}
+	return mask
+}
 
 // opTable pairs bits of an event with operations.
 var opTable = [...]struct {
@@ -19,6 +27,8 @@ var opTable = [...]struct {
 	{sys.Modify, weir.OpModify},
 	{sys.CloseWrite, weir.OpClose},
 	{sys.Attrib, weir.OpAttrib},
+	{sys.Open, weir.OpOpen},
+	{sys.Access, weir.OpAccess},
 }
 
 // decoder turns events into operations. Consecutive events are mostly in one directory, so it keeps the

@@ -15,6 +15,10 @@
 // if there is no other, and are then told each other's operations too, which is harmless since an
 // operation only says where to look.
 //
+// A volume's mark in a group is for what its attachments there want together, and is changed while it stands: new kinds of
+// events are added before those that nobody wants any more are taken away. An attachment that wants nothing has a group and
+// no mark, and costs nobody anything.
+//
 // # Latency and batches
 //
 // A reader that waits on an empty queue reads the first event at once, then pauses for a few

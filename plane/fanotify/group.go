@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -80,21 +81,54 @@ func (g *group) all() []*attachment {
 	return slices.Clone(g.routes)
 }
 
-// mark marks the superblock of an attachment that is in the group already.
-func (g *group) mark(dir int) error {
+// mark brings the mark of a superblock in line with what the attachments to the volume that are in the group want: first
+// what is new, then what is not wanted any more, so that what stays is not interrupted.
+func (g *group) mark(volume weir.VolumeID, dir int) error {
 	g.marking.Lock()
 	defer g.marking.Unlock()
-	return g.sys.Mark(sys.MarkFilesystem, mask, dir)
-}
-
-// unmark takes the mark from the superblock, unless the volume has come back to the group meanwhile.
-func (g *group) unmark(volume weir.VolumeID, dir int) error {
-	g.marking.Lock()
-	defer g.marking.Unlock()
-	if slices.ContainsFunc(g.all(), func(a *attachment) bool { return a.volume.ID() == volume }) {
+	wants := g.wants(volume)
+	rest := maskOf(reach &^ wants)
+	if wants != 0 {
+		if err := g.sys.Mark(sys.MarkFilesystem, maskOf(wants), dir); err != nil {
+			return err
+		}
+		rest &^= sys.OnDir // which what is wanted needs
+	}
+	if rest == 0 {
 		return nil
 	}
-	return g.sys.Unmark(sys.MarkFilesystem, mask, dir)
+	err := g.sys.Unmark(sys.MarkFilesystem, rest, dir)
+	if errors.Is(err, syscall.ENOENT) {
+		return nil // nothing was marked
+	}
+	return err
+}
+
+// try marks a superblock for what everybody may want, to see whether that can be done.
+func (g *group) try(dir int) error {
+	g.marking.Lock()
+	defer g.marking.Unlock()
+	return g.sys.Mark(sys.MarkFilesystem, maskOf(weir.OpCreate), dir)
+}
+
+// wants returns what is wanted of a volume.
+func (g *group) wants(volume weir.VolumeID) (wants weir.Ops) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, a := range g.routes {
+		if a.volume.ID() == volume {
+			wants |= a.wants
+		}
+	}
+	return wants
+}
+
+// set changes what an attachment wants, and returns what it wanted.
+func (g *group) set(a *attachment, wants weir.Ops) (before weir.Ops) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before, a.wants = a.wants, wants
+	return before
 }
 
 // burden ranks the group for a: few volumes are better than many, and a volume with the id of a is worse

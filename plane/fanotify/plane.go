@@ -45,9 +45,11 @@ func New(options Options) *Plane {
 // Name implements weir.Plane.
 func (p *Plane) Name() string { return "fanotify" }
 
+const reach = weir.Changes | weir.OpOpen | weir.OpAccess
+
 // Reach implements weir.Plane.
 func (p *Plane) Reach() weir.Reach {
-	return weir.Reach{Completed: weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib}
+	return weir.Reach{Completed: reach}
 }
 
 // Blind implements weir.Plane. Each entry was measured on Linux 6.18.
@@ -66,7 +68,7 @@ func (p *Plane) Blind() []string {
 // Attach implements weir.Plane. It marks the superblock of volume through one of its mounts, in whatever
 // namespace. Besides KindUnsupported and KindAbsent it returns KindFailed when the kernel has no group,
 // mark or memory left, which may pass.
-func (p *Plane) Attach(ctx context.Context, volume weir.Volume, sink weir.Sink) (weir.Attachment, error) {
+func (p *Plane) Attach(ctx context.Context, volume weir.Volume, wants weir.Ops, sink weir.Sink) (weir.Attachment, error) {
 	lease, err := volume.Borrow(ctx, "")
 	if err != nil {
 		return nil, fmt.Errorf("attach fanotify: %w", err)
@@ -81,11 +83,15 @@ func (p *Plane) Attach(ctx context.Context, volume weir.Volume, sink weir.Sink) 
 	if err != nil {
 		return nil, attachError(volume, err)
 	}
-	a := &attachment{plane: p, volume: volume, sink: sink, fsid: fsid}
+	a := &attachment{plane: p, volume: volume, sink: sink, fsid: fsid, wants: wants & reach}
 	if err := p.join(a); err != nil {
 		return nil, attachError(volume, err)
 	}
-	if err := a.group.mark(dir); err != nil {
+	err = a.group.try(dir)
+	if err == nil {
+		err = a.group.mark(volume.ID(), dir)
+	}
+	if err != nil {
 		p.leave(a)
 		return nil, attachError(volume, err)
 	}

@@ -108,6 +108,11 @@ func (r *real) Rename(old, name string) error { return os.Rename(r.path(old), r.
 func (r *real) Remove(name string) error      { return os.Remove(r.path(name)) }
 func (r *real) Write(name string) error       { return os.WriteFile(r.path(name), []byte("content"), 0o644) }
 
+func (r *real) Read(name string) error {
+	_, err := os.ReadFile(r.path(name))
+	return err
+}
+
 func (r *real) Create(name string) error {
 	file, err := os.OpenFile(r.path(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"context"
 	"slices"
 	"sync"
 
@@ -14,6 +15,7 @@ type attachment struct {
 	sink   weir.Sink
 
 	mu     sync.Mutex
+	wants  weir.Ops
 	queue  []weir.Operation
 	held   bool
 	inside bool // a goroutine calls the sink; others leave their operations in the queue
@@ -24,7 +26,7 @@ type attachment struct {
 // put queues an operation and delivers it unless it is to be held.
 func (a *attachment) put(op weir.Operation) {
 	a.mu.Lock()
-	if a.closed {
+	if op.Ops &= a.wants; a.closed || op.Ops == 0 {
 		a.mu.Unlock()
 		return
 	}
@@ -96,6 +98,20 @@ func (a *attachment) drop(reason string) {
 	a.mu.Unlock()
 	a.sink.Lost(reason)
 	a.leave()
+}
+
+// Want implements weir.Attachment.
+func (a *attachment) Want(_ context.Context, wants weir.Ops) error {
+	a.volume.mu.Lock()
+	err := a.volume.refusesLocked()
+	a.volume.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.wants = wants
+	return nil
 }
 
 // Detach implements weir.Attachment.

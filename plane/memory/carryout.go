@@ -83,7 +83,6 @@ func (v *Volume) applyLocked(p *weir.Parameters) (weir.Result, weir.Operation) {
 			told.Dir, told.Name = entry.handle, "." // what happens to a directory itself is told in it
 		}
 	case weir.OpOpen:
-		told.Ops = 0
 		result.Open = v.openLocked(entry, p)
 	default:
 		err = fmt.Errorf("do %q: it is not one operation", p.Op)
@@ -163,7 +162,6 @@ func (v *Volume) applyOpenLocked(p *weir.Parameters) (weir.Result, weir.Operatio
 			told.Ops = 0
 		}
 	case weir.OpAccess:
-		told.Ops = 0
 		if p.Offset < int64(len(o.node.content)) {
 			result.N = int64(copy(p.Data, o.node.content[p.Offset:]))
 		}

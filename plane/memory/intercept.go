@@ -103,7 +103,7 @@ func (i *interception) Has(key weir.ContextKey) bool {
 	return v.nodes[key.File] != nil
 }
 
-// Detach implements weir.Attachment.
+// Detach implements weir.Interception.
 func (i *interception) Detach() error {
 	is := func(other *interception) bool { return other == i }
 	i.volume.mu.Lock()

@@ -97,6 +97,19 @@ func (v *Volume) Write(name string) error {
 	return err
 }
 
+// Read opens a file, reads it and closes it.
+func (v *Volume) Read(name string) error {
+	f, err := v.Open(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.ReadAt(make([]byte, 1), 0)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
 // File is an open file. It is safe for concurrent use.
 type File struct {
 	volume *Volume

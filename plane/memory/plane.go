@@ -26,10 +26,9 @@ func (p *Plane) Name() string { return "memory" }
 
 // Reach implements weir.Plane.
 func (p *Plane) Reach() weir.Reach {
-	const changes = weir.OpCreate | weir.OpDelete | weir.OpRename | weir.OpModify | weir.OpClose | weir.OpAttrib
-	const all = changes | weir.OpOpen | weir.OpAccess
+	const all = weir.Changes | weir.OpOpen | weir.OpAccess
 	return weir.Reach{
-		Completed: changes, Before: all, After: all, Contexts: []weir.ContextKind{weir.ContextFile, weir.ContextOpen},
+		Completed: all, Before: all, After: all, Contexts: []weir.ContextKind{weir.ContextFile, weir.ContextOpen},
 	}
 }
 
@@ -37,7 +36,7 @@ func (p *Plane) Reach() weir.Reach {
 func (p *Plane) Blind() []string { return nil }
 
 // Attach implements weir.Plane. volume must be a *Volume.
-func (p *Plane) Attach(ctx context.Context, volume weir.Volume, sink weir.Sink) (weir.Attachment, error) {
+func (p *Plane) Attach(ctx context.Context, volume weir.Volume, wants weir.Ops, sink weir.Sink) (weir.Attachment, error) {
 	v, err := inMemory(ctx, volume)
 	if err != nil {
 		return nil, err
@@ -47,7 +46,7 @@ func (p *Plane) Attach(ctx context.Context, volume weir.Volume, sink weir.Sink) 
 	if p.closed {
 		return nil, errClosed
 	}
-	a := &attachment{plane: p, volume: v, sink: sink, held: p.held}
+	a := &attachment{plane: p, volume: v, sink: sink, wants: wants, held: p.held}
 	a.idle.L = &a.mu
 	if err := v.listen(a); err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ type Volume interface {
 	Create(name string) error
 	Mkdir(name string) error
 	Write(name string) error // an existing file, and close it
+	Read(name string) error  // likewise
 	Chmod(name string) error
 	Link(old, name string) error
 	Rename(old, name string) error
@@ -48,6 +49,8 @@ func Run(t *testing.T, f Fixture) {
 	t.Run("tells every operation", f.tellsEveryOperation)
 	t.Run("names the object", f.namesTheObject)
 	t.Run("covers from the return of Attach", f.coversFromAttach)
+	t.Run("follows what is wanted", f.followsWants)
+	t.Run("keeps what stays wanted", f.keepsWanted)
 	t.Run("keeps volumes apart", f.keepsVolumesApart)
 	t.Run("calls a sink from one goroutine at a time", f.oneAtATime)
 	t.Run("detach waits for the sink", f.detachWaits)
@@ -58,9 +61,78 @@ func Run(t *testing.T, f Fixture) {
 	t.Run("close ends everything", f.closeEnds)
 }
 
+// followsWants attaches without a wish, and has two that are on one volume not get into each other's way.
+func (f Fixture) followsWants(t *testing.T) {
+	p, v, s, other := f.Plane(t), f.Volume(t), NewSink(), NewSink()
+	defer p.Close()
+	a, err := p.Attach(t.Context(), v, 0, s)
+	must(t, err, v.Create("unseen"), a.Want(t.Context(), weir.OpCreate), v.Create("a"))
+	s.Want(t, weir.Operation{Ops: weir.OpCreate, Dir: f.root(t, v), Name: "a"})
+	b := f.attach(t, p, v, other)
+	must(t, a.Want(t.Context(), weir.OpOpen|weir.OpAccess), v.Write("a"), v.Read("a"))
+	s.Want(t, weir.Operation{Ops: weir.OpOpen | weir.OpAccess, Dir: f.root(t, v), Name: "a"})
+	other.Want(t, weir.Operation{Ops: weir.OpModify | weir.OpClose, Dir: f.root(t, v), Name: "a"})
+	must(t, b.Detach(), a.Want(t.Context(), weir.OpDelete), v.Remove("a"))
+	s.Want(t, weir.Operation{Ops: weir.OpDelete, Dir: f.root(t, v), Name: "a"})
+	for _, op := range s.Operations() {
+		if op.Name == "unseen" {
+			t.Errorf("told %+v, which nobody wanted", op)
+		}
+	}
+	before := len(s.Operations())
+	must(t, a.Want(t.Context(), 0), v.Create("later"), v.Write("later"))
+	time.Sleep(silence)
+	if told := s.Operations()[before:]; len(told) > 0 {
+		t.Errorf("told %+v after nothing was wanted any more", told)
+	}
+	f.Unmount(t, v)
+	if err := a.Want(t.Context(), weir.OpCreate); weir.KindOf(err) != weir.KindAbsent {
+		t.Errorf("a volume that has left is watched: %v", err)
+	}
+}
+
+func (f Fixture) root(t *testing.T, v Volume) weir.Handle {
+	t.Helper()
+	h, err := v.Handle("")
+	must(t, err)
+	return h
+}
+
+// keepsWanted changes its mind all the time about reads, and must not miss a creation.
+func (f Fixture) keepsWanted(t *testing.T) {
+	p, v, s := f.Plane(t), f.Volume(t), NewSink()
+	defer p.Close()
+	a := f.attach(t, p, v, s)
+	var all sync.WaitGroup
+	done := make(chan struct{})
+	all.Go(func() {
+		defer close(done)
+		for i := range 300 {
+			if err := v.Create(fmt.Sprint("f", i)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for more := false; ; more = !more {
+		wants := weir.Changes
+		if more {
+			wants |= weir.OpOpen | weir.OpAccess
+		}
+		must(t, a.Want(t.Context(), wants))
+		select {
+		case <-done:
+			for i := range 300 {
+				s.Want(t, weir.Operation{Ops: weir.OpCreate, Dir: f.root(t, v), Name: fmt.Sprint("f", i)})
+			}
+			return
+		default:
+		}
+	}
+}
+
 func (f Fixture) attach(t *testing.T, p weir.Plane, v weir.Volume, s weir.Sink) weir.Attachment {
 	t.Helper()
-	a, err := p.Attach(t.Context(), v, s)
+	a, err := p.Attach(t.Context(), v, weir.Changes, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +302,7 @@ func (f Fixture) absent(t *testing.T) {
 	p, v := f.Plane(t), f.Volume(t)
 	defer p.Close()
 	f.Unmount(t, v)
-	if _, err := p.Attach(context.Background(), v, NewSink()); err == nil {
+	if _, err := p.Attach(context.Background(), v, weir.Changes, NewSink()); err == nil {
 		t.Error("attached to a volume that has left")
 	} else if weir.KindOf(err) != weir.KindAbsent && weir.KindOf(err) != weir.KindUnsupported {
 		t.Errorf("error of kind %d: %v", weir.KindOf(err), err)
@@ -246,7 +318,7 @@ func (f Fixture) closeEnds(t *testing.T) {
 	time.Sleep(silence)
 	s.check(t)
 	must(t, a.Detach(), p.Close())
-	if _, err := p.Attach(t.Context(), v, s); err == nil {
+	if _, err := p.Attach(t.Context(), v, weir.Changes, s); err == nil {
 		t.Error("attached to a closed plane")
 	}
 }

@@ -23,6 +23,8 @@ const (
 const (
 	Modify     = unix.FAN_MODIFY
 	Attrib     = unix.FAN_ATTRIB
+	Open       = unix.FAN_OPEN
+	Access     = unix.FAN_ACCESS
 	CloseWrite = unix.FAN_CLOSE_WRITE
 	Create     = unix.FAN_CREATE
 	Delete     = unix.FAN_DELETE
