@@ -245,7 +245,7 @@ func TestFiltersComeAndGo(t *testing.T) {
 		b.want(t, "f@1: teardown 2")
 		for _, bad := range []*weir.Filter{
 			{Name: "x"}, spyFilter(&b.log, "g", "1", nil), spyFilter(&b.log, "x", "200.0", nil),
-			{Name: "x", Setup: spyFilter(&b.log, "x", "1", nil).Setup, Wants: weir.OpAccess},
+			{Name: "x", Setup: spyFilter(&b.log, "x", "1", nil).Setup, Wants: 1 << 20},
 		} {
 			if err := b.Start(bad); err == nil {
 				t.Errorf("started %+v", bad)
