@@ -77,12 +77,13 @@ func coverageOf(s manager.Snapshot, gaps []ledger.Gap, session uint64, now time.
 	if !s.Complete {
 		c.Faults = append(c.Faults, "not all volumes are known: "+cmp.Or(s.Missed, "they are being listed"))
 	}
+	slots := slotsOf(s)
 	for _, v := range s.Volumes {
 		row := CoveredVolume{
 			Volume: v.Info.ID, Name: nameOf(&v), Source: quoted(v.Info.Source), FSType: quoted(v.Info.Identity.FSType), Pseudo: v.Info.Pseudo,
 		}
 		for _, column := range c.Columns {
-			cell := cellOf(s, v, column)
+			cell := cellOf(s, v, slots[v.Info.ID], column)
 			if cell.Fault {
 				c.Faults = append(c.Faults, fmt.Sprintf("volume %d (%s): %s is %s", v.Info.ID, row.Name, column, cell))
 			}
@@ -132,14 +133,23 @@ func columnsOf(s manager.Snapshot) []Column {
 	return list
 }
 
-func cellOf(s manager.Snapshot, v manager.VolumeSnapshot, c Column) Cell {
-	slot := find(s, func(slot manager.SlotSnapshot) bool {
-		return slot.Volume == v.Info.ID && slot.Filter == c.Filter && slot.Instance == c.Instance
-	})
-	if slot == nil {
+// slotsOf returns the slots of each volume.
+func slotsOf(s manager.Snapshot) map[weir.VolumeID][]manager.SlotSnapshot {
+	of := map[weir.VolumeID][]manager.SlotSnapshot{}
+	for _, slot := range s.Slots {
+		of[slot.Volume] = append(of[slot.Volume], slot)
+	}
+	return of
+}
+
+// cellOf describes one instance on a volume, which has these slots.
+func cellOf(s manager.Snapshot, v manager.VolumeSnapshot, slots []manager.SlotSnapshot, c Column) Cell {
+	i := slices.IndexFunc(slots, func(slot manager.SlotSnapshot) bool { return slot.Filter == c.Filter && slot.Instance == c.Instance })
+	if i < 0 {
 		return Cell{State: "none"}
 	}
-	cell := Cell{State: slot.State.String(), Why: whyOf(*slot)}
+	slot := slots[i]
+	cell := Cell{State: slot.State.String(), Why: whyOf(slot)}
 	link := linkOf(v, slot.Frame)
 	switch slot.State {
 	case topology.SlotAttached:
@@ -160,9 +170,9 @@ func cellOf(s manager.Snapshot, v manager.VolumeSnapshot, c Column) Cell {
 }
 
 // seenAs says how much an instance sees that is attached.
-func seenAs(info weir.VolumeInfo, link Link) Cell {
+func seenAs(info weir.VolumeInfo, link manager.LinkSnapshot) Cell {
 	switch {
-	case link.State != topology.LinkAttached.String():
+	case link.State != topology.LinkAttached:
 		return Cell{State: "scan only", Why: cmp.Or(link.Why, info.SightReason)}
 	case info.Sight == weir.SightLocal:
 		return Cell{State: "local only", Why: info.SightReason}
@@ -170,13 +180,13 @@ func seenAs(info weir.VolumeInfo, link Link) Cell {
 	return Cell{State: "attached"}
 }
 
-func linkOf(v manager.VolumeSnapshot, frame topology.FrameID) Link {
-	for _, l := range linksOf(v) {
-		if l.Frame == int(frame) {
+func linkOf(v manager.VolumeSnapshot, frame topology.FrameID) manager.LinkSnapshot {
+	for _, l := range v.Links {
+		if l.Frame == frame {
 			return l
 		}
 	}
-	return Link{}
+	return manager.LinkSnapshot{}
 }
 
 // gapOf looks which volume a gap is on. It is a fault if that is there and the filter should cover it.
@@ -188,7 +198,8 @@ func gapOf(s manager.Snapshot, g ledger.Gap, session uint64) Gap {
 		}
 		gap.Volume = v.Info.ID
 		slot := s.Slot(g.Filter, v.Info.ID)
-		gap.Fault = g.Open() && !v.Leaving && slot != nil && slot.State != topology.SlotDeclined && slot.State != topology.SlotExcluded
+		covers := slot != nil && slot.State != topology.SlotDeclined && slot.State != topology.SlotExcluded
+		gap.Fault = gap.Fault || g.Open() && !v.Leaving && covers
 	}
 	return gap
 }

@@ -109,8 +109,9 @@ func (s *Server) pass(snapshot manager.Snapshot, v manager.VolumeSnapshot, above
 		p.Altitude = v.Info.LayerAltitude
 	}
 	frames := map[int]bool{}
+	slots := slotsOf(snapshot)[v.Info.ID]
 	for _, column := range slices.Backward(columnsOf(snapshot)) {
-		cell := cellOf(snapshot, v, column)
+		cell := cellOf(snapshot, v, slots, column)
 		if cell.State == "none" {
 			continue
 		}

@@ -176,7 +176,7 @@ func TestCellsTellWhatIsSeen(t *testing.T) {
 			v.Links[0].Why = "because"
 		}
 		s := manager.Snapshot{Slots: []manager.SlotSnapshot{{Filter: "f", Instance: "f", Volume: 1, State: c.slot}}}
-		if got := cellOf(s, v, Column{Filter: "f", Instance: "f"}).String(); got != c.want {
+		if got := cellOf(s, v, s.Slots, Column{Filter: "f", Instance: "f"}).String(); got != c.want {
 			t.Errorf("%s on a link that is %s: %s, want %s", c.slot, c.link, got, c.want)
 		}
 	}
@@ -226,5 +226,22 @@ func TestUnknownPathsAreNotSeen(t *testing.T) {
 	b.await(func(s manager.Snapshot) bool { return len(s.Volumes) == 1 })
 	if x, err := b.Explain(t.Context(), "/a"); err != nil || x.Seen || !strings.Contains(x.Why, "no filter is loaded") {
 		t.Errorf("%+v, %v", x, err)
+	}
+}
+
+// BenchmarkCoverage is of 2,000 volumes with three filters.
+func BenchmarkCoverage(b *testing.B) {
+	var s manager.Snapshot
+	for _, name := range []string{"a", "b", "c"} {
+		s.Filters = append(s.Filters, manager.FilterSnapshot{Name: name})
+	}
+	for id := range weir.VolumeID(2000) {
+		s.Volumes = append(s.Volumes, manager.VolumeSnapshot{Info: weir.VolumeInfo{ID: id}})
+		for _, f := range s.Filters {
+			s.Slots = append(s.Slots, manager.SlotSnapshot{Filter: f.Name, Instance: f.Name, Volume: id, State: topology.SlotAttached})
+		}
+	}
+	for b.Loop() {
+		coverageOf(s, nil, 1, time.Now())
 	}
 }
