@@ -281,3 +281,52 @@ func TestQuery(t *testing.T) {
 		r.end(in, patient())
 	}
 }
+
+// An operation that was on its way when the instance below was torn down passes it by.
+func TestOperationPassesByWhatHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, tr, goOn := newRig(), new(trace), make(chan struct{})
+		r.instance("200", create, create, tr.noting("high", func(context.Context, weir.Call) weir.PreStatus {
+			<-goOn
+			return weir.PreContinue
+		}))
+		low := r.instance("100", create, create, tr.noting("low", nil))
+		done := make(chan weir.Result)
+		go func() { done <- r.Do(context.Background(), creation(), tr.lower()) }()
+		synctest.Wait()
+		r.end(low, patient())
+		close(goOn)
+		if result := <-done; result.Err != nil {
+			t.Error(result.Err)
+		}
+		tr.want(t, "pre high a, volume a, post high a")
+	})
+}
+
+// A Pre that runs while the others are drained has its Post drained as soon as it returns, whatever the volume does.
+func TestPreThatReturnsLateIsDrained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, tr, goOn, below := newRig(), new(trace), make(chan struct{}), make(chan struct{})
+		in := r.instance("100", create, create, tr.noting("f", func(context.Context, weir.Call) weir.PreStatus {
+			<-goOn
+			return weir.PreContinue
+		}))
+		done := make(chan weir.Result)
+		go func() {
+			done <- r.Do(context.Background(), creation(), lower(func(context.Context, *weir.Parameters) weir.Result {
+				<-below
+				return weir.Result{}
+			}))
+		}()
+		synctest.Wait()
+		ended := make(chan struct{})
+		go func() { defer close(ended); r.end(in, patient()) }()
+		synctest.Wait()
+		close(goOn)
+		<-ended
+		tr.want(t, "pre f a, drain f a")
+		close(below)
+		<-done
+		tr.want(t, "")
+	})
+}
