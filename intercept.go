@@ -155,12 +155,12 @@ type Intercepting interface {
 }
 
 // Interception is one volume held by an intercepting plane. Lower carries out operations below the gate, also after
-// Detach; where the volume has left, it fails with an error of KindAbsent. Detach does not wait for operations that are
-// in the gate: they end as they would have, but the gate is told no more of what has gone.
+// Detach; where the volume has left, it fails with an error of KindAbsent.
 type Interception interface {
 	Lower
 
-	// Detach returns when no call of the gate begins any more. It may be called twice.
+	// Detach has operations that begin after it has returned pass the gate no more. It waits for none: those that have
+	// begun end as they would have. It may be called twice.
 	Detach() error
 
 	// Has tells whether the inode, or the open file, of a key still is. It says no before the gate is told.
