@@ -3,7 +3,7 @@
 #   make deps      install what tests need and this machine lacks (as root, on Debian and its kin)
 #   make build     build/weir, one static binary
 #   make test      vet, staticcheck, and every test, with -race, on real volumes
-#   make torture   the model tests again and again, with new seeds; SHORT=1 for a few minutes
+#   make torture   the model tests again and again, with new seeds, and the large variants of spec; SHORT=1 for a few minutes
 #   make bench     weir against cp, rsync and lsyncd
 
 SHELL := /bin/bash
@@ -23,6 +23,7 @@ test: deps
 
 torture: deps
 	go test -race -count=$(ROUNDS) -p=1 -timeout=0 -run 'Model|Torture' ./...
+	$(if $(SHORT),,go test -count=1 -timeout=0 ./spec -large)
 
 bench: deps build
 	cd bench && go run . -weir ../build/weir $(if $(SHORT),-short)
