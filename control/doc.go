@@ -8,8 +8,8 @@
 // # Another route
 //
 // is a line in Server.routes, its handler, and its path in openapi.yaml, which the tests compare with the line. A
-// handler gets a request whose peer has been checked, reads its parameters with id, query and read, and returns what is
-// sent as JSON, or an error: of a weir.Error everything arrives at the client, also its kind, which becomes the HTTP
+// handler gets a request whose peer has been checked, reads its parameters with PathValue, query and read, and returns what
+// is sent as JSON, or an error: of a weir.Error everything arrives at the client, also its kind, which becomes the HTTP
 // status and the exit status of a command. A handler that returns an upgrade has the connection to itself from then on.
 // What a handler needs of the running weir is a method of Engine, which package daemon has.
 //

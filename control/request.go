@@ -32,9 +32,7 @@ func (r *request) by() string {
 	return fmt.Sprintf("user %d", r.peer.UID)
 }
 
-// id returns a part of the path that is a volume's number.
-func (r *request) id(name string) (weir.VolumeID, error) { return volumeID(r.op, r.PathValue(name)) }
-
+// volumeID reads the number of a volume.
 func volumeID(op, text string) (weir.VolumeID, error) {
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -103,6 +104,30 @@ func TestRunningMirrorIsAsked(t *testing.T) {
 	asked(t, 2, "filters --socket "+control.SocketPath(s.state), "ask the weir at .*: (no such file|connection refused)")
 }
 
+// TestLayersAreExplained has overlays in the source, over a volume that is not, and a command in another mount namespace.
+func TestLayersAreExplained(t *testing.T) {
+	s := newStage(t)
+	below := voltest.New(t, "ext4").Dir
+	for name, nfsExport := range map[string]bool{"marked": true, "blind": false} {
+		dir := filepath.Join(below, name)
+		voltest.Overlay(t, nfsExport, filepath.Join(dir, "l"), filepath.Join(dir, "u"), filepath.Join(dir, "w"), filepath.Join(s.source, name))
+	}
+	s.mirror()
+	layer := "a layer at altitude 139998.99"
+	reaches := below + `, ext4 on /dev/loop\d+\): what reaches it from volume \d+`
+	asked(t, 0, "explain "+s.source+"/marked", layer, `frame 0: observed by fanotify`, `1\. +replicate +altitude 309999 +frame 0 +attached`, reaches)
+	asked(t, 1, "explain "+s.source+"/blind", "NOT be seen: replicate is scan only: ", layer, "frame 0: unsupported: ", reaches)
+	asked(t, 0, "coverage", "overlay +attached", "overlay +scan only", "replicate scan only: ")
+
+	elsewhere := exec.Command("/proc/self/exe", "explain", "/")
+	elsewhere.Env = append(os.Environ(), asWeirEnv+"=1")
+	elsewhere.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+	out, err := elsewhere.CombinedOutput()
+	if status := elsewhere.ProcessState.ExitCode(); status != 2 || !strings.Contains(string(out), "in another mount namespace, where the path may mean something else; ask there: nsenter") {
+		t.Errorf("in another namespace: %d, %s%v", status, out, err)
+	}
+}
+
 // number returns the number of the volume that is mounted at a place.
 func number(t *testing.T, point string) string {
 	t.Helper()
@@ -186,9 +211,7 @@ func TestSocketSurvivesWhatProcessesLeave(t *testing.T) {
 
 // TestDocumentedRequests runs the examples of docs/control.md.
 func TestDocumentedRequests(t *testing.T) {
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("curl is not installed")
-	}
+	voltest.RequireTool(t, "curl", "curl")
 	text, err := os.ReadFile("../../docs/control.md")
 	if err != nil {
 		t.Fatal(err)
