@@ -17,8 +17,8 @@ type Filter struct {
 	// altitude, which is attached by itself. All have to be in one frame.
 	Instances []Definition
 
-	// Wants is the set of completed operations that instances ask for. OpOpen and OpAccess cost every
-	// reader of a volume; leave them out unless they are needed.
+	// Wants is the set of completed operations that instances ask for, until they ask for others with Host.Want.
+	// OpOpen and OpAccess cost every reader of a volume; leave them out unless they are needed.
 	Wants Ops
 
 	// Scans says that the filter looks by itself for what it has missed, and tells the ledger when it has done so. The
@@ -48,6 +48,14 @@ type Filter struct {
 	// Unload is asked before the filter is unloaded. An error refuses, unless the unloading is mandatory. It is not
 	// called when the manager shuts down. A nil Unload consents.
 	Unload func(ctx context.Context, mandatory bool) error
+
+	// Connect serves a program that has connected to the filter's port, and returns when either side has ended the
+	// conversation, or when ctx ends: at the latest when the filter is unloaded. Nil: the filter has no port.
+	Connect func(ctx context.Context, peer Peer, port Port) error
+
+	// Connections is how many programs may be connected at a time; more are refused. It must be positive where there
+	// is a Connect.
+	Connections int
 }
 
 // Definition is one instance that a filter has on each volume.
@@ -83,6 +91,12 @@ type Host interface {
 	// one word who holds it, for the one who asks why it does not end. The error is of KindAbsent once the teardown has
 	// begun. release may be called twice.
 	Hold(owner string) (release func(), err error)
+
+	// Want asks for other completed operations than before. When it has returned, every one of those that completes later
+	// is delivered; what was wanted before as well is not interrupted. It may be called in Setup and later, and not from
+	// a callback with operations. The error is of KindUnsupported if nothing observes the volume, or nothing that does
+	// delivers these operations, and of KindAbsent if the volume has left; then nothing has changed.
+	Want(ctx context.Context, wants Ops) error
 
 	// SetContext puts a value on an object. With KeepExisting a context that is there stays: it is returned, and set
 	// is false. With ReplaceExisting the former one is taken off, and lives on until its last reference is

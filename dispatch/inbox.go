@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -12,7 +13,7 @@ import (
 // instance free goes inside with what it has, without a copy and without a queue; one that finds it
 // occupied, or not yet set up, leaves its operations for whoever is inside, or will open it.
 type inbox struct {
-	wants weir.Ops
+	wants atomic.Uint32 // weir.Ops
 	limit int
 
 	mu       sync.Mutex
@@ -67,12 +68,13 @@ func (b *inbox) pick(ops []weir.Operation) []weir.Operation {
 	for i := range ops {
 		all |= ops[i].Ops
 	}
-	if all&^b.wants == 0 {
+	wants := weir.Ops(b.wants.Load())
+	if all&^wants == 0 {
 		return ops
 	}
 	var wanted []weir.Operation
 	for _, op := range ops {
-		if op.Ops &= b.wants; op.Ops != 0 {
+		if op.Ops &= wants; op.Ops != 0 {
 			wanted = append(wanted, op)
 		}
 	}

@@ -41,8 +41,15 @@ func (r *recording) want(t *testing.T, want string) {
 	}
 }
 
+// newInbox has room for three, of one kind.
+func newInbox() *inbox {
+	b := &inbox{limit: 3}
+	b.wants.Store(uint32(weir.OpCreate))
+	return b
+}
+
 func TestInboxKeepsWhatComesBeforeItOpens(t *testing.T) {
-	b, r := inbox{wants: weir.OpCreate, limit: 3}, new(recording)
+	b, r := newInbox(), new(recording)
 	b.deliver(ops("a", "b"))
 	b.change()
 	b.deliver(ops("c"))
@@ -52,7 +59,7 @@ func TestInboxKeepsWhatComesBeforeItOpens(t *testing.T) {
 }
 
 func TestInboxIsBounded(t *testing.T) {
-	b, r := inbox{wants: weir.OpCreate, limit: 3}, new(recording)
+	b, r := newInbox(), new(recording)
 	b.deliver(ops("a", "b"))
 	b.deliver(ops("c", "d"))
 	b.deliver(ops("e"))
@@ -62,7 +69,7 @@ func TestInboxIsBounded(t *testing.T) {
 }
 
 func TestInboxCopiesWhatItKeeps(t *testing.T) {
-	b, r := inbox{wants: weir.OpCreate, limit: 3}, new(recording)
+	b, r := newInbox(), new(recording)
 	plane := ops("a")
 	b.deliver(plane)
 	plane[0].Name = "overwritten"
@@ -71,7 +78,7 @@ func TestInboxCopiesWhatItKeeps(t *testing.T) {
 }
 
 func TestInboxIsEnteredOnce(t *testing.T) {
-	b, r := inbox{wants: weir.OpCreate, limit: 3}, new(recording)
+	b, r := newInbox(), new(recording)
 	b.open(r)
 	r.hook = func() {
 		r.hook = nil
@@ -84,7 +91,7 @@ func TestInboxIsEnteredOnce(t *testing.T) {
 }
 
 func TestInboxIsClosed(t *testing.T) {
-	b, r := inbox{wants: weir.OpCreate, limit: 3}, new(recording)
+	b, r := newInbox(), new(recording)
 	b.open(r)
 	inside, goOn := make(chan struct{}), make(chan struct{})
 	r.hook = func() { close(inside); <-goOn }
@@ -103,7 +110,7 @@ func TestInboxIsClosed(t *testing.T) {
 	b.lose("late")
 	r.want(t, "a")
 
-	never := inbox{wants: weir.OpCreate, limit: 3}
+	never := newInbox()
 	never.deliver(ops("a"))
 	if err := never.close(t.Context()); err != nil {
 		t.Error(err)

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,9 @@ type Site struct {
 	// Twin returns the filter's instance at the same altitude on another volume, or nil.
 	Twin func(weir.VolumeID) *Instance
 
+	// Want changes what the instance is told of.
+	Want func(ctx context.Context, in *Instance, wants weir.Ops) error
+
 	// Inbox is how many completed operations may wait.
 	Inbox int
 
@@ -38,6 +42,7 @@ type Instance struct {
 	volume        weir.VolumeID
 	stack         *Stack
 	twin          func(weir.VolumeID) *Instance
+	want          func(context.Context, *Instance, weir.Ops) error
 	logger        *slog.Logger
 
 	// callback and interceptor are set when the lanes open, and not changed after that.
@@ -60,8 +65,9 @@ func NewInstance(s Site) *Instance {
 		label: fmt.Sprintf("filter %s on volume %d", s.Filter.Name, s.Volume), altitude: s.Definition.Altitude,
 		before: s.Filter.Before, after: s.Filter.After, kinds: s.Filter.Contexts, volume: s.Volume,
 		stack: s.Stack, twin: s.Twin, logger: s.Logger, shared: s.Shared, idle: make(chan struct{}),
-		inbox: inbox{wants: s.Filter.Wants, limit: s.Inbox},
+		want: s.Want, inbox: inbox{limit: s.Inbox},
 	}
+	in.SetWants(s.Filter.Wants)
 	if s.Definition.Name != s.Filter.Name {
 		in.label = fmt.Sprintf("instance %s of %s", s.Definition.Name, in.label)
 	}
@@ -100,6 +106,12 @@ func (in *Instance) Open(callback weir.Instance) {
 		l.mu.Unlock()
 	}
 }
+
+// Wants returns the completed operations that the instance is told of.
+func (in *Instance) Wants() weir.Ops { return weir.Ops(in.inbox.wants.Load()) }
+
+// SetWants changes that. Operations that wait stay.
+func (in *Instance) SetWants(wants weir.Ops) { in.inbox.wants.Store(uint32(wants)) }
 
 // Begin delivers the completed operations that have come so far, and from now on those that come.
 func (in *Instance) Begin() { in.inbox.open(in.callback) }
@@ -151,6 +163,9 @@ type host struct{ *Instance }
 
 // Host returns what the filter calls.
 func (in *Instance) Host() weir.Host { return host{in} }
+
+// Want implements weir.Host.
+func (h host) Want(ctx context.Context, wants weir.Ops) error { return h.want(ctx, h.Instance, wants) }
 
 var errEnded = errors.New("the instance has ended")
 

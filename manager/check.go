@@ -19,6 +19,8 @@ func (m *Manager) checkFilter(f *weir.Filter, others []*weir.Filter) error {
 		return refused(fmt.Errorf("the name of filter %q is not one word", f.Name))
 	case f.Setup == nil:
 		return refused(fmt.Errorf("filter %s has no Setup", f.Name))
+	case f.Connect != nil && f.Connections <= 0:
+		return refused(fmt.Errorf("filter %s has a port, and no place at it", f.Name))
 	}
 	for _, other := range others {
 		if other.Name == f.Name {

@@ -32,7 +32,7 @@ func (m *Manager) Start(f *weir.Filter) error {
 	m.nextID++
 	id := m.nextID
 	m.filters[id] = f
-	m.lives[id] = newLife()
+	m.lives[id] = m.newLife()
 	after := m.applyLocked(registered)
 	after = append(after, m.applyLocked(topology.FilterStarted{Filter: id})...)
 	m.mu.Unlock()

@@ -67,6 +67,7 @@ func (m *Manager) retire(in *instance) {
 		in.shared.contexts.End()
 	}
 	m.ungate(in)
+	m.relent(in.joint)
 }
 
 // enlistLocked puts the instance into its volume's stack before its Setup begins: what completes while
@@ -81,6 +82,9 @@ func (m *Manager) enlistLocked(pair topology.Pair) *instance {
 	in.Instance = dispatch.NewInstance(dispatch.Site{
 		Filter: f, Definition: f.Definitions()[pair.Instance], Volume: pair.Volume, Stack: in.stack, Shared: in.shared.contexts,
 		Twin: func(v weir.VolumeID) *dispatch.Instance { return m.twin(pair, v) }, Inbox: m.options.Inbox, Logger: m.options.Logger,
+		Want: func(ctx context.Context, own *dispatch.Instance, wants weir.Ops) error {
+			return m.want(ctx, pair, own, wants)
+		},
 	})
 	m.instances[pair] = in
 	in.stack.Add(in.Instance)
@@ -168,6 +172,9 @@ func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, r
 	site := weir.Site{Volume: v, Instance: f.Definitions()[work.Instance], Reason: reason, Host: in.Host()}
 	var callback weir.Instance
 	err := m.gate(ctx, in, f)
+	if err == nil {
+		err = m.provide(ctx, in)
+	}
 	if err == nil {
 		err = within(l.force, func() error {
 			return guard(f, "Setup", func() (err error) {

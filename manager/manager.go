@@ -34,7 +34,7 @@ type Manager struct {
 	nextID    topology.FilterID
 	instances map[topology.Pair]*instance
 	shared    map[share]*shared
-	held      map[topology.Joint]held
+	held      map[topology.Joint]*held
 	gates     map[topology.Joint]*gate
 	runs      map[topology.Work]*run
 	retries   map[topology.Work]*time.Timer
@@ -47,6 +47,9 @@ type Manager struct {
 type held struct {
 	weir.Attachment
 	plane string
+
+	turn  chan struct{} // holds a token while Want runs
+	wants weir.Ops      // that was wanted last; of whoever has the turn
 }
 
 // volume is what the manager keeps of a volume while the topology knows it.
@@ -82,7 +85,7 @@ func New(options Options) (*Manager, error) {
 		lives:     map[topology.FilterID]*life{},
 		instances: map[topology.Pair]*instance{},
 		shared:    map[share]*shared{},
-		held:      map[topology.Joint]held{},
+		held:      map[topology.Joint]*held{},
 		gates:     map[topology.Joint]*gate{},
 		runs:      map[topology.Work]*run{},
 		retries:   map[topology.Work]*time.Timer{},

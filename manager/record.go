@@ -23,6 +23,9 @@ func (m *Manager) recordLocked(effect topology.Effect) {
 		m.recorder.put(func(l *ledger.Ledger) error { return l.VolumeLeft(e.Volume) })
 	case topology.Recorded:
 		f := m.filters[e.Pair.Filter]
+		if !asks(f) {
+			return
+		}
 		slot := ledger.Slot{
 			Volume: e.Pair.Volume, Filter: f.Name, Instance: f.Definitions()[e.Pair.Instance].Name, State: e.State.String(), Why: e.Why,
 		}
@@ -35,13 +38,17 @@ func (m *Manager) recordLocked(effect topology.Effect) {
 	}
 }
 
+// asks tells whether a filter asks for operations by itself. One that does not, but serves who comes, misses nothing when
+// it is not there.
+func asks(f *weir.Filter) bool { return f.Wants|f.Before|f.After != 0 }
+
 // recordTakenLocked opens a gap when the last instance of a filter is taken from a volume that stays, by somebody who may
 // change his mind.
 func (m *Manager) recordTakenLocked(work topology.Work, reason weir.TeardownReason) {
 	cause := map[weir.TeardownReason]string{
 		weir.TeardownManual: "detached by hand", weir.TeardownFilterUnload: "the filter was unloaded",
 	}[reason]
-	if work.Kind != topology.TearDown || cause == "" {
+	if work.Kind != topology.TearDown || cause == "" || !asks(m.filters[work.Filter]) {
 		return
 	}
 	for pair := range m.instances {

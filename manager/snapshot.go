@@ -151,7 +151,7 @@ func (m *Manager) snapshotLocked() Snapshot {
 	links := map[weir.VolumeID][]LinkSnapshot{}
 	for _, l := range view.Links {
 		links[l.Joint.Volume] = append(links[l.Joint.Volume], LinkSnapshot{
-			l.Joint.Frame, l.State, l.Why, m.held[l.Joint].plane, m.gates[l.Joint].name(),
+			l.Joint.Frame, l.State, l.Why, m.held[l.Joint].name(), m.gates[l.Joint].name(),
 		})
 	}
 	for _, v := range view.Volumes {

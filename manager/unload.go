@@ -20,13 +20,19 @@ type life struct {
 	force  chan struct{}
 	forced bool // Manager.mu guards it
 
+	// Conversations with programs run under ports, and end with hangUp.
+	ports     context.Context
+	hangUp    context.CancelFunc
+	connected int // Manager.mu guards it
+
 	asking chan struct{}  // holds a token while Unload of the filter runs
 	past   dispatch.Stats // of the instances that have ended; Manager.mu guards it
 }
 
-func newLife() *life {
+func (m *Manager) newLife() *life {
 	l := &life{force: make(chan struct{}), asking: make(chan struct{}, 1)}
 	l.hurry, l.rush = context.WithCancel(context.Background())
+	l.ports, l.hangUp = context.WithCancel(m.work)
 	return l
 }
 
@@ -57,7 +63,8 @@ func (m *Manager) Unload(ctx context.Context, name string, mandatory bool) error
 		return err
 	}
 	m.apply(topology.FilterStopping{Filter: id})
-	return m.awaitEnd(ctx, id, f)
+	l.hangUp()
+	return m.awaitEnd(ctx, id, f, l)
 }
 
 // askUnload asks the filter, one at a time, and not one that ends already.
@@ -111,10 +118,10 @@ func (m *Manager) stopping(id topology.FilterID) bool {
 }
 
 // awaitEnd waits until nothing of a filter is left.
-func (m *Manager) awaitEnd(ctx context.Context, id topology.FilterID, f *weir.Filter) error {
+func (m *Manager) awaitEnd(ctx context.Context, id topology.FilterID, f *weir.Filter, l *life) error {
 	for {
 		m.mu.Lock()
-		gone, changed := m.filters[id] == nil, m.changed
+		gone, changed := m.filters[id] == nil && l.connected == 0, m.changed
 		m.mu.Unlock()
 		if gone {
 			return nil
@@ -122,13 +129,13 @@ func (m *Manager) awaitEnd(ctx context.Context, id topology.FilterID, f *weir.Fi
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return m.notEnded(id, f, ctx.Err())
+			return m.notEnded(id, f, l, ctx.Err())
 		}
 	}
 }
 
 // notEnded names what keeps a filter.
-func (m *Manager) notEnded(id topology.FilterID, f *weir.Filter, cause error) error {
+func (m *Manager) notEnded(id topology.FilterID, f *weir.Filter, l *life, cause error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var kept []string
@@ -136,6 +143,9 @@ func (m *Manager) notEnded(id topology.FilterID, f *weir.Filter, cause error) er
 		if work.Filter == id {
 			kept = append(kept, strings.Join(append([]string{m.describeLocked(work)}, r.keepers()...), ": "))
 		}
+	}
+	if l.connected > 0 {
+		kept = append(kept, fmt.Sprintf("conversations with programs: %d", l.connected))
 	}
 	if len(kept) == 0 {
 		kept = []string{"nothing that is known"}

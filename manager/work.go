@@ -178,7 +178,7 @@ func outcomeOf(kind topology.WorkKind, err error) (topology.Outcome, string) {
 func (m *Manager) attachFrame(ctx context.Context, work topology.Work) {
 	m.mu.Lock()
 	joint := topology.Joint{Frame: work.Frame, Volume: work.Volume}
-	v, stack, wants := m.volumes[work.Volume].volume, m.stackLocked(joint), m.wantsLocked(work.Frame)
+	v, stack, wants := m.volumes[work.Volume].volume, m.stackLocked(joint), m.demandLocked(joint)
 	m.mu.Unlock()
 	attachment, err := m.attach(ctx, v, stack, wants)
 	m.finish(work, err, func() {
@@ -190,7 +190,7 @@ func (m *Manager) attachFrame(ctx context.Context, work topology.Work) {
 
 // attach tries the planes in order. Where all of them say that the volume does not accept them, the
 // first one's reason stands.
-func (m *Manager) attach(ctx context.Context, v weir.Volume, sink weir.Sink, wants weir.Ops) (held, error) {
+func (m *Manager) attach(ctx context.Context, v weir.Volume, sink weir.Sink, wants weir.Ops) (*held, error) {
 	var first error
 	for _, plane := range m.options.Planes {
 		if wants&^plane.Reach().Completed != 0 {
@@ -198,7 +198,7 @@ func (m *Manager) attach(ctx context.Context, v weir.Volume, sink weir.Sink, wan
 		}
 		attachment, err := plane.Attach(ctx, v, wants, sink)
 		if err == nil || weir.KindOf(err) != weir.KindUnsupported {
-			return held{attachment, plane.Name()}, err
+			return &held{Attachment: attachment, plane: plane.Name(), turn: make(chan struct{}, 1), wants: wants}, err
 		}
 		if first == nil {
 			first = err
@@ -207,17 +207,7 @@ func (m *Manager) attach(ctx context.Context, v weir.Volume, sink weir.Sink, wan
 	if first == nil {
 		first = &weir.Error{Op: "attach plane", Kind: weir.KindUnsupported, Err: fmt.Errorf("no plane delivers all of %s", wants)}
 	}
-	return held{}, first
-}
-
-// wantsLocked returns what the filters of a frame want.
-func (m *Manager) wantsLocked(frame topology.FrameID) (wants weir.Ops) {
-	for id, f := range m.filters {
-		if m.state.FrameOf(id) == frame {
-			wants |= f.Wants
-		}
-	}
-	return wants
+	return nil, first
 }
 
 func (m *Manager) detachFrame(work topology.Work) {
