@@ -17,6 +17,7 @@ import (
 	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/plane/fanotify"
+	"github.com/weirfs/weir/plane/memory"
 	"github.com/weirfs/weir/policy"
 	"github.com/weirfs/weir/volume"
 )
@@ -130,7 +131,7 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 		plane = o.wrapPlane(plane)
 	}
 	m.manager, err = manager.New(manager.Options{
-		Discovery: m.watcher, Planes: []weir.Plane{plane},
+		Discovery: m.watcher, Planes: []weir.Plane{plane}, Elsewhere: map[string]weir.Reach{"memory": new(memory.Plane).Reach()},
 		Filters: []*weir.Filter{m.replicator.Filter()}, Ledger: m.ledger, Logger: o.Logger, StopTimeout: teardownTime,
 	})
 	return err

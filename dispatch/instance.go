@@ -50,7 +50,7 @@ type Instance struct {
 	interceptor weir.Interceptor // nil if the filter intercepts nothing
 
 	inbox    inbox
-	lanes    [lanes]lane
+	lanes    []lane        // none if the filter intercepts nothing
 	busy     atomic.Int32  // lanes that are not idle
 	idle     chan struct{} // closed when none is busy
 	failures atomic.Uint64
@@ -72,8 +72,10 @@ func NewInstance(s Site) *Instance {
 		in.label = fmt.Sprintf("instance %s of %s", s.Definition.Name, in.label)
 	}
 	in.contexts = NewContexts(in.label, s.Logger)
-	in.holds.idle = make(chan struct{})
-	in.busy.Store(lanes)
+	if s.Filter.Before|s.Filter.After != 0 {
+		in.lanes = make([]lane, lanes)
+	}
+	in.busy.Store(int32(len(in.lanes)))
 	return in
 }
 

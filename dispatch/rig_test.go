@@ -92,7 +92,7 @@ func (r *rig) instance(altitude string, before, after weir.Ops, callback weir.In
 
 // patient waits for as long as it takes.
 func patient() Patience {
-	return Patience{Callbacks: context.Background(), Holds: context.Background(), All: make(chan struct{})}
+	return Patience{context.Background(), context.Background(), context.Background(), make(chan struct{})}
 }
 
 func (r *rig) end(in *Instance, p Patience) {

@@ -12,9 +12,11 @@ import (
 
 // Patience is how long a teardown waits for what does not end.
 type Patience struct {
-	// Callbacks ends when running callbacks, and operations that are pended, have had their time: then the operations
-	// that are still pended fail. Teardown is told of it.
-	Callbacks context.Context
+	// Inside ends when running callbacks, and operations that are pended, have had their time: then those that are still
+	// pended fail.
+	Inside context.Context
+	// Teardown is told when it has had its time.
+	Teardown context.Context
 	// Holds ends when whoever holds the instance has had his time.
 	Holds context.Context
 	// All is closed when nothing is waited for any more, not even a callback.
@@ -41,15 +43,15 @@ func (in *Instance) TearDown(p Patience, callback weir.Instance, reason weir.Tea
 	if starter, ok := callback.(weir.TeardownStarter); ok {
 		in.step(p, "TeardownStart", func() { starter.TeardownStart(reason) })
 	}
-	in.step(p, "a call with completed operations", func() { _ = in.inbox.close(p.Callbacks) })
-	in.step(p, "a draining Post", func() { in.drain(p.Callbacks) })
+	in.step(p, "a call with completed operations", func() { _ = in.inbox.close(p.Inside) })
+	in.step(p, "a draining Post", func() { in.drain(p.Inside) })
 	select {
 	case <-in.idle:
-	case <-p.Callbacks.Done():
+	case <-p.Inside.Done():
 	case <-p.All:
 	}
 	in.abandon()
-	in.step(p, "Teardown", func() { callback.Teardown(p.Callbacks, reason) })
+	in.step(p, "Teardown", func() { callback.Teardown(p.Teardown, reason) })
 	select {
 	case <-in.holds.end():
 	case <-p.Holds.Done():
@@ -86,6 +88,9 @@ func (in *Instance) close() {
 		l.phase = closed
 		in.noteIdleLocked(l)
 		l.mu.Unlock()
+	}
+	if len(in.lanes) == 0 {
+		close(in.idle)
 	}
 }
 

@@ -14,15 +14,15 @@ import (
 	"github.com/weirfs/weir"
 )
 
-// impatient waits 2 s for callbacks, 3 s for holds, and 4 s for all.
+// impatient waits 2 s for what is inside, 3 s for Teardown and for holds, and 4 s for all.
 func impatient(t *testing.T) Patience {
-	callbacks, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	inside, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	t.Cleanup(cancel)
 	holds, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	t.Cleanup(cancel)
 	all := make(chan struct{})
 	time.AfterFunc(4*time.Second, func() { close(all) })
-	return Patience{callbacks, holds, all}
+	return Patience{inside, holds, holds, all}
 }
 
 func TestOperationsAreDrained(t *testing.T) {

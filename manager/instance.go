@@ -223,9 +223,11 @@ func (m *Manager) tearDown(ctx context.Context, work topology.Work, in *instance
 	holds, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.hurry, cancel)()
-	callbacks, cancel := context.WithTimeout(holds, m.options.StopTimeout)
+	callback, cancel := context.WithTimeout(holds, m.options.StopTimeout)
 	defer cancel()
-	in.TearDown(dispatch.Patience{Callbacks: callbacks, Holds: holds, All: l.force}, in.callback, reason)
+	inside, cancel := context.WithTimeout(callback, m.options.StopTimeout/2)
+	defer cancel()
+	in.TearDown(dispatch.Patience{Inside: inside, Teardown: callback, Holds: holds, All: l.force}, in.callback, reason)
 	m.retire(in)
 	m.finish(work, nil, func() {})
 }

@@ -150,6 +150,9 @@ func TestCallbacksThatHangDoNotKeepAFilter(t *testing.T) {
 					if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, context.DeadlineExceeded) {
 						t.Errorf("unload politely: %v", err)
 					}
+					if slot := m.Snapshot().Slot("f", 1); where != "Setup" && !strings.Contains(slot.Why, want) {
+						t.Errorf("slot %+v", slot)
+					}
 				}
 				began := time.Now()
 				if err := m.Unload(t.Context(), "f", true); err != nil {
@@ -409,3 +412,34 @@ type counted struct {
 }
 
 func (c *counted) Teardown(context.Context, weir.TeardownReason) { c.alive.Add(-1) }
+
+// A shutdown fails what is pended, and names who holds on.
+func TestShutdownDoesNotWaitForFilters(t *testing.T) {
+	hold := false
+	filters := guards(func(g *guard) {
+		g.pre = func(*guard, context.Context, weir.Call) weir.PreStatus { return weir.PrePend }
+		if hold {
+			_, _ = g.site.Host.Hold("copy")
+		}
+	})
+	for _, hold = range []bool{false, true} {
+		withFilters(t, filters, func(t *testing.T, b *bench, v *memory.Volume) {
+			done := make(chan error, 1)
+			go func() { done <- v.Create("a") }()
+			synctest.Wait()
+			began := time.Now()
+			b.stop()
+			err := <-b.ended
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("took %v", took)
+			}
+			if hold != (err != nil) || hold && !strings.Contains(err.Error(), "tear down: filter f on volume 1 (memory1) has not ended: held by copy") {
+				t.Errorf("error %v", err)
+			}
+			if err := <-done; err == nil || !strings.Contains(err.Error(), "the instance has ended before it let the operation go on") {
+				t.Errorf("the operation: %v", err)
+			}
+			b.want(t, "f@1: teardown 3")
+		})
+	}
+}

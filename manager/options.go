@@ -39,7 +39,8 @@ type Options struct {
 	// RetryMin and RetryMax bound the time between attempts, which doubles. Defaults 100 ms and 30 s.
 	RetryMin, RetryMax time.Duration
 
-	// StopTimeout bounds the whole of a shutdown. Default 5 s.
+	// StopTimeout bounds the whole of a shutdown, and of the mandatory unloading of a filter. An instance that ends for
+	// another reason has half of it until what it keeps pended fails. Default 5 s.
 	StopTimeout time.Duration
 
 	// Inbox is how many operations may wait for an instance that is being set up, or that another

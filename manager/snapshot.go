@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -73,7 +74,6 @@ type SlotSnapshot struct {
 	By       string             `json:"by,omitempty"`
 	Attempts int                `json:"attempts,omitempty"`
 	Hung     bool               `json:"hung,omitempty"`
-	Keepers  []string           `json:"keepers,omitempty"` // what keeps it draining
 }
 
 // Filter returns the filter of that name, or nil.
@@ -168,20 +168,21 @@ func (m *Manager) snapshotLocked() Snapshot {
 		f := m.filters[v.Pair.Filter]
 		s.Slots = append(s.Slots, SlotSnapshot{
 			v.Pair, f.Name, f.Definitions()[v.Pair.Instance].Name, v.Altitude, m.state.FrameOf(v.Pair.Filter), v.Pair.Volume,
-			v.State, v.Why, v.By, v.Attempts, v.Hung, m.keepersLocked(v),
+			v.State, m.whyLocked(v), v.By, v.Attempts, v.Hung,
 		})
 	}
 	return s
 }
 
-// keepersLocked says what keeps an instance that is being torn down.
-func (m *Manager) keepersLocked(v topology.SlotView) []string {
+// whyLocked says why a slot is as it is: of an instance that is being torn down, what keeps it.
+func (m *Manager) whyLocked(v topology.SlotView) string {
 	if v.State != topology.SlotDraining {
-		return nil
+		return v.Why
 	}
-	return m.runs[topology.Work{
+	tearDown := topology.Work{
 		Kind: topology.TearDown, Filter: v.Pair.Filter, Instance: v.Pair.Instance, Volume: v.Pair.Volume,
-	}].keepers()
+	}
+	return strings.Join(m.runs[tearDown].keepers(), "; ")
 }
 
 // Wait blocks until holds returns true for a snapshot, or ctx ends. It looks again after every step.

@@ -52,7 +52,7 @@ func (m *Manager) Unload(ctx context.Context, name string, mandatory bool) error
 	f, l := m.filters[id], m.lives[id]
 	if l != nil && mandatory && !l.forced {
 		l.forced = true
-		time.AfterFunc(m.options.StopTimeout/2, l.rush)
+		time.AfterFunc(m.options.StopTimeout*7/10, l.rush)
 		time.AfterFunc(m.options.StopTimeout*4/5, func() { close(l.force) })
 	}
 	m.mu.Unlock()
@@ -74,7 +74,7 @@ func (m *Manager) askUnload(ctx context.Context, id topology.FilterID, f *weir.F
 	}
 	bounded, cancel := context.WithCancel(ctx)
 	if mandatory {
-		bounded, cancel = context.WithTimeout(ctx, m.options.StopTimeout/4)
+		bounded, cancel = context.WithTimeout(ctx, m.options.StopTimeout/8)
 	}
 	defer cancel()
 	select {
