@@ -131,10 +131,11 @@ type VolumeInfo struct {
 type Mount struct {
 	ID        uint64 `json:"id"` // unique where Linux has statmount (6.8), else the reusable mountinfo number
 	ParentID  uint64 `json:"parent_id"`
-	Namespace uint64 `json:"namespace"` // inode number of the mount namespace
-	Own       bool   `json:"own"`       // whether that is weir's own mount namespace
-	Root      string `json:"root"`      // directory of the volume that the mount shows
-	Point     string `json:"point"`     // where it shows it, absolute in its namespace
+	Namespace uint64 `json:"namespace"`        // inode number of the mount namespace
+	Own       bool   `json:"own"`              // whether that is weir's own mount namespace
+	Coming    bool   `json:"coming,omitempty"` // weir is about to mount it: nothing shows there yet
+	Root      string `json:"root"`             // directory of the volume that the mount shows
+	Point     string `json:"point"`            // where it shows it, absolute in its namespace
 	ReadOnly  bool   `json:"read_only"`
 	Options   string `json:"options,omitempty"`
 }

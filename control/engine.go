@@ -37,6 +37,9 @@ type Engine interface {
 	// At returns the volume that shows a path.
 	At(path string) (weir.Volume, error)
 
+	// Mount mounts a file system without a gap for a process, in its mount namespace. Paths are as they are.
+	Mount(ctx context.Context, wanted MountRequest, caller int) (Mounted, error)
+
 	// Blind lists what a plane cannot see, in full clauses.
 	Blind(plane string) []string
 }

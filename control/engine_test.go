@@ -54,6 +54,14 @@ func (b *bench) OutOfSight() []string { return []string{"A namespace is out of s
 // At implements Engine.
 func (b *bench) At(path string) (weir.Volume, error) { return b.discovery.At(path) }
 
+// Mount implements Engine.
+func (b *bench) Mount(_ context.Context, wanted MountRequest, _ int) (Mounted, error) {
+	if wanted.Device == "bad\n" {
+		return Mounted{}, &weir.Error{Op: "mount", Kind: weir.KindRefused, Path: wanted.Device, Err: errors.New("it is bad"), Hint: "take another"}
+	}
+	return Mounted{Volume: 1, Dir: wanted.Dir, Instances: []string{"low"}, Troubles: []string{}}, nil
+}
+
 // idle is an instance that does nothing.
 type idle struct{}
 

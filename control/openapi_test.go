@@ -65,6 +65,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	c.ask(http.MethodDelete, "/v1/filters/low?mandatory=true", nil, 200)
 	everything()
 
+	c.ask(http.MethodPost, "/v1/mounts", MountRequest{Type: "tmpfs", Device: "none", Dir: "/m"}, 201)
+	c.ask(http.MethodPost, "/v1/mounts", MountRequest{Type: "tmpfs", Dir: "/m"}, 400)
+	c.ask(http.MethodPost, "/v1/mounts", MountRequest{Type: "tmpfs", Device: `"bad\n"`, Dir: "/m"}, 400)
 	c.ask(http.MethodPost, "/v1/instances", AttachRequest{"high", "none", 2}, 404)
 	c.ask(http.MethodPost, "/v1/instances", map[string]any{"volume": "2"}, 400)
 	c.ask(http.MethodPost, "/v1/filters", LoadRequest{"nothing"}, 400)

@@ -98,6 +98,7 @@ func (s *Server) routes() []route {
 		{"DELETE /v1/instances/{instance}", "detach", s.detach},
 		{"GET /v1/frames", "list frames", s.frames},
 		{"GET /v1/volumes", "list volumes", s.volumes},
+		{"POST /v1/mounts", "mount", s.mount},
 		{"GET /v1/coverage", "tell what is covered", s.coverage},
 		{"GET /v1/explain", "explain", s.explain},
 	}

@@ -91,10 +91,13 @@ func (i *intake) Changed(v weir.Volume) {
 	info := v.Info()
 	i.m.mu.Lock()
 	if known := i.m.volumes[v.ID()]; known != nil {
-		known.info = info
+		known.info = info // in one step with what it means for the slots
 	}
+	after := i.m.applyLocked(topology.VolumeChanged{Volume: v.ID()})
 	i.m.mu.Unlock()
-	i.m.apply(topology.VolumeChanged{Volume: v.ID()})
+	for _, act := range after {
+		act()
+	}
 }
 
 // Left implements weir.VolumeSink.

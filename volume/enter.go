@@ -153,6 +153,9 @@ func (w *Watcher) inBackground(fn func()) error {
 func (w *Watcher) openVolume(ctx context.Context, v *volume, table []mount.Entry, mode mount.Mode) (*fd.FD, error) {
 	shown := candidates(table, v.shownBy)
 	if len(shown) == 0 {
+		if root, err := v.openComing(mode); root != nil || err != nil {
+			return root, err
+		}
 		return w.openForeign(ctx, v, mode)
 	}
 	return v.openFirst(ctx, shown, func(m mount.Entry) (*fd.FD, error) {

@@ -24,6 +24,7 @@ type incarnation struct {
 	device  mount.Device
 	mounts  []mount.Entry // of weir's own namespace, in the order in which they were made
 	foreign []foreign     // of other namespaces, in the order in which they were found
+	coming  []foreign     // that weir is about to make; those of its own have no namespace
 }
 
 // foreign is a mount in another mount namespace than weir's.
@@ -34,8 +35,11 @@ type foreign struct {
 
 // sample returns one of the mounts.
 func (in *incarnation) sample() mount.Entry {
-	if len(in.mounts) > 0 {
+	switch {
+	case len(in.mounts) > 0:
 		return in.mounts[0]
+	case len(in.coming) > 0:
+		return in.coming[0].Entry
 	}
 	return in.foreign[0].Entry
 }
@@ -118,6 +122,7 @@ func (m *model) sort(mounts []mount.Entry) {
 // attach takes in a mount with a unique id that was attached, moved or looked at again. A mount of a device
 // that another present mount has is of the same superblock, since both are mounted at once.
 func (m *model) attach(e mount.Entry, listed bool) []change {
+	m.come(e.ID)
 	if in, i := m.withMount(e.ID); in != nil {
 		if in.mounts[i] == e {
 			return nil
@@ -154,7 +159,7 @@ func (m *model) detach(id uint64) []change {
 
 // part is what it means for an incarnation that one of its mounts is no more.
 func (m *model) part(in *incarnation, parted bool) change {
-	if len(in.mounts)+len(in.foreign) > 0 {
+	if len(in.mounts)+len(in.foreign)+len(in.coming) > 0 {
 		return change{kind: changed, id: in.id, parted: parted}
 	}
 	return m.leave(in)
@@ -198,6 +203,9 @@ func (m *model) replace(table []mount.Entry, unique, listed bool, sentinel func(
 			changes = append(changes, m.arrive(device, mounts, listed))
 		}
 	}
+	for _, e := range table {
+		m.come(e.ID)
+	}
 	m.order = places(table, unique)
 	return changes
 }
@@ -205,10 +213,10 @@ func (m *model) replace(table []mount.Entry, unique, listed bool, sentinel func(
 // survives tells whether an incarnation is still there, given the mounts that its device has now. Mounts in other
 // namespaces prove it where ids are unique: those that are no more have been taken out before.
 func (in *incarnation) survives(now []mount.Entry, same map[uint64]likeness, v verdict, unique bool) bool {
-	if len(now)+len(in.foreign) == 0 || v == dead {
+	if len(now)+len(in.foreign)+len(in.coming) == 0 || v == dead {
 		return false
 	}
-	return v == alive || unique && len(in.foreign) > 0 ||
+	return v == alive || len(in.coming) > 0 || unique && len(in.foreign) > 0 ||
 		slices.ContainsFunc(in.mounts, func(e mount.Entry) bool { return same[e.ID] == unmoved })
 }
 

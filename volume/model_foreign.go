@@ -8,6 +8,7 @@ import (
 
 // attachForeign takes in a mount of another namespace that was attached, moved or looked at again.
 func (m *model) attachForeign(f foreign, listed bool) []change {
+	m.come(f.ID)
 	if in := m.foreign[f.ID]; in != nil {
 		i := slices.IndexFunc(in.foreign, func(old foreign) bool { return old.ID == f.ID })
 		switch old := in.foreign[i]; {

@@ -16,6 +16,7 @@ type volume struct {
 
 	// The rest is guarded by w.mu.
 	leases       map[*lease]struct{}
+	coming       []*Coming
 	examination  *examination
 	gone         bool // the last mount has left
 	guarded      bool // a sentinel stands on it
@@ -57,10 +58,10 @@ func (v *volume) Info() weir.VolumeInfo {
 		SightReason: f.sightReason,
 	}
 	info.Identity.FSType = v.fsType
-	if len(mounts.own)+len(mounts.foreign) == 0 {
+	if !mounts.any {
 		return info
 	}
-	first := mounts.first()
+	first := mounts.first
 	info.Source = first.Source
 	info.ReadOnly = first.SuperReadOnly
 	layer, lower := stacked(v.fsType, first.Source, first.SuperOptions)
@@ -69,6 +70,13 @@ func (v *volume) Info() weir.VolumeInfo {
 	}
 	info.Lower = v.w.volumesAt(mounts.around, lower, v.id)
 	info.Mounts = v.w.describe(mounts.own)
+	for _, f := range mounts.coming {
+		one := v.w.describe([]mount.Entry{f.Entry})[0]
+		if one.Coming = true; f.namespace != (mount.Namespace{}) {
+			one.Own, one.Namespace = false, f.namespace.Inode
+		}
+		info.Mounts = append(info.Mounts, one)
+	}
 	for _, f := range mounts.foreign {
 		info.Mounts = append(info.Mounts, describeOne(f.Entry, f.namespace.Inode))
 	}
@@ -77,16 +85,12 @@ func (v *volume) Info() weir.VolumeInfo {
 
 // mounts are those of one volume.
 type mounts struct {
+	any     bool
+	first   mount.Entry
 	own     []mount.Entry
 	foreign []foreign
+	coming  []foreign
 	around  []mount.Entry // all of the namespace of the first one
-}
-
-func (m mounts) first() mount.Entry {
-	if len(m.own) > 0 {
-		return m.own[0]
-	}
-	return m.foreign[0].Entry
 }
 
 // mountsOf returns the present mounts of a volume: those of weir's own namespace with the points that they have now.
@@ -107,8 +111,9 @@ func (w *Watcher) mountsOf(v *volume) (m mounts) {
 	if in == nil {
 		return m
 	}
-	m.own, m.foreign = slices.Clone(in.mounts), slices.Clone(in.foreign)
-	if m.around = w.model.entries(); len(m.own) == 0 {
+	m.any, m.first = true, in.sample()
+	m.own, m.foreign, m.coming = slices.Clone(in.mounts), slices.Clone(in.foreign), slices.Clone(in.coming)
+	if m.around = w.model.entries(); len(m.own)+len(m.coming) == 0 {
 		m.around = w.model.entriesIn(m.foreign[0].namespace)
 	}
 	return m

@@ -19,6 +19,7 @@ func commands() []*cobra.Command {
 		newFramesCommand(),
 		newInstancesCommand(),
 		newLoadCommand(),
+		newMountCommand(),
 		newMirrorCommand(),
 		newUnloadCommand(),
 		newVerifyCommand(),

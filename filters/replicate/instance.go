@@ -84,7 +84,7 @@ func (r *Replicator) setup(_ context.Context, site weir.Site) (weir.Instance, er
 	if err := r.concerns(volume); err != nil {
 		return nil, err
 	}
-	if site.Reason == weir.SetupNewlyMounted {
+	if site.Reason == weir.SetupNewlyMounted && !coming(known) {
 		r.gapOpened(volume, "mounted by another program: what happened before its mark was not seen")
 	}
 	r.mu.Lock()
@@ -92,6 +92,11 @@ func (r *Replicator) setup(_ context.Context, site weir.Site) (weir.Instance, er
 	r.mu.Unlock()
 	r.mountsChanged()
 	return &instance{r: r, volume: volume, known: known}, nil
+}
+
+// coming reports whether a volume is shown nowhere yet: nobody has changed anything on it.
+func coming(info weir.VolumeInfo) bool {
+	return !slices.ContainsFunc(info.Mounts, func(m weir.Mount) bool { return !m.Coming })
 }
 
 // concerns declines a volume that shows no part of the source, and will not unless a mount of it comes or is uncovered:

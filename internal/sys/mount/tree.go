@@ -37,53 +37,6 @@ func ClonePrivate(dir string) (*fd.FD, error) {
 	return tree, nil
 }
 
-// Option is one parameter of a file system that is about to be mounted; without a value it is a flag.
-type Option struct{ Name, Value string }
-
-// Make creates a file system of a type and returns it as a detached mount: fsopen(2), fsconfig(2) and
-// fsmount(2), Linux 5.2. Nobody sees it before Attach.
-func Make(fsType string, readOnly bool, options ...Option) (*fd.FD, error) {
-	n, err := unix.Fsopen(fsType, unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("fsopen %s: %w", fsType, err)
-	}
-	context := fd.New(n)
-	defer context.Close()
-	for _, option := range options {
-		if err := configure(n, option); err != nil {
-			return nil, fmt.Errorf("set option %s of %s: %w", option.Name, fsType, err)
-		}
-	}
-	if err := unix.FsconfigCreate(n); err != nil {
-		return nil, fmt.Errorf("create %s: %w", fsType, err)
-	}
-	attr := 0
-	if readOnly {
-		attr = unix.MOUNT_ATTR_RDONLY
-	}
-	detached, err := unix.Fsmount(n, unix.FSMOUNT_CLOEXEC, attr)
-	if err != nil {
-		return nil, fmt.Errorf("fsmount %s: %w", fsType, err)
-	}
-	return fd.New(detached), nil
-}
-
-func configure(context int, option Option) error {
-	if option.Value == "" {
-		return unix.FsconfigSetFlag(context, option.Name)
-	}
-	return unix.FsconfigSetString(context, option.Name, option.Value)
-}
-
-// Attach moves a detached mount to a place in the tree (move_mount(2)).
-func Attach(detached *fd.FD, point string) error {
-	err := unix.MoveMount(detached.Int(), "", unix.AT_FDCWD, point, unix.MOVE_MOUNT_F_EMPTY_PATH)
-	if err != nil {
-		return fmt.Errorf("attach a mount at %q: %w", point, err)
-	}
-	return nil
-}
-
 // UniqueID returns the unique id of the mount that shows path (statx(2), Linux 6.8). The lookup keeps that
 // mount busy for about a microsecond.
 func UniqueID(path string) (uint64, error) { return statxID(path, unix.STATX_MNT_ID_UNIQUE) }

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/control"
+)
+
+const mountLong = `Mount a file system so that the filters of the weir that runs see the first
+operation on it: it is made, every filter that it concerns gets its instance, and
+only then does it appear at DIR. With mount(8) there is a moment between the two,
+which a scan has to make up for.
+
+TYPE is found out by blkid if it is not given. OPTIONS are those of mount(8): ro,
+nosuid, noatime and so on, and what the file system takes. A filter that fails, or
+does not answer within ten seconds, is named, and the file system is mounted all
+the same unless --require is given.`
+
+func newMountCommand() *cobra.Command {
+	a := new(asker)
+	var wanted control.MountRequest
+	command := a.command(&cobra.Command{
+		Use:     "mount [-t TYPE] [-o OPTIONS] DEVICE DIR",
+		Short:   "Mount a file system that filters see from the first operation on",
+		Long:    mountLong,
+		Example: "  weir mount /dev/sdb1 /srv/data\n  weir mount -t tmpfs -o size=1G,nosuid none /srv/scratch",
+		Args:    cobra.ExactArgs(2),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			client, err := a.client(c)
+			if err != nil {
+				return err
+			}
+			if err := fillMount(c.Context(), &wanted, args[0], args[1]); err != nil {
+				return err
+			}
+			var mounted control.Mounted
+			if err := client.Do(c.Context(), http.MethodPost, "/v1/mounts", wanted, &mounted); err != nil {
+				return mistaken(err)
+			}
+			for _, trouble := range mounted.Troubles {
+				fmt.Fprintln(c.ErrOrStderr(), "weir: "+trouble)
+			}
+			return a.print(c.OutOrStdout(), mounted, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "volume %d is mounted at %s; attached before: %s\n", mounted.Volume, mounted.Dir, orNone(mounted.Instances))
+				return err
+			})
+		},
+	})
+	command.Flags().StringVarP(&wanted.Type, "type", "t", "", "the `TYPE` of the file system (default: what blkid finds)")
+	command.Flags().StringVarP(&wanted.Options, "options", "o", "", "mount `OPTIONS`, separated by commas")
+	command.Flags().BoolVar(&wanted.Require, "require", false, "do not mount unless every filter that it concerns sees it")
+	return command
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "no filter"
+	}
+	return strings.Join(names, ", ")
+}
+
+// fillMount completes what is asked for: the running weir knows nothing of this process's working directory.
+func fillMount(ctx context.Context, wanted *control.MountRequest, device, dir string) error {
+	for _, option := range strings.Split(wanted.Options, ",") {
+		switch option {
+		case "remount", "bind", "rbind", "move", "loop":
+			return &weir.Error{Op: "mount", Kind: weir.KindRefused, Path: device, Err: errors.New("weir mount does not take -o " + option),
+				Hint: "use mount(8); a new mount of a volume that is followed is seen without a gap"}
+		}
+	}
+	where, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	if strings.Contains(device, "/") {
+		if device, err = filepath.Abs(device); err != nil {
+			return err
+		}
+	}
+	if wanted.Type == "" {
+		if wanted.Type, err = typeOf(ctx, device); err != nil {
+			return err
+		}
+	}
+	wanted.Device, wanted.Dir = weir.QuotePath(device), weir.QuotePath(where)
+	return nil
+}
+
+// typeOf asks blkid, which knows what is on a device better than a kernel that is made to try.
+func typeOf(ctx context.Context, device string) (string, error) {
+	refused := &weir.Error{Op: "find the type of", Kind: weir.KindRefused, Path: device, Hint: "give it with -t"}
+	if !filepath.IsAbs(device) {
+		refused.Err = errors.New("it is no path of a device")
+		return "", refused
+	}
+	found, err := exec.CommandContext(ctx, "blkid", "-p", "-o", "value", "-s", "TYPE", "--", device).CombinedOutput()
+	text := strings.TrimSpace(string(found))
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		refused.Err = errors.New("blkid is not installed")
+	case text != "" && err != nil:
+		refused.Err = errors.New(text)
+	case text == "":
+		refused.Err = errors.New("blkid finds no file system on it")
+	case strings.Contains(text, "\n"):
+		refused.Err = errors.New("blkid is not sure: " + strings.ReplaceAll(text, "\n", ", "))
+	default:
+		return text, nil
+	}
+	return "", refused
+}
