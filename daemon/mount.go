@@ -24,6 +24,9 @@ const manyAttempts = 3
 // Mount implements control.Engine: the file system is made, the filters get their instances on it, and only then is it
 // shown.
 func (c controlled) Mount(ctx context.Context, wanted control.MountRequest, caller int) (mounted control.Mounted, err error) {
+	if err := c.Wait(ctx, func(s manager.Snapshot) bool { return s.Complete }); err != nil {
+		return mounted, &weir.Error{Op: "mount", Path: wanted.Device, Err: errors.New("weir does not know all volumes yet"), Hint: "try again"}
+	}
 	coming, err := c.mirror.watcher.Prepare(ctx, volume.Wanted{
 		Type: wanted.Type, Source: wanted.Device, Options: wanted.Options, Dir: wanted.Dir, Caller: caller,
 	})
