@@ -39,9 +39,9 @@ func (s *Server) unload(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	mandatory := query["mandatory"]
-	if mandatory != "" && mandatory != "true" && mandatory != "false" {
-		return nil, refusal(r.op, mandatory, errors.New("it is neither true nor false"), "see /v1/openapi.yaml")
+	mandatory, err := boolean(r.op, query["mandatory"])
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), workTime)
 	defer cancel()
@@ -49,7 +49,7 @@ func (s *Server) unload(r *request) (any, error) {
 	if s.options.Engine.Snapshot().Filter(name) == nil {
 		return nil, noFilter(r.op, name)
 	}
-	if err := s.options.Engine.Unload(ctx, name, mandatory == "true"); err != nil {
+	if err := s.options.Engine.Unload(ctx, name, mandatory); err != nil {
 		return nil, err
 	}
 	return filtersOf(s.options.Engine.Snapshot(), s.options.Engine.Loadable()), nil

@@ -28,6 +28,10 @@ type Engine interface {
 	// Loadable returns the names of the filters that are compiled in.
 	Loadable() []string
 
+	// Connect takes a place at a filter's port until ctx ends. With load, a filter that is not loaded is, until the
+	// last program that wants it so has gone.
+	Connect(ctx context.Context, filter string, load bool) (*manager.Conversation, error)
+
 	// Gaps returns the gaps that the ledger has, the oldest first, and the number of its session.
 	Gaps() (gaps []ledger.Gap, session uint64)
 

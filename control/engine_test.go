@@ -40,6 +40,16 @@ func (b *bench) Load(name string) error {
 	return b.Start(filter("spare", "400", everywhere))
 }
 
+// Connect implements Engine.
+func (b *bench) Connect(ctx context.Context, name string, load bool) (*manager.Conversation, error) {
+	if load && b.Snapshot().Filter(name) == nil {
+		if err := b.Load(name); err != nil {
+			return nil, err
+		}
+	}
+	return b.Manager.Connect(ctx, name)
+}
+
 // Unload implements Engine.
 func (b *bench) Unload(ctx context.Context, name string, mandatory bool) error {
 	if name == "low" && !mandatory {

@@ -74,6 +74,15 @@ func (r *request) read(into any) error {
 	return refused
 }
 
+// upgradesTo refuses a request whose connection is not to speak another protocol.
+func (r *request) upgradesTo(protocol string) error {
+	if r.Header.Get("Upgrade") == protocol {
+		return nil
+	}
+	return &statusError{refusal(r.op, "", errors.New("it needs a connection of its own"),
+		`send the headers "Connection: Upgrade" and "Upgrade: `+protocol+`"`), http.StatusUpgradeRequired}
+}
+
 // text is an answer that is no JSON.
 type text struct {
 	kind string

@@ -107,9 +107,8 @@ func (s *Server) send(w http.ResponseWriter, status int, body any) {
 
 // upgrade hands the connection over.
 func (s *Server) upgrade(w http.ResponseWriter, r *request, u upgrade) {
-	if r.Header.Get("Upgrade") != u.protocol {
-		s.fail(w, r.op, &statusError{refusal(r.op, "", errors.New("it needs a connection of its own"),
-			`send the headers "Connection: Upgrade" and "Upgrade: `+u.protocol+`"`), http.StatusUpgradeRequired})
+	if err := r.upgradesTo(u.protocol); err != nil {
+		s.fail(w, r.op, err)
 		return
 	}
 	conn, buffered, err := http.NewResponseController(w).Hijack()

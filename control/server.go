@@ -93,6 +93,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/filters", "list filters", s.filters},
 		{"POST /v1/filters", "load filter", s.load},
 		{"DELETE /v1/filters/{filter}", "unload filter", s.unload},
+		{"POST /v1/filters/{filter}/port", "connect to filter", s.port},
 		{"GET /v1/instances", "list instances", s.instances},
 		{"POST /v1/instances", "attach", s.attach},
 		{"DELETE /v1/instances/{instance}", "detach", s.detach},

@@ -31,12 +31,21 @@ func (c controlled) Loadable() (names []string) {
 
 // Load implements control.Engine.
 func (c controlled) Load(name string) error {
+	f, err := c.filter(name)
+	if err != nil {
+		return err
+	}
+	return c.Start(f)
+}
+
+// filter returns one that can be loaded.
+func (c controlled) filter(name string) (*weir.Filter, error) {
 	for _, f := range c.filters() {
 		if f.Name == name {
-			return c.Start(f)
+			return f, nil
 		}
 	}
-	return &weir.Error{Op: "load filter", Kind: weir.KindRefused, Path: name, Err: errors.New("this weir has no filter of this name"),
+	return nil, &weir.Error{Op: "load filter", Kind: weir.KindRefused, Path: name, Err: errors.New("this weir has no filter of this name"),
 		Hint: "there are " + strings.Join(c.Loadable(), ", ")}
 }
 

@@ -60,6 +60,7 @@ type Mirror struct {
 	ledger     *ledger.Ledger
 	replicator *replicate.Replicator
 	manager    *manager.Manager
+	loans      loans
 	lock       *lock
 	stuck      *process.Identity // a former engine that hangs in the kernel
 	refused    bool              // nothing has come of it

@@ -98,7 +98,12 @@ func (s Snapshot) Slot(filter string, volume weir.VolumeID) *SlotSnapshot {
 
 // Settled tells whether all volumes are known and no slot waits or works. A slot that waits for a plane
 // which has failed on its volume does not count: that may last, as on a mount that another one hides.
-func (s Snapshot) Settled() bool {
+func (s Snapshot) Settled() bool { return s.Complete && s.settled("") }
+
+// SettledOf is Settled for the slots of one filter, on the volumes that are known.
+func (s Snapshot) SettledOf(filter string) bool { return s.settled(filter) }
+
+func (s Snapshot) settled(filter string) bool {
 	failed := map[topology.Joint]bool{}
 	for _, v := range s.Volumes {
 		for _, l := range v.Links {
@@ -106,6 +111,9 @@ func (s Snapshot) Settled() bool {
 		}
 	}
 	for _, slot := range s.Slots {
+		if filter != "" && slot.Filter != filter {
+			continue
+		}
 		switch slot.State {
 		case topology.SlotPending:
 			if !failed[topology.Joint{Frame: slot.Frame, Volume: slot.Volume}] {
@@ -115,7 +123,7 @@ func (s Snapshot) Settled() bool {
 			return false
 		}
 	}
-	return s.Complete
+	return true
 }
 
 // Snapshot returns everything as it is between two steps.
