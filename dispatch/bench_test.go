@@ -40,17 +40,3 @@ func BenchmarkOperation(b *testing.B) {
 		})
 	}
 }
-
-func TestOperationsAllocateNothing(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the pool drops objects at random under the race detector")
-	}
-	for _, n := range []int{0, 1, 8} {
-		r, p := stackOf(n), creation()
-		var low weir.Lower = nothing
-		ctx := context.Background()
-		if allocs := testing.AllocsPerRun(1000, func() { r.Do(ctx, p, low) }); allocs != 0 {
-			t.Errorf("an operation through %d filters allocates %v times", n, allocs)
-		}
-	}
-}

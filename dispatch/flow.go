@@ -62,7 +62,7 @@ func (h *Histogram) Below(share float64) time.Duration {
 }
 
 // Stats is what an instance, or all instances of a filter, have seen. The times of Pre and Post are those of one operation
-// in eight, and without the time in which an operation was pended.
+// in sixteen, and without the time in which an operation was pended.
 type Stats struct {
 	Flow
 	Inside    int       `json:"inside"`    // operations that are in the instance, or below and to come back to it

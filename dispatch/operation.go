@@ -17,7 +17,7 @@ type Pool struct {
 }
 
 // sample is how many operations pass for one whose callbacks are timed: looking at the clock takes as long as the rest.
-const sample = 8
+const sample = 16
 
 // operation is one on its way. It belongs to the goroutine that carries it.
 type operation struct {

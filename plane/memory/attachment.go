@@ -130,7 +130,7 @@ func (a *attachment) Detach() error {
 func (v *Volume) unlisten(a *attachment) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.listeners = slices.DeleteFunc(v.listeners, func(other *attachment) bool { return other == a })
+	v.listeners = slices.DeleteFunc(slices.Clone(v.listeners), func(other *attachment) bool { return other == a })
 }
 
 func (p *Plane) forget(a *attachment) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 
 	"github.com/weirfs/weir"
 )
@@ -37,7 +36,7 @@ func (v *Volume) carryOut(ctx context.Context, p *weir.Parameters) weir.Result {
 		return weir.Result{Err: v.absent("change volume")}
 	}
 	result, told := v.applyLocked(p)
-	listeners := slices.Clone(v.listeners)
+	listeners := v.listeners
 	v.mu.Unlock()
 	if result.Err == nil && told.Ops != 0 {
 		for _, a := range listeners {

@@ -72,7 +72,7 @@ func (v *Volume) listen(a *attachment) error {
 	if err := v.refusesLocked(); err != nil {
 		return err
 	}
-	v.listeners = append(v.listeners, a)
+	v.listeners = append(slices.Clone(v.listeners), a)
 	return nil
 }
 

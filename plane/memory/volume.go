@@ -30,7 +30,7 @@ type Volume struct {
 	lastOpen      weir.OpenID
 	left          bool
 	leases        map[*lease]bool
-	listeners     []*attachment
+	listeners     []*attachment   // replaced, and not changed
 	interceptions []*interception // from high to low
 	gone          []weir.ContextKey
 	obstacle      func(context.Context, *weir.Parameters) error
