@@ -87,3 +87,21 @@ func TestStrangersAreNotAsked(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestUsersAnnounceApart looks where a user's weirs are found: among their own, and then among root's.
+func TestUsersAnnounceApart(t *testing.T) {
+	for dir, want := range map[string]string{"/run/user/1": "/run/user/1/weir/running", "relative": "", "": ""} {
+		t.Setenv("XDG_RUNTIME_DIR", dir)
+		if os.Geteuid() == 0 && RunningDir() != rootRunning {
+			t.Errorf("root's are in %q", RunningDir())
+		}
+		asStranger(t, func() {
+			if got := RunningDir(); got != want {
+				t.Errorf("with %q: %q, want %q", dir, got, want)
+			}
+			if got := directories(); got[len(got)-1] != rootRunning || (len(got) == 2) != (want != "") {
+				t.Errorf("with %q: looked for in %q", dir, got)
+			}
+		})
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/weirfs/weir"
 )
@@ -61,7 +62,7 @@ func (s *Server) serve(w http.ResponseWriter, hr *http.Request, route route) {
 	hr.Body = http.MaxBytesReader(w, hr.Body, maxBody)
 	r := &request{Request: hr, op: route.op, peer: who}
 	answer, err := route.answer(r)
-	if hr.Method != http.MethodGet {
+	if !strings.HasPrefix(route.pattern, http.MethodGet+" ") {
 		s.audit(r, err)
 	}
 	if err != nil {

@@ -46,7 +46,7 @@ func (c controlled) filter(name string) (*weir.Filter, error) {
 		}
 	}
 	return nil, &weir.Error{Op: "load filter", Kind: weir.KindRefused, Path: name, Err: errors.New("this weir has no filter of this name"),
-		Hint: "there are " + strings.Join(c.Loadable(), ", ")}
+		Hint: "it has " + strings.Join(c.Loadable(), ", ")}
 }
 
 // Gaps implements control.Engine.

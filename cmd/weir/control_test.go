@@ -84,11 +84,12 @@ func TestRunningMirrorIsAsked(t *testing.T) {
 	asked(t, 0, "coverage", `1 +replicate +`+id+` .*detached by hand +comparison of /`)
 
 	asked(t, 2, "load replicate", "it is loaded already")
-	asked(t, 2, "load nothing", "there are replicate")
+	asked(t, 2, "load nothing", "it has replicate")
 	asked(t, 2, "unload nothing", "no filter of this name")
 	asked(t, 2, "unload replicate", "replicas would stand still until it is loaded again: to end them, end weir mirror; ")
 	asked(t, 0, "unload replicate --force", "filter replicate is unloaded")
 	asked(t, 1, "explain "+source.Dir, "no filter is loaded")
+	asked(t, 0, "filters", "not loaded: replicate")
 	s.write("unseen")
 	asked(t, 0, "load replicate", "filter replicate is loaded at altitude 309999, in frame 0")
 	s.arrives("unseen", s.good)
@@ -207,6 +208,19 @@ func TestSocketSurvivesWhatProcessesLeave(t *testing.T) {
 	asked(t, 0, "filters", "replicate")
 	next.signal(unix.SIGINT)
 	next.ends(0, 10*time.Second)
+}
+
+// TestEveryRequestingCommandIsDocumented looks for each in docs/control.md.
+func TestEveryRequestingCommandIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/control.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range commands() {
+		if c.Flags().Lookup("socket") != nil && !strings.Contains(string(text), "`weir "+c.Name()) {
+			t.Errorf("docs/control.md does not tell of weir %s", c.Name())
+		}
+	}
 }
 
 // TestDocumentedRequests runs the examples of docs/control.md.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -62,6 +63,9 @@ func printFilters(w io.Writer, list control.Filters, stats bool) error {
 	}
 	if err := table.Flush(); err != nil {
 		return err
+	}
+	if len(list.Loadable) > 0 {
+		fmt.Fprintf(w, "\nnot loaded: %s\n", strings.Join(list.Loadable, ", "))
 	}
 	return printEpoch(w, list.Epoch)
 }
