@@ -2,9 +2,7 @@ package manager
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"runtime/debug"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/dispatch"
@@ -117,117 +115,4 @@ func (m *Manager) twin(pair topology.Pair, volume weir.VolumeID) *dispatch.Insta
 		return in.Instance
 	}
 	return nil
-}
-
-// ask asks the filter whether the volume concerns it.
-func (m *Manager) ask(ctx context.Context, work topology.Work) {
-	m.mu.Lock()
-	f, v, l := m.filters[work.Filter], m.volumes[work.Volume].volume, m.lives[work.Filter]
-	m.mu.Unlock()
-	if f.Concerns == nil {
-		m.finish(work, nil, func() {})
-		return
-	}
-	err := within(l.force, func() error { return guard(f, "Concerns", func() error { return f.Concerns(ctx, v) }) }, nil)
-	m.finish(work, err, func() {})
-}
-
-// guard turns a panic of the filter into an error: one bad volume must not end the others.
-func guard(f *weir.Filter, name string, call func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in %s of filter %s: %v\n%s", name, f.Name, p, debug.Stack())
-		}
-	}()
-	return call()
-}
-
-var errGivenUp = errors.New("it has not returned, and is not waited for any more")
-
-// within makes a call on a goroutine of its own and returns what it does, or errGivenUp as soon as over is closed. Then
-// late, if there is one, runs when the call does return.
-func within(over <-chan struct{}, call func() error, late func()) error {
-	done := make(chan error, 1)
-	taken := make(chan bool, 1)
-	go func() {
-		done <- call()
-		if !<-taken && late != nil {
-			late()
-		}
-	}()
-	select {
-	case err := <-done:
-		taken <- true
-		return err
-	case <-over:
-		taken <- false
-		return errGivenUp
-	}
-}
-
-func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, reason weir.SetupReason) {
-	m.mu.Lock()
-	f, v, l := m.filters[work.Filter], m.volumes[work.Volume].volume, m.lives[work.Filter]
-	m.mu.Unlock()
-	site := weir.Site{Volume: v, Instance: f.Definitions()[work.Instance], Reason: reason, Host: in.Host()}
-	var callback weir.Instance
-	err := m.gate(ctx, in, f)
-	if err == nil {
-		err = m.provide(ctx, in)
-	}
-	if err == nil {
-		err = within(l.force, func() error {
-			return guard(f, "Setup", func() (err error) {
-				if callback, err = f.Setup(ctx, site); err != nil {
-					callback = nil
-				}
-				return err
-			})
-		}, func() { m.undo(in, f, callback) })
-	}
-	if err == nil {
-		if err = dispatch.Check(f, callback); err != nil {
-			m.undo(in, f, callback)
-		}
-	}
-	m.finish(work, err, func() {
-		if err != nil {
-			m.delistLocked(in)
-			return
-		}
-		in.callback = callback
-	})
-	if err != nil {
-		m.retire(in)
-	}
-}
-
-// undo ends an instance that nobody waited for, or that cannot be used.
-func (m *Manager) undo(in *instance, f *weir.Filter, callback weir.Instance) {
-	if callback == nil {
-		return
-	}
-	err := guard(f, "Teardown", func() error {
-		callback.Teardown(m.teardown, weir.TeardownFilterUnload)
-		return nil
-	})
-	if err != nil {
-		m.options.Logger.Error("an instance did not end cleanly", "filter", in.name, "volume", in.pair.Volume, "error", err)
-	}
-}
-
-func (m *Manager) tearDown(ctx context.Context, work topology.Work, in *instance, reason weir.TeardownReason) {
-	m.mu.Lock()
-	l := m.lives[work.Filter]
-	m.mu.Unlock()
-	holds, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(l.hurry, cancel)()
-	callback, cancel := context.WithTimeout(holds, m.options.StopTimeout)
-	defer cancel()
-	inside, cancel := context.WithTimeout(callback, m.options.StopTimeout/2)
-	defer cancel()
-	in.TearDown(dispatch.Patience{Inside: inside, Teardown: callback, Holds: holds, All: l.force}, in.callback, reason)
-	m.retire(in)
-	m.finish(work, nil, func() {})
 }

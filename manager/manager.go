@@ -157,14 +157,14 @@ func (m *Manager) await(ended <-chan error) error {
 
 // stop is the shutdown. Whoever hangs keeps its goroutine, but not the manager.
 func (m *Manager) stop() error {
-	deadline := time.AfterFunc(m.options.StopTimeout, m.giveUp)
+	deadline := time.NewTimer(m.options.StopTimeout)
 	defer deadline.Stop()
 	m.apply(topology.Shutdown{})
 	m.endWork()
 	var err error
 	select {
 	case <-m.down:
-	case <-m.teardown.Done():
+	case <-deadline.C:
 		err = m.leftBehind()
 	}
 	m.giveUp()

@@ -48,49 +48,55 @@ func (v *Volume) carryOut(ctx context.Context, p *weir.Parameters) weir.Result {
 
 // applyLocked changes the tree, and returns what is told of it.
 func (v *Volume) applyLocked(p *weir.Parameters) (weir.Result, weir.Operation) {
-	switch p.Op {
-	case weir.OpModify, weir.OpAccess, weir.OpClose:
+	if p.Op&(weir.OpModify|weir.OpAccess|weir.OpClose) != 0 {
 		return v.applyOpenLocked(p)
 	}
-	dir := v.nodes[p.Dir]
-	if dir == nil || dir.children == nil {
-		return weir.Result{Err: missing(p.Name)}, weir.Operation{}
-	}
-	entry := dir.children[p.Name]
-	if p.Name == "." {
-		entry = dir
-	}
-	switch {
-	case entry == nil && p.Op != weir.OpCreate:
-		return weir.Result{Err: missing(p.Name)}, weir.Operation{}
-	case entry == dir && p.Op&(weir.OpDelete|weir.OpRename) != 0:
-		return weir.Result{Err: &fs.PathError{Op: p.Op.String(), Path: p.Name, Err: fs.ErrInvalid}}, weir.Operation{}
-	}
-	var err error
 	told := weir.Operation{Ops: p.Op, Dir: p.Dir, Name: p.Name, PID: p.PID}
-	result := weir.Result{}
-	switch p.Op {
-	case weir.OpCreate:
-		entry, err = v.createLocked(dir, entry, p)
-	case weir.OpDelete:
-		err = v.deleteLocked(dir, entry, p)
-	case weir.OpRename:
-		err = v.renameLocked(dir, entry, p)
-		told.NewDir, told.NewName = p.NewDir, p.NewName
-	case weir.OpAttrib:
-		if entry.children != nil {
-			told.Dir, told.Name = entry.handle, "." // what happens to a directory itself is told in it
+	var result weir.Result
+	dir, entry, err := v.entryLocked(p)
+	if err == nil {
+		switch p.Op {
+		case weir.OpCreate:
+			entry, err = v.createLocked(dir, entry, p)
+		case weir.OpDelete:
+			err = v.deleteLocked(dir, entry, p)
+		case weir.OpRename:
+			err = v.renameLocked(dir, entry, p)
+			told.NewDir, told.NewName = p.NewDir, p.NewName
+		case weir.OpAttrib:
+			if entry.children != nil {
+				told.Dir, told.Name = entry.handle, "." // what happens to a directory itself is told in it
+			}
+		case weir.OpOpen:
+			result.Open = v.openLocked(entry, p)
+		default:
+			err = fmt.Errorf("do %q: it is not one operation", p.Op)
 		}
-	case weir.OpOpen:
-		result.Open = v.openLocked(entry, p)
-	default:
-		err = fmt.Errorf("do %q: it is not one operation", p.Op)
 	}
 	if err != nil {
 		return weir.Result{Err: err}, weir.Operation{}
 	}
 	result.Object, told.Object, told.IsDir = entry.handle, entry.handle, entry.children != nil
 	return result, told
+}
+
+// entryLocked returns the directory entry that an operation is about, which only a creation can do without.
+func (v *Volume) entryLocked(p *weir.Parameters) (dir, entry *node, err error) {
+	dir = v.nodes[p.Dir]
+	if dir == nil || dir.children == nil {
+		return nil, nil, missing(p.Name)
+	}
+	entry = dir.children[p.Name]
+	if p.Name == "." {
+		entry = dir
+	}
+	switch {
+	case entry == nil && p.Op != weir.OpCreate:
+		err = missing(p.Name)
+	case entry == dir && p.Op&(weir.OpDelete|weir.OpRename) != 0:
+		err = &fs.PathError{Op: p.Op.String(), Path: p.Name, Err: fs.ErrInvalid}
+	}
+	return dir, entry, err
 }
 
 func (v *Volume) createLocked(dir, taken *node, p *weir.Parameters) (*node, error) {

@@ -1,0 +1,74 @@
+package manager_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/plane/memory"
+)
+
+func TestFilterIsCheckedAgainstThePlanes(t *testing.T) {
+	l := new(log)
+	plane := &limited{Plane: new(memory.Plane), reach: weir.Reach{Completed: weir.OpCreate | weir.OpModify}}
+	m, err := manager.New(manager.Options{
+		Discovery: new(memory.Discovery), Planes: []weir.Plane{plane},
+		Elsewhere: map[string]weir.Reach{"memory": new(memory.Plane).Reach()},
+		Filters:   []*weir.Filter{spyFilter(l, "there", "100", nil)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Start(spyFilter(l, "there", "100", nil)); err != nil {
+		t.Fatal(err)
+	}
+	filter := func(change func(*weir.Filter)) *weir.Filter {
+		f := spyFilter(l, "f", "200", nil)
+		change(f)
+		return f
+	}
+	at := func(name, altitude string) weir.Definition {
+		return weir.Definition{Name: name, Altitude: weir.MustAltitude(altitude)}
+	}
+	for _, tt := range []struct {
+		want string
+		kind weir.Kind
+		f    *weir.Filter
+	}{
+		{"no name", weir.KindRefused, filter(func(f *weir.Filter) { f.Name = "" })},
+		{"not one word", weir.KindRefused, filter(func(f *weir.Filter) { f.Name = "two words" })},
+		{"no Setup", weir.KindRefused, filter(func(f *weir.Filter) { f.Setup = nil })},
+		{"there is a filter named there already, at altitude 100", weir.KindRefused, filter(func(f *weir.Filter) { f.Name = "there" })},
+		{"altitude 100 is that of filter there", weir.KindRefused, filter(func(f *weir.Filter) { f.Altitude = weir.MustAltitude("100.0") })},
+		{"altitude 100 is that of filter there", weir.KindRefused, filter(func(f *weir.Filter) {
+			f.Instances = []weir.Definition{at("a", "200"), at("b", "100")}
+		})},
+		{"two instances named a", weir.KindRefused, filter(func(f *weir.Filter) { f.Instances = []weir.Definition{at("a", "200"), at("a", "201")} })},
+		{"altitude 200 is that of filter f, instance a", weir.KindRefused, filter(func(f *weir.Filter) {
+			f.Instances = []weir.Definition{at("a", "200"), at("b", "200")}
+		})},
+		{"fanotify delivers no completed operations rename; memory would", weir.KindUnsupported, filter(func(f *weir.Filter) { f.Wants = weir.OpRename })},
+		{"there is no plane that does", weir.KindUnsupported, filter(func(f *weir.Filter) { f.Wants = 1 << 30 })},
+		{"fanotify delivers no operations before they happen (create); memory would", weir.KindUnsupported, filter(func(f *weir.Filter) { f.Before = weir.OpCreate })},
+		{"operations on their way back (delete); memory would", weir.KindUnsupported, filter(func(f *weir.Filter) { f.After = weir.OpDelete })},
+		{"end of what open contexts are on; memory would", weir.KindUnsupported, filter(func(f *weir.Filter) {
+			f.Contexts = []weir.ContextKind{weir.ContextVolume, weir.ContextOpen}
+		})},
+		{"a kind of contexts that is none", weir.KindRefused, filter(func(f *weir.Filter) { f.Contexts = []weir.ContextKind{9} })},
+	} {
+		err := m.Start(tt.f)
+		if err == nil || weir.KindOf(err) != tt.kind || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("error %v, want %s", err, tt.want)
+		}
+	}
+}
+
+// limited is a plane that delivers less.
+type limited struct {
+	weir.Plane
+	reach weir.Reach
+}
+
+func (l *limited) Name() string      { return "fanotify" }
+func (l *limited) Reach() weir.Reach { return l.reach }
