@@ -57,6 +57,49 @@ func (u *unit) audit(s *session, key weir.Handle) (audited, error) {
 	return a.found, a.ix.Commit(false)
 }
 
+// auditUnseen audits what a walk that has ended need not have come to, with all below it: what is still parked, and what
+// has moved meanwhile.
+func (u *unit) auditUnseen(s *session) error {
+	dirs := []weir.Handle{replica.Parking}
+	for key := range u.wandered {
+		dirs = append(dirs, key)
+	}
+	for len(dirs) > 0 {
+		key := dirs[len(dirs)-1]
+		dirs = dirs[:len(dirs)-1]
+		if key != replica.Parking {
+			if err := u.auditDir(s, key); err != nil {
+				return err
+			}
+		}
+		err := u.ix.Children(key, "", func(_ string, child weir.Handle) (bool, error) {
+			node, known, err := u.ix.Get(child)
+			if known && node.Source.IsDir() && node.Flags&replica.Pinned == 0 {
+				dirs = append(dirs, child)
+			}
+			return true, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// auditDir audits a directory and sets aside what nobody knows. If the source has that it comes anew.
+func (u *unit) auditDir(s *session, key weir.Handle) error {
+	found, err := u.audit(s, key)
+	if err != nil || len(found.unknown) == 0 {
+		return err
+	}
+	b := u.newBatch(s, walkMode{})
+	for name := range found.unknown {
+		b.strays = append(b.strays, replica.Name{Parent: key, Name: name})
+	}
+	u.add(replica.Item{Dir: key, Whole: true})
+	return b.finish()
+}
+
 // compare reads index and listing in the order in which they have what is in the directory, which is much cheaper
 // than name by name.
 func (a *auditor) compare() error {
@@ -183,7 +226,9 @@ func (b *batch) auditName(dir *tree.Dir, at replica.Name, node replica.Node) (kn
 	}
 	unlike(&node, o.Attr)
 	b.ix.Put(node)
-	if node.Gen <= b.u.barrier.settled.Load() {
+	// A file system without handles may have told the ctime before the last link of the file, from a cache.
+	vague := o.Handle == "" && unchanged(o.Attr, t)
+	if node.Gen <= b.u.barrier.settled.Load() && !vague {
 		b.u.drifted(b.s.path(b.ix, at)) // Otherwise weir itself may have been interrupted.
 	}
 	return true, b.ix.Err()

@@ -308,6 +308,9 @@ func (b *batch) show() error {
 			if err == nil {
 				err = b.showOne(f)
 			}
+			if f.exists && (f.absent || errors.Is(err, errVanished)) {
+				b.strays = append(b.strays, f.at)
+			}
 			if err == nil {
 				err = b.settleProblem(f)
 			}
@@ -319,12 +322,17 @@ func (b *batch) show() error {
 	return nil
 }
 
-// asideStrays sets aside what nobody knows.
+// asideStrays sets aside what nobody knows, unless something else has its name by now.
 func (b *batch) asideStrays() error {
 	for _, at := range b.strays {
+		if _, taken, err := b.ix.Child(at.Parent, at.Name); err != nil {
+			return err
+		} else if taken {
+			continue
+		}
 		dir, err := b.s.targetDir(b.ix, at.Parent)
 		if err == nil {
-			err = b.setAside(dir, at)
+			err = ignoreAbsent(b.setAside(dir, at))
 		}
 		if err != nil && b.failed(&find{at: at}, err) {
 			return err

@@ -17,14 +17,15 @@
 //
 //	look      the source at each name: stat, handle; compare with the index
 //	stage     copy new content into temporaries in the target's .weir, several at a time
-//	intend    write down in the index, durably, which names are about to change
+//	intend    write down in the index, durably, which names are about to change, and of what
 //	sync      make the temporaries' data durable
 //	show      rename, link, park, remove; then set the times of the directories
 //	record    write the new state into the index, not yet counted as durable
 //	barrier   in the background: sync the target, then advance the durable generation
 //
 // A crash between any two of these leaves names that the intents tell apart from foreign ones, and nodes
-// whose generation is above the durable one, which the next scan reads again.
+// whose generation is above the durable one, which the next scan reads again. Before it does, what an interrupted batch
+// has moved is looked for at the names that the intents tell, and in the parking: see recover.go.
 //
 // # Goroutines and locks
 //

@@ -110,10 +110,10 @@ func (r *Replicator) forgetPoint(ix *index.Replica, rec placeRecord) error {
 	}
 	b.Delete(node.Key)
 	err = ix.MetaRange(metaIntent, func(name string, value []byte) (bool, error) {
-		all := decodeNames(value)
-		rest := slices.DeleteFunc(slices.Clone(all), func(at replica.Name) bool { return slices.Contains(node.Names, at) })
+		all := decodeIntents(value)
+		rest := slices.DeleteFunc(slices.Clone(all), func(i intent) bool { return slices.Contains(node.Names, i.Name) })
 		if len(rest) < len(all) {
-			b.Meta(name, encodeNames(rest))
+			b.Meta(name, encodeIntents(rest))
 		}
 		return true, nil
 	})

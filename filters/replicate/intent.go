@@ -19,20 +19,26 @@ import (
 // come back if the target loses power: then it is enough that the intent comes before the record. It reports whether
 // there are any.
 func (b *batch) intend(gen uint64) (some bool, err error) {
-	names, makes, err := b.intents()
-	if err != nil || len(names) == 0 {
+	list, makes, err := b.intents()
+	if err != nil || len(list) == 0 {
 		return false, err
 	}
 	w := b.u.ix.NewBatch()
-	w.Meta(fmt.Sprintf("%s%020d", metaIntent, gen), encodeNames(names))
+	w.Meta(fmt.Sprintf("%s%020d", metaIntent, gen), encodeIntents(list))
 	if !makes {
 		return true, w.Commit(false)
 	}
 	return true, together(func() error { return w.Commit(true) }, b.syncData)
 }
 
+// intent is a name that is about to change, and the node that gets it, or loses it.
+type intent struct {
+	replica.Name
+	key weir.Handle
+}
+
 // intents lists the names that showing may create, replace or take away, and reports whether anything new comes.
-func (b *batch) intents() (list []replica.Name, makes bool, err error) {
+func (b *batch) intents() (list []intent, makes bool, err error) {
 	for _, f := range b.finds {
 		if f.skip || f.problem != nil || f.large || f.deferred && f.isNew || b.rests(f) {
 			continue
@@ -47,20 +53,23 @@ func (b *batch) intents() (list []replica.Name, makes bool, err error) {
 		switch {
 		case f.absent:
 			if taken {
-				list = append(list, f.at)
+				list = append(list, intent{f.at, key})
 			}
 			continue
 		case f.copied == nil && !f.isNew && taken && key == f.key:
 			continue // It has its name, and keeps its object.
 		}
-		list, makes = append(list, f.at), true
+		if taken && key != f.key {
+			list = append(list, intent{f.at, key})
+		}
+		list, makes = append(list, intent{f.at, f.key}), true
 		if f.isNew {
 			continue
 		}
 		// New content comes under all names of a file, and what has moved may be found where it was.
 		err = b.u.ix.NamesOf(f.key, func(n replica.Name) (bool, error) {
 			if n != f.at {
-				list = append(list, n)
+				list = append(list, intent{n, f.key})
 			}
 			return f.copied != nil || len(list) < walkChunk*2, nil
 		})
@@ -72,22 +81,23 @@ func (b *batch) intents() (list []replica.Name, makes bool, err error) {
 }
 
 // loadIntents reads the names whose objects are weir's own whatever the index says, and keeps them until an audit
-// has looked at them. It returns the last generation that they are of.
-func (u *unit) loadIntents() (last uint64, err error) {
-	u.intended = make(map[replica.Name]bool)
+// has looked at them. It returns them in the order of their generations, and the last of these.
+func (u *unit) loadIntents() (list []intent, last uint64, err error) {
+	u.intended, u.wandered = make(map[replica.Name]bool), make(map[weir.Handle]bool)
 	err = u.ix.MetaRange(metaIntent, func(key string, value []byte) (bool, error) {
 		gen, err := strconv.ParseUint(key[len(metaIntent):], 10, 64)
 		if err != nil {
 			return false, fmt.Errorf("read %s of the index: %w", key, err)
 		}
 		last = max(last, gen)
-		for _, name := range decodeNames(value) {
-			u.intended[name] = true
+		for _, i := range decodeIntents(value) {
+			u.intended[i.Name] = true
+			list = append(list, i)
 		}
 		return true, nil
 	})
 	u.keepIntents.Store(last)
-	return last, err
+	return list, last, err
 }
 
 // suspects are the generations of which the target may have lost what they wrote: those after one and until another.
@@ -125,10 +135,10 @@ func (u *unit) audited(last uint64) {
 	}
 }
 
-func encodeNames(names []replica.Name) []byte {
+func encodeIntents(list []intent) []byte {
 	var out []byte
-	for _, n := range names {
-		for _, part := range []string{string(n.Parent), n.Name} {
+	for _, i := range list {
+		for _, part := range []string{string(i.Parent), i.Name.Name, string(i.key)} {
 			out = binary.AppendUvarint(out, uint64(len(part)))
 			out = append(out, part...)
 		}
@@ -136,20 +146,21 @@ func encodeNames(names []replica.Name) []byte {
 	return out
 }
 
-// decodeNames reads what encodeNames wrote. What is cut short is left out: an intent that was not written
+// decodeIntents reads what encodeIntents wrote. What is cut short is left out: an intent that was not written
 // whole was not acted upon.
-func decodeNames(in []byte) []replica.Name {
-	var names []replica.Name
+func decodeIntents(in []byte) []intent {
+	var list []intent
 	for len(in) > 0 {
-		var parts [2]string
+		var parts [3]string
 		for i := range parts {
 			n, size := binary.Uvarint(in)
 			if size <= 0 || n > uint64(len(in)-size) {
-				return names
+				return list
 			}
 			parts[i], in = string(in[size:size+int(n)]), in[size+int(n):]
 		}
-		names = append(names, replica.Name{Parent: weir.Handle(parts[0]), Name: parts[1]})
+		at := replica.Name{Parent: weir.Handle(parts[0]), Name: parts[1]}
+		list = append(list, intent{at, weir.Handle(parts[2])})
 	}
-	return names
+	return list
 }

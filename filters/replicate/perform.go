@@ -257,6 +257,9 @@ func (b *batch) move(step replica.Step) error {
 		b.u.r.mountsChanged() // A mount in it has moved along, of which no event of mounts tells.
 	}
 	b.movedDir = b.movedDir || node.Source.IsDir()
+	if node.Source.IsDir() && len(b.u.intended) > 0 {
+		b.u.wandered[step.Key] = true // An audit that goes on may have passed by where it is now.
+	}
 	if node.Source.IsDir() && b.u.r.options.Rules.NeedsPath() {
 		b.grown = append(b.grown, step.Key) // By its new path other rules may hold for what is in it.
 	}

@@ -125,7 +125,7 @@ type reaper struct {
 	sure  bool
 	b     *batch
 	n     int
-	names []replica.Name // taken away since the last commit
+	names []intent // taken away since the last commit
 }
 
 func (r *reaper) batch() *batch {
@@ -144,7 +144,7 @@ func (r *reaper) commit() error {
 	b := r.b
 	// What is taken away may come back if the target loses power, and is no stranger's then.
 	if len(r.names) > 0 {
-		b.ix.Meta(fmt.Sprintf("%s%020d", metaIntent, r.u.gen), encodeNames(r.names))
+		b.ix.Meta(fmt.Sprintf("%s%020d", metaIntent, r.u.gen), encodeIntents(r.names))
 	}
 	r.b, r.n, r.names = nil, 0, nil
 	b.ix.Meta(metaGen, formatGen(r.u.gen))
@@ -193,27 +193,33 @@ func (r *reaper) dir(key weir.Handle) (subs []weir.Handle, err error) {
 }
 
 // gone makes the index forget a directory that is not where it says: a batch that was interrupted had given
-// it its new place, or had removed it. The walk that follows an interruption finds what became of it.
+// it its new place, or had removed it. The walk that follows an interruption finds what became of it. What stands there
+// instead is foreign, as anything else that the index does not know.
 func (r *reaper) gone(key weir.Handle) (bool, error) {
 	b := r.batch()
 	node, ok, err := b.ix.Get(key)
 	if err != nil || !ok || !node.Source.IsDir() {
 		return false, err
 	}
-	if _, err := r.s.targetDir(b.ix, key); !errors.Is(err, fs.ErrNotExist) {
-		return false, err
-	}
 	at, ok, err := anyName(b.ix, node)
 	if err != nil || !ok {
 		return false, err
 	}
+	dir, err := r.s.targetDir(b.ix, at.Parent)
+	if err != nil {
+		return false, err
+	}
+	if stands, err := b.stands(dir, at, node); err != nil || stands {
+		return false, err
+	}
+	r.s.drop(key)
 	return true, b.forgetName(key, at)
 }
 
 // name removes one name, or parks what lives on. It reports a directory that has to be emptied first.
 func (r *reaper) name(at replica.Name, node replica.Node) (sub bool, err error) {
 	b := r.batch()
-	r.names = append(r.names, at)
+	r.names = append(r.names, intent{at, node.Key})
 	b.s.trim()
 	if node.NameCount() == 1 && !r.sure {
 		alive, err := r.s.alive(node.Key)
@@ -221,7 +227,8 @@ func (r *reaper) name(at replica.Name, node replica.Node) (sub bool, err error) 
 			return false, err
 		}
 		if alive { // The brake has counted it with what it was in.
-			return false, b.move(replica.Step{Verb: replica.Move, Key: node.Key, From: at, To: replica.ParkingName(node.Key)})
+			err := b.move(replica.Step{Verb: replica.Move, Key: node.Key, From: at, To: replica.ParkingName(node.Key)})
+			return false, unlessDrifted(err)
 		}
 	}
 	if node.Source.IsDir() {
@@ -232,10 +239,7 @@ func (r *reaper) name(at replica.Name, node replica.Node) (sub bool, err error) 
 		return false, err
 	}
 	if err := b.expect(dir, at, node); err != nil {
-		if errors.Is(err, errDrift) {
-			err = nil
-		}
-		return false, err
+		return false, unlessDrifted(err)
 	}
 	if err := dir.Unlink(at.Name); err != nil {
 		return false, err
@@ -249,6 +253,14 @@ func (r *reaper) name(at replica.Name, node replica.Node) (sub bool, err error) 
 	return false, nil
 }
 
+// unlessDrifted passes an error on, unless the index has forgotten a name since it was another object's: that was the aim.
+func unlessDrifted(err error) error {
+	if errors.Is(err, errDrift) {
+		return nil
+	}
+	return err
+}
+
 // remove takes away a node that has nothing below it any more.
 func (r *reaper) remove(key weir.Handle) error {
 	b := r.batch()
@@ -260,7 +272,7 @@ func (r *reaper) remove(key weir.Handle) error {
 	if err != nil || !ok {
 		return err
 	}
-	r.names = append(r.names, at)
+	r.names = append(r.names, intent{at, key})
 	if !node.Source.IsDir() {
 		_, err := r.name(at, node)
 		return err

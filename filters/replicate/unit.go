@@ -25,6 +25,7 @@ type unit struct {
 	// Owned by the unit's goroutine.
 	gen       uint64                // batch that was recorded last
 	intended  map[replica.Name]bool // names that an interrupted batch was changing
+	wandered  map[weir.Handle]bool  // directories that have moved since those were read
 	failures  int                   // in a row, of opening or of the whole target
 	told      bool                  // that they last
 	reapAt    time.Time             // when parked nodes are asked again whether they live
@@ -144,7 +145,7 @@ func (u *unit) load() error {
 		return err
 	}
 	// A batch that was interrupted before it was recorded has used a generation too.
-	last, err := u.loadIntents()
+	_, last, err := u.loadIntents()
 	u.gen = max(u.gen, last)
 	u.suspectLocked(u.gen, false) // Nobody else has the unit yet.
 	return err

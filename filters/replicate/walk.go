@@ -79,7 +79,10 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 // the walk began.
 func (u *unit) paid(s *session, scan scanRequest, intents, rollbacks uint64, missed int) error {
 	if scan.audit {
-		u.intended = nil
+		if err := u.auditUnseen(s); err != nil {
+			return err
+		}
+		u.intended, u.wandered = nil, nil
 	}
 	u.mu.Lock()
 	all := u.missed == missed
@@ -103,7 +106,11 @@ func (u *unit) prepareAudit(s *session, scan scanRequest) (intents uint64, err e
 	if !scan.audit {
 		return 0, nil
 	}
-	if intents, err = u.loadIntents(); err != nil {
+	list, intents, err := u.loadIntents()
+	if err != nil {
+		return 0, err
+	}
+	if err := u.relocate(s, list); err != nil {
 		return 0, err
 	}
 	if _, err := u.audit(s, replica.Parking); err != nil {
@@ -451,7 +458,7 @@ func (d *dirWalk) add(name string) error {
 }
 
 // absences looks up each name that the replica has and the listing did not show: a listing of a busy
-// directory misses names that exist, so the lookup is the proof. Then what nobody knows is set aside.
+// directory misses names that exist, so the lookup is the proof. Likewise what nobody knows, which is set aside.
 func (d *dirWalk) absences() error {
 	err := d.w.u.ix.Children(d.key, "", func(name string, _ weir.Handle) (bool, error) {
 		if _, ok := d.seen[name]; ok {
@@ -463,8 +470,11 @@ func (d *dirWalk) absences() error {
 		return err
 	}
 	for name := range d.audited.unknown {
-		if _, err := d.src.Lookup(name); errors.Is(err, fs.ErrNotExist) {
-			d.w.b.strays = append(d.w.b.strays, replica.Name{Parent: d.key, Name: name})
+		if _, ok := d.seen[name]; ok {
+			continue
+		}
+		if err := d.add(name); err != nil {
+			return err
 		}
 	}
 	return nil
