@@ -74,7 +74,8 @@ func (b *batch) tryShow(f *find) error {
 	if f.large {
 		b.u.bulk.enqueue(f)
 	}
-	if isFile && !known && (f.copied == nil || f.copied.temp == "" && !f.exists) {
+	unread := isFile && (f.copied == nil || f.copied.temp == "" && !f.exists) || !isFile && !f.object.IsDir() && f.work == replica.Nothing
+	if !known && unread {
 		if !f.large && !f.deferred {
 			b.again(f) // What was known when it was looked at is not any more.
 		}
@@ -160,6 +161,9 @@ func (b *batch) bringUp(f *find) error {
 		}
 		if f.copied == nil && f.object.IsFile() {
 			now, err := dir.Stat(at.Name)
+			if errors.Is(err, fs.ErrNotExist) {
+				return b.lose(node, at)
+			}
 			if err != nil {
 				return err
 			}
@@ -167,7 +171,11 @@ func (b *batch) bringUp(f *find) error {
 				return b.edited(node, at, now) // Its time would hide what somebody else has written into it.
 			}
 		}
-		if refused, err = dir.SetMeta(at.Name, attr, xattrs, b.u.metaOptions()); err != nil {
+		refused, err = dir.SetMeta(at.Name, attr, xattrs, b.u.metaOptions())
+		if errors.Is(err, fs.ErrNotExist) {
+			return b.lose(node, at)
+		}
+		if err != nil {
 			return fmt.Errorf("set metadata: %w", err)
 		}
 	}
