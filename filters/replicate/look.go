@@ -187,6 +187,10 @@ func (b *batch) resolve(dir weir.Handle) error {
 	chain := []weir.Handle{dir}
 	for {
 		where, pathErr := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", d.FD()))
+		if now, err := d.Stat(""); err == nil && now.Nlink == 0 {
+			u.resolvedIn(dir)
+			return nil // It, or what it is in, was removed: what the kernel then says is no path.
+		}
 		parent, err := d.Parent()
 		if errors.Is(err, fs.ErrNotExist) {
 			// It is gone, or outside of what the mount shows: a subvolume, or a bind mount of a directory.
