@@ -74,7 +74,11 @@ func lookAtState(dir string) (release func() error, err error) {
 	if err != nil {
 		return nil, noState(dir, err, "")
 	}
-	if err := lockState(dir, file); err != nil {
+	err = lockState(dir, file)
+	if err == nil {
+		err = checkFiles(dir)
+	}
+	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file.Close, nil

@@ -96,6 +96,9 @@ func (l *lock) take() error {
 
 // claim writes down who has the lock, and notes whether anybody has had it before.
 func (l *lock) claim(pid int) error {
+	if err := checkFiles(l.dir); err != nil {
+		return err
+	}
 	entries, err := os.ReadDir(l.dir)
 	if err != nil {
 		return noState(l.dir, err, "")
@@ -125,6 +128,24 @@ func checkDir(dir string) error {
 		return noState(dir, fmt.Errorf("others may enter it (mode %04o)", info.Mode().Perm()), "chmod 700 it, if it is weir's")
 	}
 	return nil
+}
+
+// checkFiles refuses a directory in which something stands that whoever opens it may wait at for ever.
+func checkFiles(dir string) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return noState(dir, err, "")
+		}
+		mode := e.Type()
+		if info, err := os.Stat(path); mode&fs.ModeSymlink != 0 && err == nil {
+			mode = info.Mode()
+		}
+		if mode&(fs.ModeNamedPipe|fs.ModeDevice) != 0 {
+			rel, _ := filepath.Rel(dir, path)
+			return noState(dir, fmt.Errorf("%s in it is a named pipe or a device", weir.QuotePath(rel)), "move that away, or name another directory with --state")
+		}
+		return nil
+	})
 }
 
 // lockState locks the file of a state directory, or names who has it.

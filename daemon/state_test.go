@@ -4,9 +4,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/voltest"
@@ -111,5 +114,24 @@ func TestRefusedDirectoryIsNotLeft(t *testing.T) {
 	_, dry := lookAtState(file)
 	if _, err := takeLock(file, 1); weir.KindOf(err) != weir.KindRefused || dry == nil || err.Error() != dry.Error() {
 		t.Errorf("a file is refused with %v, and by a dry run with %v", err, dry)
+	}
+}
+
+// TestStateWithPipe has a named pipe where a file of the state directory is expected, at which whoever opens it waits.
+func TestStateWithPipe(t *testing.T) {
+	voltest.RequireRoot(t)
+	for _, name := range []string{"ledger", "ledger.new", "lock", engineFile, engineFile + ".new", "index/engine/pipe"} {
+		o := Options{Source: t.TempDir(), Targets: []string{filepath.Join(t.TempDir(), "replica")}, State: filepath.Join(t.TempDir(), "state")}
+		pipe := filepath.Join(o.State, name)
+		mkdir(t, filepath.Dir(pipe))
+		if err := errors.Join(os.Chmod(o.State, 0o700), unix.Mkfifo(pipe, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(t.Context(), o); weir.KindOf(err) != weir.KindRefused || !strings.Contains(err.Error(), name+" in it is a named pipe") {
+			t.Errorf("with %s as a named pipe: %v", name, err)
+		}
+		if absent(pipe) || !absent(o.Targets[0]) {
+			t.Errorf("a refusal has removed %s, or left something on the target", name)
+		}
 	}
 }
