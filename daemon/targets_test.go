@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -312,4 +313,29 @@ func TestTargetsStandApart(t *testing.T) {
 		return err == nil && len(b) == len(block)
 	})
 	s.end()
+}
+
+// TestLinkOnFuseTarget starts again with a file of two names on a target whose kernel keeps attributes for a while, and
+// that stores neither owners nor attributes: nobody has changed it.
+func TestLinkOnFuseTarget(t *testing.T) {
+	voltest.RequireRoot(t)
+	src, back := mkdir(t, filepath.Join(voltest.New(t, "ext4").Dir, "s")), voltest.New(t, "tmpfs").Dir
+	at := filepath.Join(t.TempDir(), "bindfs")
+	voltest.Bindfs(t, mkdir(t, filepath.Join(back, "real")), at, "--xattr-none", "--chmod-ignore", "--chown-ignore")
+	write(t, filepath.Join(src, "a"), "1")
+	if err := errors.Join(unix.Setxattr(filepath.Join(src, "a"), "user.q", []byte("1"), 0), os.Chown(filepath.Join(src, "a"), 5, 5),
+		os.Link(filepath.Join(src, "a"), filepath.Join(src, "b"))); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Source: src, Targets: []string{filepath.Join(at, "t")}, State: filepath.Join(t.TempDir(), "st")}
+	for range 3 {
+		r := start(t, o)
+		r.await("it has both names", func() bool { return !absent(filepath.Join(at, "t/a")) && !absent(filepath.Join(at, "t/b")) })
+		r.quiet(10 * time.Second)
+		time.Sleep(1100 * time.Millisecond) // As long as the kernel keeps attributes.
+		_ = r.stop()                        // What the target does not store is a problem at the end, too.
+		if log := r.log.Output.String(); strings.Contains(log, "somebody else") {
+			t.Error(log)
+		}
+	}
 }
