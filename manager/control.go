@@ -31,11 +31,12 @@ func (m *Manager) Start(f *weir.Filter) error {
 	}
 	m.nextID++
 	id := m.nextID
-	m.filters[id] = f
+	m.filters[id] = m.verifier.Filter(f)
 	m.lives[id] = m.newLife()
 	after := m.applyLocked(registered)
 	after = append(after, m.applyLocked(topology.FilterStarted{Filter: id})...)
 	m.mu.Unlock()
+	m.verifier.Check(f)
 	for _, act := range after {
 		act()
 	}

@@ -66,6 +66,7 @@ func (m *Manager) retire(in *instance) {
 	}
 	m.ungate(in)
 	m.relent(in.joint)
+	m.verifier.Ended(in.Host())
 }
 
 // enlistLocked puts the instance into its volume's stack before its Setup begins: what completes while

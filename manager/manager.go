@@ -11,12 +11,14 @@ import (
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/dispatch"
 	"github.com/weirfs/weir/topology"
+	"github.com/weirfs/weir/verify"
 )
 
 // Manager keeps filters on volumes. It is safe for concurrent use.
 type Manager struct {
 	options  Options
 	recorder *recorder
+	verifier *verify.Verifier // nil if nobody watches
 	pool     dispatch.Pool
 
 	// work ends when a shutdown begins; setups and attaches run under it. teardown ends when the time
@@ -91,6 +93,9 @@ func New(options Options) (*Manager, error) {
 		retries:   map[topology.Work]*time.Timer{},
 		told:      map[topology.Work]string{},
 		changed:   make(chan struct{}),
+	}
+	if options.Verify != nil {
+		m.verifier = verify.New(*options.Verify, options.Logger)
 	}
 	m.work, m.endWork = context.WithCancel(context.Background())
 	m.teardown, m.giveUp = context.WithCancel(context.Background())

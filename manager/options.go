@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/ledger"
+	"github.com/weirfs/weir/verify"
 )
 
 // Options configures a Manager. Discovery and at least one plane are required.
@@ -42,6 +43,9 @@ type Options struct {
 	// StopTimeout bounds the whole of a shutdown, and of the mandatory unloading of a filter. An instance that ends for
 	// another reason has half of it until what it keeps pended fails. Default 5 s.
 	StopTimeout time.Duration
+
+	// Verify has filters watched while they run. Nil watches none, and costs nothing.
+	Verify *verify.Options
 
 	// Inbox is how many operations may wait for an instance that is being set up, or that another
 	// goroutine is inside; more of them are told as lost. Default 65,536.

@@ -8,6 +8,7 @@ import (
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/dispatch"
 	"github.com/weirfs/weir/topology"
+	"github.com/weirfs/weir/verify"
 )
 
 // Snapshot is everything at one epoch.
@@ -22,6 +23,9 @@ type Snapshot struct {
 	Volumes  []VolumeSnapshot `json:"volumes"`
 	Filters  []FilterSnapshot `json:"filters"`
 	Slots    []SlotSnapshot   `json:"slots"` // by volume, then by the order in which filters were started
+
+	// Violations counts the rules that filters have broken, also those that are gone, since they were to be verified.
+	Violations []verify.Count `json:"violations,omitempty"`
 }
 
 // FrameSnapshot is one frame: the altitudes from Low up to, and without, High.
@@ -132,6 +136,7 @@ func (m *Manager) Snapshot() Snapshot {
 	defer m.mu.Unlock()
 	s := m.snapshotLocked()
 	m.measureLocked(&s)
+	s.Violations = m.verifier.Counts()
 	return s
 }
 

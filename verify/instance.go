@@ -1,0 +1,185 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/weirfs/weir"
+)
+
+// phase is how far an instance is.
+type phase uint8
+
+const (
+	settingUp phase = iota
+	attached
+	ending // Teardown runs
+	over   // it has returned
+)
+
+// instance is an instance of a filter that is watched.
+type instance struct {
+	verifier *Verifier
+	filter   *weir.Filter
+	name     string
+	altitude weir.Altitude
+	volume   weir.VolumeID
+
+	mu     sync.Mutex
+	inner  weir.Instance
+	phase  phase
+	taken  map[*taken]bool // holds and references
+	holds  int
+	pended map[*call]bool
+}
+
+var (
+	_ weir.TeardownQuerier = (*instance)(nil)
+	_ weir.TeardownStarter = (*instance)(nil)
+	_ weir.Interceptor     = (*intercepting)(nil)
+)
+
+// violation fills in who has done what. c may be nil.
+func (in *instance) violation(rule string, c *call, what string, args ...any) Violation {
+	found := Violation{Rule: rule, Filter: in.filter.Name, Instance: in.name, Volume: in.volume, What: fmt.Sprintf(what, args...)}
+	if c != nil {
+		found.Operation = c.operation
+	}
+	return found
+}
+
+func (in *instance) report(rule string, c *call, what string, args ...any) {
+	in.verifier.report(in.violation(rule, c, what, args...))
+}
+
+func (in *instance) begin(inner weir.Instance) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.inner, in.phase = inner, attached
+}
+
+func (in *instance) is(inner weir.Instance) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.inner == inner && in.phase != over
+}
+
+// callback makes a call of the filter.
+func (in *instance) callback(name string, c *call, make func()) {
+	in.mu.Lock()
+	inside := in.phase == attached
+	in.mu.Unlock()
+	if !inside {
+		in.report(callbackOutside, c, "%s is called before Setup has returned, or after Teardown has begun", name)
+	}
+	in.verifier.watch(in.verifier.options.Callback, in.violation(slowCallback, c, "%s", name), make)
+}
+
+// Completed implements weir.Instance. What the filter keeps of the slice is emptied.
+func (in *instance) Completed(operations []weir.Operation) {
+	shown := slices.Clone(operations)
+	in.callback("Completed", nil, func() { in.inner.Completed(shown) })
+	clear(shown)
+}
+
+// Lost implements weir.Instance.
+func (in *instance) Lost(reason string) { in.callback("Lost", nil, func() { in.inner.Lost(reason) }) }
+
+// Changed implements weir.Instance.
+func (in *instance) Changed() { in.callback("Changed", nil, in.inner.Changed) }
+
+// QueryTeardown implements weir.TeardownQuerier.
+func (in *instance) QueryTeardown(ctx context.Context) (err error) {
+	if querier, ok := in.inner.(weir.TeardownQuerier); ok {
+		in.callback("QueryTeardown", nil, func() { err = querier.QueryTeardown(ctx) })
+	}
+	return err
+}
+
+// TeardownStart implements weir.TeardownStarter.
+func (in *instance) TeardownStart(reason weir.TeardownReason) {
+	if starter, ok := in.inner.(weir.TeardownStarter); ok {
+		in.callback("TeardownStart", nil, func() { starter.TeardownStart(reason) })
+	}
+}
+
+// Teardown implements weir.Instance. What is still pended has been given up before it is called.
+func (in *instance) Teardown(ctx context.Context, reason weir.TeardownReason) {
+	in.mu.Lock()
+	again := in.phase != attached
+	in.phase = ending
+	var left []*call
+	for c := range in.pended {
+		left = append(left, c)
+	}
+	in.mu.Unlock()
+	if again {
+		in.report(setupTeardown, nil, "Teardown is called a second time")
+	}
+	for _, c := range left {
+		c.giveUp()
+	}
+	in.inner.Teardown(ctx, reason)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.phase = over
+}
+
+// end reports what the instance has left behind.
+func (in *instance) end() {
+	in.mu.Lock()
+	var left []*taken
+	for t := range in.taken {
+		left = append(left, t)
+	}
+	running := in.phase == attached
+	in.phase = over
+	in.mu.Unlock()
+	if running {
+		in.report(setupTeardown, nil, "the instance has ended without a Teardown")
+	}
+	slices.SortFunc(left, func(a, b *taken) int { return a.compare(b) })
+	for _, t := range left {
+		found := in.violation(t.rule, nil, "%s was not released", t.what)
+		found.Stack = t.stack()
+		in.verifier.report(found)
+	}
+}
+
+// intercepting is an instance that operations pass.
+type intercepting struct {
+	*instance
+	interceptor weir.Interceptor
+}
+
+// Pre implements weir.Interceptor.
+func (i *intercepting) Pre(ctx context.Context, inner weir.Call) (status weir.PreStatus) {
+	c := i.newCall(inner)
+	inner.Keep(c)
+	i.checkRecursion(ctx, c)
+	defer func() {
+		if status == 0 { // as after a panic
+			c.end()
+		}
+	}()
+	shown := inside(ctx, i.instance)
+	i.callback("Pre", c, func() { status = i.interceptor.Pre(shown, c) })
+	c.preReturned(ctx, status)
+	return status
+}
+
+// Post implements weir.Interceptor.
+func (i *intercepting) Post(ctx context.Context, inner weir.Call) (status weir.PostStatus) {
+	c := i.backAgain(inner)
+	defer func() {
+		if status == 0 {
+			c.end()
+		}
+	}()
+	shown := inside(ctx, i.instance)
+	i.callback("Post", c, func() { status = i.interceptor.Post(shown, c) })
+	c.postReturned(ctx, status)
+	return status
+}

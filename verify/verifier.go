@@ -1,0 +1,128 @@
+package verify
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/weirfs/weir"
+)
+
+// Options configures a Verifier. The zero value is ready.
+type Options struct {
+	// Setup is how long Concerns, Setup and Unload may take. Default 10 s.
+	Setup time.Duration
+
+	// Callback is how long another callback may take, and how long an operation may stay pended after its program has
+	// given up. Default 1 s.
+	Callback time.Duration
+
+	// Pended is how long an operation may stay pended. Default 30 s.
+	Pended time.Duration
+
+	// Violation is called for each violation, on the goroutine that finds it. Nil is not called.
+	Violation func(Violation)
+}
+
+// Violation is one rule, broken once.
+type Violation struct {
+	Rule      string
+	Filter    string
+	Instance  string        // empty if it is about the filter
+	Volume    weir.VolumeID // likewise 0
+	Operation string        // such as "create of a", if it is about one
+	What      string        // what the filter has done, in a full clause
+	Do        string        // what its author does about it
+	Stack     string        // who has taken what was not given back, if that is it
+}
+
+// String says all of it on one line.
+func (v Violation) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "filter %s", v.Filter)
+	if v.Instance != "" {
+		fmt.Fprintf(&b, ", instance %s on volume %d", v.Instance, v.Volume)
+	}
+	if v.Operation != "" {
+		b.WriteString(", " + v.Operation)
+	}
+	fmt.Fprintf(&b, ": %s: %s; %s", v.Rule, v.What, v.Do)
+	if v.Stack != "" {
+		b.WriteString("; taken at " + v.Stack)
+	}
+	return b.String()
+}
+
+// Count is how often a filter has broken a rule.
+type Count struct {
+	Filter string `json:"filter"`
+	Rule   string `json:"rule"`
+	Count  uint64 `json:"count"`
+}
+
+// Verifier watches filters. It is safe for concurrent use. A nil Verifier watches none.
+type Verifier struct {
+	options Options
+	logger  *slog.Logger
+
+	mu        sync.Mutex
+	counts    map[Count]uint64 // their Count is 0
+	instances map[weir.Host]*instance
+}
+
+// New makes a verifier. It starts nothing.
+func New(o Options, logger *slog.Logger) *Verifier {
+	o.Setup = cmp.Or(o.Setup, 10*time.Second)
+	o.Callback = cmp.Or(o.Callback, time.Second)
+	o.Pended = cmp.Or(o.Pended, 30*time.Second)
+	return &Verifier{options: o, logger: logger, counts: map[Count]uint64{}, instances: map[weir.Host]*instance{}}
+}
+
+// Counts lists the rules that were broken, by filter and rule.
+func (v *Verifier) Counts() (list []Count) {
+	if v == nil {
+		return nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for c, n := range v.counts {
+		c.Count = n
+		list = append(list, c)
+	}
+	slices.SortFunc(list, func(a, b Count) int {
+		return cmp.Or(strings.Compare(a.Filter, b.Filter), strings.Compare(a.Rule, b.Rule))
+	})
+	return list
+}
+
+// report counts a violation and tells of it. The log has the first, the second, the fourth of each kind, and so on.
+func (v *Verifier) report(found Violation) {
+	found.Do = ruleOf(found.Rule).Do
+	key := Count{Filter: found.Filter, Rule: found.Rule}
+	v.mu.Lock()
+	v.counts[key]++
+	n := v.counts[key]
+	v.mu.Unlock()
+	if n&(n-1) == 0 {
+		v.logger.Error("a filter breaks a rule", "rule", found.Rule, "filter", found.Filter, "instance", found.Instance,
+			"volume", found.Volume, "operation", found.Operation, "what", found.What, "do", found.Do, "taken", found.Stack, "count", n)
+	}
+	if v.options.Violation != nil {
+		v.options.Violation(found)
+	}
+}
+
+// watch makes a call, and reports it when it has not returned in time, whether or not it does later.
+func (v *Verifier) watch(limit time.Duration, found Violation, call func()) {
+	if found.Rule == "" {
+		found.Rule = slowCallback
+	}
+	found.What += fmt.Sprintf(" has not returned after %v", limit)
+	timer := time.AfterFunc(limit, func() { v.report(found) })
+	defer timer.Stop()
+	call()
+}
