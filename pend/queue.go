@@ -23,7 +23,7 @@ import (
 type Fate uint8
 
 const (
-	// Fail ends the operation with an error.
+	// Fail ends the operation with an error, unless it is a close, which passes.
 	Fail Fate = iota + 1
 	// Pass lets the operation go on, without Post.
 	Pass
@@ -90,7 +90,15 @@ func (f Fate) decide(call weir.Call, why error) weir.PreStatus {
 	if f == Pass {
 		return weir.PreSkipPost
 	}
-	call.Result().Err = &weir.Error{Op: "wait for filter", Err: why}
+	return fail(call, &weir.Error{Op: "wait for filter", Err: why})
+}
+
+// fail ends a call with an error. A close passes: the program's descriptor is gone whatever it is told.
+func fail(call weir.Call, err error) weir.PreStatus {
+	if call.Parameters().Op == weir.OpClose {
+		return weir.PreSkipPost
+	}
+	call.Result().Err = err
 	return weir.PreComplete
 }
 
@@ -103,8 +111,7 @@ func (q *Queue) cancel(e *entry, cause error) {
 	}
 	q.mu.Unlock()
 	if waits {
-		e.call.Result().Err = cause
-		_ = e.call.ResumePre(weir.PreComplete) // refused if the manager has given it up: then it has failed
+		_ = e.call.ResumePre(fail(e.call, cause)) // refused if the manager has given it up: then it has failed
 	}
 }
 

@@ -14,12 +14,14 @@ import (
 type call struct {
 	weir.Call
 	result weir.Result
+	params weir.Parameters
 
 	mu      sync.Mutex
 	resumed []weir.PreStatus
 }
 
-func (c *call) Result() *weir.Result { return &c.result }
+func (c *call) Result() *weir.Result         { return &c.result }
+func (c *call) Parameters() *weir.Parameters { return &c.params }
 
 func (c *call) ResumePre(status weir.PreStatus) error {
 	c.mu.Lock()
@@ -48,6 +50,26 @@ func newQueue(t *testing.T, limit int, full Fate) *Queue {
 		t.Fatal(err)
 	}
 	return q
+}
+
+// Whatever becomes of others, a close passes.
+func TestCloseDoesNotFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end := func() *call { return &call{params: weir.Parameters{Op: weir.OpClose}} }
+		q, cancelled, waits, none := newQueue(t, 2, Fail), end(), end(), end()
+		ctx, cancel := context.WithCancel(t.Context())
+		q.Put(ctx, cancelled)
+		q.Put(t.Context(), waits)
+		if status := q.Put(t.Context(), none); status != weir.PreSkipPost {
+			t.Errorf("a close that finds no room is to %s", status)
+		}
+		cancel()
+		synctest.Wait()
+		cancelled.want(t, false, weir.PreSkipPost)
+		q.Disable(Fail)
+		waits.want(t, false, weir.PreSkipPost)
+		none.want(t, false)
+	})
 }
 
 func TestCallsAreTakenInOrder(t *testing.T) {

@@ -61,6 +61,13 @@ func NewVolume(id weir.VolumeID, point string) *Volume {
 	return v
 }
 
+// Describe changes what is known of the volume, before it is mounted.
+func (v *Volume) Describe(change func(*weir.VolumeInfo)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	change(&v.info)
+}
+
 // Stack makes the volume a layer at altitude over others, before it is mounted.
 func (v *Volume) Stack(altitude weir.Altitude, lower ...weir.VolumeID) {
 	v.mu.Lock()

@@ -1,0 +1,259 @@
+package weirtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/pend"
+)
+
+// model is an instance that does as it is told. Nil callbacks do nothing.
+type model struct {
+	site      weir.Site
+	pre       func(m *model, ctx context.Context, c weir.Call) weir.PreStatus
+	post      func(m *model, ctx context.Context, c weir.Call) weir.PostStatus
+	completed func(m *model)
+	lost      func(m *model)
+	start     func(m *model)
+	teardown  func(m *model)
+}
+
+func (m *model) Pre(ctx context.Context, c weir.Call) weir.PreStatus {
+	if m.pre == nil {
+		return weir.PreContinue
+	}
+	return m.pre(m, ctx, c)
+}
+
+func (m *model) Post(ctx context.Context, c weir.Call) weir.PostStatus {
+	if m.post == nil {
+		return weir.PostFinished
+	}
+	return m.post(m, ctx, c)
+}
+
+func (m *model) call(callback func(*model)) {
+	if callback != nil {
+		callback(m)
+	}
+}
+
+func (m *model) Completed([]weir.Operation)                    { m.call(m.completed) }
+func (m *model) Lost(string)                                   { m.call(m.lost) }
+func (m *model) Changed()                                      {}
+func (m *model) TeardownStart(weir.TeardownReason)             { m.call(m.start) }
+func (m *model) Teardown(context.Context, weir.TeardownReason) { m.call(m.teardown) }
+
+const all = weir.Changes | weir.OpOpen | weir.OpAccess
+
+// modelled makes filters of models. with fills in each.
+func modelled(with func(m *model)) func() *weir.Filter {
+	return func() *weir.Filter {
+		return &weir.Filter{
+			Name: "model", Altitude: weir.MustAltitude("305000"), Wants: weir.Changes, Before: all, After: all,
+			Contexts: []weir.ContextKind{weir.ContextInstance, weir.ContextFile},
+			Setup: func(_ context.Context, site weir.Site) (weir.Instance, error) {
+				m := &model{site: site}
+				if with != nil {
+					with(m)
+				}
+				return m, nil
+			},
+		}
+	}
+}
+
+// but changes a filter of models.
+func but(change func(f *weir.Filter)) func() *weir.Filter {
+	return func() *weir.Filter {
+		f := modelled(nil)()
+		change(f)
+		return f
+	}
+}
+
+// faults tries all rules, and returns what is found, with the names of the rules.
+func faults(t *testing.T, filter func() *weir.Filter) string {
+	var mu sync.Mutex
+	var list []string
+	for _, r := range rules() {
+		synctest.Test(t, func(*testing.T) {
+			(&trial{filter: filter, fault: func(format string, args ...any) {
+				mu.Lock()
+				defer mu.Unlock()
+				list = append(list, r.name+": "+fmt.Sprintf(format, args...))
+			}}).run(r)
+		})
+	}
+	return strings.Join(list, "\n")
+}
+
+// queueing pends everything for a worker that takes its time.
+func queueing(m *model) {
+	q, err := pend.New(100, pend.Fail)
+	if err != nil {
+		panic(err)
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for {
+			c, err := q.Take(context.Background())
+			if err != nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+			_ = c.ResumePre(weir.PreContinue)
+		}
+	}()
+	m.pre = func(_ *model, ctx context.Context, c weir.Call) weir.PreStatus { return q.Put(ctx, c) }
+	m.start = func(*model) { q.Disable(pend.Fail) }
+	m.teardown = func(*model) { <-over }
+}
+
+// counting puts contexts on what it sees, and gives them back.
+func counting(m *model) {
+	m.post = func(m *model, _ context.Context, c weir.Call) weir.PostStatus {
+		if c.Draining() || c.Result().Err != nil || c.Result().Object == "" {
+			return weir.PostFinished
+		}
+		key := weir.ContextKey{Kind: weir.ContextFile, File: c.Result().Object}
+		if current, _, err := m.site.Host.SetContext(key, new(int), weir.KeepExisting); err == nil {
+			current.Release()
+		}
+		return weir.PostFinished
+	}
+}
+
+func TestGoodFiltersConform(t *testing.T) {
+	for name, filter := range map[string]func() *weir.Filter{
+		"that does nothing":  modelled(nil),
+		"that only observes": but(func(f *weir.Filter) { f.Before, f.After, f.Contexts = 0, 0, nil }),
+		"that queues":        modelled(queueing),
+		"that counts":        modelled(counting),
+		"that refuses":       modelled(refusing),
+		"that declines":      but(func(f *weir.Filter) { f.Concerns = func(context.Context, weir.Volume) error { return weir.ErrDecline } }),
+		"with two instances": but(twice),
+		"that does not leave": but(func(f *weir.Filter) {
+			f.Unload = func(_ context.Context, mandatory bool) error { return unwilling(mandatory) }
+		}),
+	} {
+		t.Run(name, func(t *testing.T) { Conform(t, filter) })
+	}
+}
+
+func refusing(m *model) {
+	m.pre = func(_ *model, _ context.Context, c weir.Call) weir.PreStatus {
+		if c.Parameters().Op != weir.OpDelete {
+			return weir.PreContinue
+		}
+		c.Result().Err = errors.New("not here")
+		return weir.PreComplete
+	}
+}
+
+func twice(f *weir.Filter) {
+	f.Instances = []weir.Definition{
+		{Name: "high", Altitude: weir.MustAltitude("306000")}, {Name: "low", Altitude: weir.MustAltitude("304000")},
+	}
+}
+
+func unwilling(mandatory bool) error {
+	if mandatory {
+		return nil
+	}
+	return errors.New("busy")
+}
+
+func TestConformCatches(t *testing.T) {
+	shared := new(model)
+	same := modelled(nil)()
+	for _, tt := range []struct {
+		name, want string
+		filter     func() *weir.Filter
+	}{
+		{"no name", "names and altitudes are right: it cannot be loaded: make manager: a filter has no name", but(func(f *weir.Filter) { f.Name = "" })},
+		{"an altitude in no group", "altitude-group", but(func(f *weir.Filter) { f.Altitude = weir.MustAltitude("350000") })},
+		{"one filter for all", "the same filter is made twice", func() *weir.Filter { return same }},
+		{"instances at one altitude", "altitude 304000 is that of", but(func(f *weir.Filter) { twice(f); f.Instances[0].Altitude = f.Instances[1].Altitude })},
+		{"an error for a decline", "a pseudo file system is no failure", but(func(f *weir.Filter) {
+			f.Concerns = func(_ context.Context, v weir.Volume) error {
+				if v.Info().Pseudo {
+					return errors.New("not for me")
+				}
+				return nil
+			}
+		})},
+		{"one instance for all", "setup-teardown", but(func(f *weir.Filter) {
+			f.Setup = func(context.Context, weir.Site) (weir.Instance, error) { return shared, nil }
+		})},
+		{"an instance and an error", "setup-teardown", but(func(f *weir.Filter) {
+			f.Setup = func(context.Context, weir.Site) (weir.Instance, error) { return new(model), weir.ErrDecline }
+		})},
+		{"goroutines that stay", "goroutines are left of instances", modelled(func(*model) { go time.Sleep(24 * time.Hour) })},
+		{"work after the teardown", "an instance that has ended is silent: filter model, instance model on volume 2: use-after-teardown", modelled(func(m *model) {
+			go func() {
+				for range 10 {
+					time.Sleep(time.Minute)
+					m.site.Host.DropContext(weir.ContextKey{Kind: weir.ContextInstance})
+				}
+			}()
+		})},
+		{"a Setup that ignores its ctx", "it has to return when its ctx ends", but(func(f *weir.Filter) {
+			f.Setup = func(context.Context, weir.Site) (weir.Instance, error) { time.Sleep(time.Hour); return new(model), nil }
+		})},
+		{"a slow Lost", "operations may be lost, merged and late: filter model, instance model on volume 1: slow-callback: Lost", modelled(func(m *model) {
+			m.lost = func(*model) { time.Sleep(time.Minute) }
+		})},
+		{"a draining Post that pends", "pend-draining", modelled(func(m *model) {
+			m.post = func(_ *model, _ context.Context, c weir.Call) weir.PostStatus {
+				go func() { _ = c.ResumePost() }()
+				return weir.PostPend
+			}
+		})},
+		{"a draining Post that hangs", "the filter may be unloaded under operations: filter model, instance model on volume 1", modelled(func(m *model) {
+			m.post = func(_ *model, _ context.Context, c weir.Call) weir.PostStatus {
+				if c.Draining() {
+					time.Sleep(time.Hour)
+				}
+				return weir.PostFinished
+			}
+		})},
+		{"a queue that is not disabled", "never-resumed: the operation is still pended when the instance ends", modelled(func(m *model) {
+			m.pre = func(*model, context.Context, weir.Call) weir.PreStatus { return weir.PrePend }
+		})},
+		{"programs that give up are not noticed", "a program may give up: filter model, instance model on volume 1, create of create: never-resumed: the program has given up", modelled(func(m *model) {
+			m.pre = func(_ *model, _ context.Context, c weir.Call) weir.PreStatus {
+				time.AfterFunc(2*time.Second, func() { _ = c.ResumePre(weir.PreContinue) })
+				return weir.PrePend
+			}
+		})},
+		{"contexts that stay", "leaked-context", modelled(func(m *model) {
+			m.completed = func(m *model) {
+				_, _, _ = m.site.Host.SetContext(weir.ContextKey{Kind: weir.ContextInstance}, 1, weir.KeepExisting)
+			}
+		})},
+		{"a hold that stays", "the filter may be unloaded under operations: it is not unloaded after 5s", modelled(func(m *model) { _, _ = m.site.Host.Hold("ever") })},
+		{"a refusal of everything", "mandatory-refusal", but(func(f *weir.Filter) {
+			f.Unload = func(context.Context, bool) error { return errors.New("never") }
+		})},
+		{"no Interceptor", "an ordinary volume is no failure", but(func(f *weir.Filter) {
+			f.Setup = func(context.Context, weir.Site) (weir.Instance, error) {
+				return &struct{ weir.Instance }{new(model)}, nil
+			}
+		})},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if found := faults(t, tt.filter); !strings.Contains(found, tt.want) {
+				t.Errorf("found:\n%s\nwant: %s", found, tt.want)
+			}
+		})
+	}
+}
