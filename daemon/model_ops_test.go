@@ -66,7 +66,8 @@ func (w *world) operation() {
 	case 1: // Names and links of few inodes.
 		ops = append(ops[:0:0], operation{"link", w.link}, operation{"link", w.link}, operation{"link", w.link}, operation{"rename", w.rename},
 			operation{"unlink", w.unlink}, operation{"write", w.write}, operation{"append", w.appendFile}, operation{"chmod", w.chmod},
-			operation{"mkdir", w.mkdir}, operation{"mount", w.mount}, operation{"pause", w.pause})
+			operation{"change, unlink", w.changeUnlink}, operation{"unlink, change", w.unlinkChange}, operation{"link outside", w.linkOutside},
+			operation{"change outside", w.changeOutside}, operation{"mkdir", w.mkdir}, operation{"mount", w.mount}, operation{"pause", w.pause})
 	case 2: // Swaps, cycles and parents into children.
 		ops = append(ops[:0:0], operation{"mkdirall", w.mkdirAll}, operation{"mkdirall", w.mkdirAll}, operation{"write", w.write},
 			operation{"rename", w.rename}, operation{"exchange", w.exchange}, operation{"swap", w.swap}, operation{"cycle", w.cycle},
@@ -119,6 +120,10 @@ func (w *world) operations() []operation {
 		}},
 		{"tmpfile", w.tmpfile},
 		{"replace", w.replaceFile},
+		{"change, unlink", w.changeUnlink},
+		{"unlink, change", w.unlinkChange},
+		{"link outside", w.linkOutside},
+		{"change outside", w.changeOutside},
 		{"mount", w.mount},
 		{"pause", w.pause},
 	}
@@ -142,6 +147,53 @@ func (w *world) chmod() error {
 func (w *world) pause() error {
 	time.Sleep(time.Duration(rapid.IntRange(0, 12).Draw(w.T, "ms")) * time.Millisecond)
 	return nil
+}
+
+// changeUnlink changes a file through one of its names, and takes that away at once.
+func (w *world) changeUnlink() error {
+	p := w.path("file")
+	if rapid.Bool().Draw(w.T, "chmod") {
+		return errors.Join(unix.Chmod(p, uint32(rapid.IntRange(0, 0o7777).Draw(w.T, "mode"))), os.Remove(p))
+	}
+	return errors.Join(appendTo(p, w.content()), os.Remove(p))
+}
+
+// unlinkChange changes a file through a descriptor whose name is gone.
+func (w *world) unlinkChange() error {
+	f, err := os.OpenFile(w.path("file"), os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := os.Remove(f.Name()); err != nil {
+		return err
+	}
+	if err := w.pause(); err != nil {
+		return err
+	}
+	_, err = f.Write(w.content())
+	return errors.Join(err, f.Chmod(os.FileMode(rapid.IntRange(0, 0o777).Draw(w.T, "mode"))))
+}
+
+// linkOutside gives a file of the source a name outside of it.
+func (w *world) linkOutside() error { return os.Link(w.path("file"), w.beyond()) }
+
+func (w *world) beyond() string {
+	return filepath.Join(w.outside, rapid.SampledFrom(nameSet[:3]).Draw(w.T, "outside"))
+}
+
+// changeOutside changes a file through such a name, or takes that away.
+func (w *world) changeOutside() error {
+	p := w.beyond()
+	switch rapid.IntRange(0, 3).Draw(w.T, "what") {
+	case 0:
+		return appendTo(p, w.content())
+	case 1:
+		return unix.Chmod(p, uint32(rapid.IntRange(0, 0o7777).Draw(w.T, "mode")))
+	case 2:
+		return os.Rename(p, w.path("new"))
+	}
+	return os.Remove(p)
 }
 
 // swap exchanges two names by way of a third.
@@ -186,13 +238,15 @@ func (w *world) edit() {
 	w.judge(op.name, op.do())
 }
 
-func (w *world) appendFile() error {
-	f, err := os.OpenFile(w.path("file"), os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
+func (w *world) appendFile() error { return appendTo(w.path("file"), w.content()) }
+
+func appendTo(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	_, err = f.Write(w.content())
+	_, err = f.Write(data)
 	return err
 }
 

@@ -40,6 +40,7 @@ func TestModel(t *testing.T) {
 					T: rt, source: filepath.Join(from.Dir, fmt.Sprint("s", n)), target: filepath.Join(to.Dir, fmt.Sprint("r", n)),
 					state: filepath.Join(t.TempDir(), fmt.Sprint(n)), tb: t, fallback: n%2 == 0, second: second, nested: volumes,
 					other: filepath.Join(second.Dir, fmt.Sprint("o", n)), points: map[inodeID]int{}, home: filepath.Join(home, fmt.Sprint(n)),
+					outside: filepath.Join(from.Dir, fmt.Sprint("out", n)),
 				}
 				w.run()
 			})
@@ -52,6 +53,7 @@ type world struct {
 	*rapid.T
 	tb                    *testing.T
 	source, target, state string
+	outside               string // on the volume of the source, and no part of that
 	fallback              bool
 	mirror                *running
 	serial                int
@@ -68,7 +70,7 @@ type world struct {
 }
 
 func (w *world) run() {
-	for _, dir := range []string{w.source, w.target, w.other, w.home} {
+	for _, dir := range []string{w.source, w.target, w.outside, w.other, w.home} {
 		must(w, os.Mkdir(dir, 0o755))
 	}
 	defer w.clean()
@@ -124,7 +126,7 @@ func (w *world) clean() {
 	if !w.second.Mounted() {
 		w.second.Mount()
 	}
-	for _, dir := range []string{w.source, w.target, w.other, w.home} {
+	for _, dir := range []string{w.source, w.target, w.outside, w.other, w.home} {
 		_ = os.RemoveAll(dir)
 	}
 }

@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,10 +26,11 @@ type walkMode struct {
 
 // find is one name that is looked at.
 type find struct {
-	at   replica.Name
-	ops  weir.Ops
-	dir  *tree.Dir // of the source; nil if the name's absence is known from its directory's
-	mode walkMode
+	at       replica.Name
+	ops      weir.Ops
+	reported weir.Handle // the inode on which they were; "" if that is not known
+	dir      *tree.Dir   // of the source; nil if the name's absence is known from its directory's
+	mode     walkMode
 
 	skip         bool // excluded, or no part of the tree
 	absent       bool
@@ -51,6 +53,11 @@ type find struct {
 	audited *replica.Node // what the index had under that name; nil if no audit has read it
 	atRest  bool          // nothing had to be done about it when it was looked at
 	version uint64        // of the index when that was read
+}
+
+// item has a name looked at again, and what was found there also if it has left that name by then.
+func (f *find) item(ops weir.Ops) replica.Item {
+	return replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: ops, Object: cmp.Or(f.key, f.reported)}
 }
 
 // copied is new content in a temporary of the target.
@@ -181,6 +188,7 @@ func (b *batch) stageFor(patience time.Duration) {
 				f := todo[i-1]
 				if f.copied == nil && !f.absent { // Neither a finished copy nor an absence that is known already.
 					b.look(f)
+					b.leads(f)
 					b.copySmall(f, few)
 				}
 				if f.copied != nil && f.copied.temp != "" {

@@ -44,7 +44,7 @@ func (l *bulk) enqueue(f *find) {
 	copied := &find{at: f.at, ops: f.ops, key: f.key, object: f.object, work: f.work, exists: f.exists, mode: f.mode}
 	switch {
 	case l.now != nil && (l.now.key == f.key || l.now.at == f.at), l.queued[f.key] && (same < 0 || l.queue[same].key != f.key):
-		l.missedLocked(replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops})
+		l.missedLocked(f.item(f.ops))
 		return
 	case l.queued[f.key]:
 		return
@@ -135,7 +135,7 @@ const maxSettle = time.Minute
 // failed has the file looked at again: at once when the volumes are back, or later with a reason. A target that is
 // full must not be filled with the same large file all the time.
 func (l *bulk) failed(ctx context.Context, f *find, err error, took time.Duration) {
-	item := replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: weir.OpModify}
+	item := f.item(weir.OpModify)
 	if ctx.Err() != nil || errors.Is(err, errGone) || weir.KindOf(err) == weir.KindAbsent {
 		l.u.mu.Lock()
 		l.u.later.owe(time.Now().Add(retries.First), item)
@@ -190,7 +190,7 @@ func (b *batch) adoptStaged(staged []*find) {
 			if temp != "" {
 				_ = b.s.dst.Tmp.Unlink(temp) // What is left is removed at the next start.
 			}
-			b.u.add(replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: weir.OpModify})
+			b.u.add(f.item(weir.OpModify))
 		}
 	}
 }
@@ -242,7 +242,7 @@ func (b *batch) after(f *find) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.settle[f.key] = settling{at: f.at, until: time.Now().Add(wait)}
-	u.later.add(time.Now().Add(wait), replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: weir.OpAttrib})
+	u.later.add(time.Now().Add(wait), f.item(weir.OpAttrib))
 }
 
 // settling is how long a file is left in peace after a copy that was dear.
@@ -266,7 +266,7 @@ func (u *unit) settling(file weir.Handle, f *find) bool {
 	}
 	st.at, st.owed = f.at, true
 	u.settle[file] = st
-	u.later.add(st.until, replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops})
+	u.later.add(st.until, f.item(f.ops))
 	return true
 }
 

@@ -14,6 +14,9 @@ const batchNames = 2048
 // there was any. What comes meanwhile is left for the next call, so that a source that never rests does not
 // keep a walk from going on.
 func (u *unit) present(s *session) (some bool, err error) {
+	if err := u.sift(); err != nil {
+		return false, err
+	}
 	u.mu.Lock()
 	u.dueLocked(time.Now())
 	u.overflowedLocked()
@@ -57,7 +60,7 @@ func (u *unit) follow(s *session, items []replica.Item, staged []*find) (err err
 			u.add(i)
 		}
 		for _, f := range staged {
-			u.add(replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: weir.OpModify})
+			u.add(f.item(weir.OpModify))
 		}
 	}()
 	b := u.newBatch(s, walkMode{})
@@ -87,31 +90,13 @@ func (u *unit) follow(s *session, items []replica.Item, staged []*find) (err err
 // followDir looks at the items of one directory.
 func (u *unit) followDir(s *session, b *batch, items []replica.Item) error {
 	key := items[0].Dir
-	if u.place.foreign.has(key) {
-		return nil
+	if key == "" {
+		return u.followObjects(s, b, items)
 	}
-	if covered, _ := u.place.covers(key); covered {
-		return nil // What happens below a mount is covered by it.
-	}
-	if key != s.root {
-		node, known, err := u.ix.Get(key)
-		if err != nil {
-			return err
-		}
-		if !known {
-			err := b.resolve(key)
-			if err == nil {
-				u.resolvedIn(key)
-			}
-			return err
-		}
-		if rules := &u.r.options.Rules; !rules.Empty() && rules.Excluded(s.path(u.ix, replica.Name{Parent: key}), true) {
-			u.place.foreign.add(key) // It was copied before the rule was there.
-			return nil
-		}
-		if node.Flags&replica.Pinned != 0 {
-			return nil // What happens below a mount point that is not mounted is covered.
-		}
+	follows, err := u.follows(b, key)
+	if err != nil || !follows {
+		u.hear(items)
+		return err
 	}
 	var dir *tree.Dir
 	for _, i := range items {
@@ -126,8 +111,8 @@ func (u *unit) followDir(s *session, b *batch, items []replica.Item) error {
 			b.touch(key)
 		default:
 			if dir == nil {
-				var err error
 				if dir, err = s.sourceDir(u.ix, key); err != nil {
+					u.hear(items)
 					if unlessVanished(err) == nil {
 						u.resolvedIn(key)
 					}
@@ -135,8 +120,37 @@ func (u *unit) followDir(s *session, b *batch, items []replica.Item) error {
 				}
 				b.own(dir)
 			}
-			b.add(dir, replica.Name{Parent: key, Name: i.Name}, i.Ops)
+			b.add(dir, replica.Name{Parent: key, Name: i.Name}, i.Ops).reported = i.Object
 		}
 	}
 	return nil
+}
+
+// follows reports whether names in a directory are looked at: it is a part of the place, and the replica has it.
+func (u *unit) follows(b *batch, key weir.Handle) (bool, error) {
+	if u.place.foreign.has(key) {
+		return false, nil
+	}
+	if covered, _ := u.place.covers(key); covered {
+		return false, nil // What happens below a mount is covered by it.
+	}
+	if key == b.s.root {
+		return true, nil
+	}
+	node, known, err := u.ix.Get(key)
+	if err != nil {
+		return false, err
+	}
+	if !known {
+		err := b.resolve(key)
+		if err == nil {
+			u.resolvedIn(key)
+		}
+		return false, err
+	}
+	if rules := &u.r.options.Rules; !rules.Empty() && rules.Excluded(b.s.path(u.ix, replica.Name{Parent: key}), true) {
+		u.place.foreign.add(key) // It was copied before the rule was there.
+		return false, nil
+	}
+	return node.Flags&replica.Pinned == 0, nil // What happens below a mount point that is not mounted is covered.
 }

@@ -155,40 +155,48 @@ func (i *instance) Completed(operations []weir.Operation) {
 	}
 }
 
-const entryOps = weir.OpCreate | weir.OpDelete | weir.OpRename
+const (
+	entryOps   = weir.OpCreate | weir.OpDelete | weir.OpRename
+	contentOps = weir.OpModify | weir.OpClose | weir.OpAttrib
+)
 
 // markOperation marks what an operation touched, and reports whether it was a directory that has another parent now.
 func markOperation(p *place, k keys, units []*unit, op *weir.Operation) (moved bool) {
-	from := markEntry(p, k, units, op.Dir, op.Name, op.Ops)
+	var object weir.Handle
+	if !op.IsDir && op.Object != "" && op.Ops&contentOps != 0 {
+		object = k.ofHandle(op.Object)
+	}
+	from := markEntry(p, k, units, op.Dir, op.Name, op.Ops, object)
 	if op.Ops&weir.OpRename == 0 || op.NewDir == "" {
 		return false
 	}
-	to := markEntry(p, k, units, op.NewDir, op.NewName, op.Ops)
+	to := markEntry(p, k, units, op.NewDir, op.NewName, op.Ops, object)
 	if op.IsDir && from != to {
 		p.foreign.clear()
 	}
 	return op.IsDir && (from || to) && op.Dir != op.NewDir
 }
 
-// markEntry marks one directory entry, unless its directory is known to be foreign.
-func markEntry(p *place, k keys, units []*unit, dir weir.Handle, name string, ops weir.Ops) (ours bool) {
+// markEntry marks one directory entry. Where its directory is unknown, or known to be foreign, the inode alone counts.
+func markEntry(p *place, k keys, units []*unit, dir weir.Handle, name string, ops weir.Ops, object weir.Handle) (ours bool) {
 	key := k.ofHandle(dir)
-	if p.foreign.has(key) {
-		return false
-	}
+	ours = dir != "" && !p.foreign.has(key)
 	for _, u := range units {
 		u.mu.Lock()
-		if name == "" || name == "." {
+		switch {
+		case !ours:
+			u.hearLocked(object, ops)
+		case name == "" || name == ".":
 			u.addLocked(replica.Item{Dir: key})
-		} else {
-			u.addLocked(replica.Item{Dir: key, Name: name, Ops: ops})
+		default:
+			u.addLocked(replica.Item{Dir: key, Name: name, Ops: ops, Object: object})
 			if ops&entryOps != 0 {
 				u.addLocked(replica.Item{Dir: key}) // Its times have moved.
 			}
 		}
 		u.mu.Unlock()
 	}
-	return true
+	return ours
 }
 
 // Lost has every place of the volume walked.

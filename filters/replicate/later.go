@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"cmp"
 	"container/heap"
 	"time"
 
@@ -77,6 +78,7 @@ func (h *laterHeap) put(at time.Time, item replica.Item) *putOff {
 		return p
 	}
 	p.item.Ops |= item.Ops
+	p.item.Object = cmp.Or(item.Object, p.item.Object)
 	if at.Before(p.at) {
 		p.at = at
 		heap.Fix(h, p.index)

@@ -38,11 +38,6 @@ func (b *batch) look(f *find) {
 	if f.skip, f.problem = b.excluded(f); f.skip || f.problem != nil {
 		return
 	}
-	if b.u.r.options.NoDevices && (o.Type() == replica.TypeChar || o.Type() == replica.TypeBlock) {
-		f.skip = true
-		b.u.skipped(s.path(b.u.ix, f.at), errDevice)
-		return
-	}
 	node, known, err := b.indexed(f)
 	if err != nil {
 		f.problem = err
@@ -86,9 +81,13 @@ func (s *session) outside(at replica.Name) bool {
 	return at.Name == tree.LostFound || at.Name == target.HiddenDir && s.rel == ""
 }
 
-// excluded reports whether rules leave a name out. The error is errUnknownDir if rules ask for its path and the replica
+// excluded reports whether options leave a name out. The error is errUnknownDir if rules ask for its path and the replica
 // does not have its directory.
 func (b *batch) excluded(f *find) (bool, error) {
+	if t := f.object.Type(); b.u.r.options.NoDevices && (t == replica.TypeChar || t == replica.TypeBlock) {
+		b.u.skipped(b.s.path(b.u.ix, f.at), errDevice)
+		return true, nil
+	}
 	rules := &b.u.r.options.Rules
 	if rules.Empty() {
 		return false, nil

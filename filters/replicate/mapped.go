@@ -235,7 +235,7 @@ func (u *unit) suspectNode(node replica.Node) {
 	if err != nil || !ok || at.Parent == replica.Parking {
 		return // What has no name in the tree is looked at when it gets one.
 	}
-	u.add(replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpModify})
+	u.add(replica.Item{Object: node.Key, Ops: weir.OpModify})
 	u.poke()
 }
 

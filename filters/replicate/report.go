@@ -272,7 +272,7 @@ func (u *unit) settled() (done, ok bool) {
 // worksLocked reports whether something is being done, or is known to be owed and due at once or in a moment: all but
 // problems that are listed and files that are left in peace. u.mu is held.
 func (u *unit) worksLocked() bool {
-	return u.dirty.Len() > 0 || u.later.owed > 0 || len(u.staged) > 0 || u.bulk.busyLocked() || !u.barrier.idle() ||
+	return u.dirty.Len() > 0 || u.hurry && len(u.heard) > 0 || u.later.owed > 0 || len(u.staged) > 0 || u.bulk.busyLocked() || !u.barrier.idle() ||
 		(u.busy || u.scan.wanted || u.status.scanning) && !u.glancesLocked()
 }
 

@@ -19,6 +19,9 @@ func (u *unit) run(ctx context.Context) {
 	defer lane.Wait()
 	defer u.barrier.wait()
 	for {
+		if err := u.sift(); err != nil {
+			u.outage(err)
+		}
 		wait := u.untilNext(time.Now())
 		if wait > 0 {
 			timer := time.NewTimer(wait)

@@ -119,7 +119,7 @@ func (b *batch) settleExisting(f *find) {
 
 // again has a name looked at in the next batch.
 func (b *batch) again(f *find) {
-	b.u.add(replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops | weir.OpModify})
+	b.u.add(f.item(f.ops | weir.OpModify))
 }
 
 // bringUp gives a node that has its name the content and metadata that were found.

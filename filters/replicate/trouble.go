@@ -45,7 +45,7 @@ func (u *unit) problem(path string, f *find, err error) {
 }
 
 func (u *unit) problemLocked(path string, f *find, err error) (first bool) {
-	again := replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops | weir.OpModify}
+	again := f.item(f.ops | weir.OpModify)
 	switch f.at.Name {
 	case "":
 		again = replica.Item{Dir: f.at.Parent, Tree: true}
@@ -57,7 +57,7 @@ func (u *unit) problemLocked(path string, f *find, err error) (first bool) {
 	}
 	now := time.Now()
 	if errors.Is(err, errVanished) {
-		u.later.owe(now.Add(20*time.Millisecond), replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: f.ops})
+		u.later.owe(now.Add(20*time.Millisecond), f.item(f.ops))
 		return false
 	}
 	t := u.failedLocked(f.at, isHeld(err))

@@ -48,6 +48,8 @@ type unit struct {
 
 	mu         sync.Mutex
 	dirty      replica.Dirty
+	heard      map[weir.Handle]weir.Ops // what was reported on inodes of which it is not known whether the replica has them
+	heardSince time.Time                // when the first of them came
 	scan       scanRequest
 	later      laterHeap
 	settle     map[weir.Handle]settling

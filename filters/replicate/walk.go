@@ -246,11 +246,11 @@ func (w *walker) settle() error {
 	return err
 }
 
-// waiting reports whether events have reported anything.
+// waiting reports whether events have reported anything. What is heard of inodes can wait a little: most of it is nothing.
 func (u *unit) waiting() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.dirty.Len() > 0 || len(u.staged) > 0
+	return u.dirty.Len() > 0 || len(u.staged) > 0 || len(u.heard) > 0 && time.Since(u.heardSince) > walkTime
 }
 
 // liveBetween carries out what events have reported while a walk goes on.
