@@ -56,8 +56,6 @@ type Sighting struct {
 	// Former keys belong to a former volume of this place: nodes with such a key are taken over by
 	// what has their name now.
 	Former func(key weir.Handle) bool
-	// Keeps reports whether a directory of the replica holds that of a volume which is away.
-	Keeps func(key weir.Handle) (bool, error)
 }
 
 // Appear plans the steps after which the replica shows the sighted inode at its name. The inode may be
@@ -135,7 +133,7 @@ func at(v View, n Node, steps []Step) (Name, error) {
 }
 
 // takesOver reports whether the object of a node that stands in the way becomes that of the sighted
-// inode: a directory on which a volume was mounted and that was made anew, perhaps with those above it, or
+// inode: a directory that was made anew, as a restored backup does, with whatever is in it again or mounted on it, or
 // whatever a former volume left here. A directory that lives on under another name keeps what it has.
 func takesOver(v View, displaced Node, s Sighting) (bool, error) {
 	if displaced.Source.Type() != s.Attr.Type() {
@@ -144,14 +142,7 @@ func takesOver(v View, displaced Node, s Sighting) (bool, error) {
 	if s.Former != nil && s.Former(displaced.Key) && (s.Attr.IsDir() || s.Attr.IsFile() && displaced.NameCount() == 1) {
 		return true, nil // What a link leads to cannot be changed in place, and other names are not those of what comes.
 	}
-	keeps := displaced.Flags&Pinned != 0
-	if !keeps && s.Keeps != nil && s.Attr.IsDir() {
-		var err error
-		if keeps, err = s.Keeps(displaced.Key); err != nil {
-			return false, err
-		}
-	}
-	if !keeps {
+	if !s.Attr.IsDir() {
 		return false, nil
 	}
 	alive, err := v.Alive(displaced.Key)

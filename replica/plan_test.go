@@ -138,7 +138,7 @@ func (t *target) carryOut(steps []Step, dir bool) error {
 			if t.dirs[s.To.Parent][s.To.Name] != s.Over {
 				return fmt.Errorf("%+v: another node is there", s)
 			}
-		} else if s.Verb != Drop {
+		} else if s.Verb != Drop && s.Verb != Rekey {
 			if _, taken := t.dirs[s.To.Parent][s.To.Name]; taken {
 				return fmt.Errorf("%+v: the name is taken", s)
 			}
@@ -163,6 +163,15 @@ func (t *target) carryOut(steps []Step, dir bool) error {
 				return fmt.Errorf("%+v: cannot be linked", s)
 			}
 			t.dirs[s.To.Parent][s.To.Name] = s.Key
+		case Rekey:
+			if t.dirs[s.From.Parent][s.From.Name] != s.Old || !t.isDir[s.Old] || !dir {
+				return fmt.Errorf("%+v: cannot be taken over", s)
+			}
+			t.dirs[s.From.Parent][s.From.Name] = s.Key
+			t.isDir[s.Key], t.dirs[s.Key] = true, t.dirs[s.Old]
+			delete(t.isDir, s.Old)
+			delete(t.dirs, s.Old)
+			t.made[s.Key]++
 		case Drop:
 			if t.isDir[s.Key] && len(t.dirs[s.Key]) > 0 {
 				return fmt.Errorf("%+v: ENOTEMPTY", s)

@@ -217,7 +217,15 @@ func (w *dryWalk) object(n *dryNames, at replica.Name, path string, o tree.Objec
 			w.copy(ActCopy, path, o, objectKey)
 			break
 		}
-		if displaced.Source.Type() == o.Type() && (displaced.Flags&replica.Pinned != 0 || former) {
+		takes := former || displaced.Flags&replica.Pinned != 0
+		if !takes && o.IsDir() {
+			alive, err := w.s.alive(occupant)
+			if err != nil {
+				return err
+			}
+			takes = !alive
+		}
+		if takes && displaced.Source.Type() == o.Type() {
 			sub.key, sub.has = occupant, true
 			w.rekeyed(n, at.Name, path, o)
 			break

@@ -367,6 +367,7 @@ func (b *batch) rekey(step replica.Step, f *find) error {
 		if err := b.reparent(step.Old, step.Key); err != nil {
 			return err
 		}
+		b.u.resolvedIn(step.Old) // What is still wrong in it is found on the walk that follows.
 		b.grown = append(b.grown, step.Key)
 		b.touch(step.Key)
 		return nil

@@ -29,6 +29,7 @@ type problems struct {
 	dirs    map[weir.Handle]map[string]*trouble
 	names   int       // in all of dirs
 	full    int       // how many of them are for want of room
+	braked  int       // how many of them the brake holds
 	since   time.Time // when full became more than 0
 	cramped bool      // no barrier passes for want of room
 	moved   bool      // a directory has moved: paths may be others
@@ -85,6 +86,9 @@ func (p *problems) put(t *trouble, problem Problem) bool {
 		return false
 	}
 	p.unlist(t)
+	if problem.held == errBrake {
+		p.braked++
+	}
 	if t.Problem, t.placed = problem, false; problem.full {
 		if p.full++; p.since.IsZero() {
 			p.since = problem.Since
@@ -94,6 +98,9 @@ func (p *problems) put(t *trouble, problem Problem) bool {
 }
 
 func (p *problems) unlist(t *trouble) {
+	if t.held == errBrake {
+		p.braked--
+	}
 	if t.full {
 		if p.full--; p.full == 0 {
 			p.since = time.Time{}

@@ -90,7 +90,7 @@ func (b *batch) tryShow(f *find) error {
 	if err := b.makeWay(f); err != nil {
 		return err
 	}
-	steps, err := replica.Appear(view{b}, replica.Sighting{At: f.at, Key: f.key, Attr: f.object.Attr, Former: b.s.keys.former, Keeps: b.keeps})
+	steps, err := replica.Appear(view{b}, replica.Sighting{At: f.at, Key: f.key, Attr: f.object.Attr, Former: b.s.keys.former})
 	if err != nil {
 		return err
 	}

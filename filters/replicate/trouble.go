@@ -164,14 +164,16 @@ func (u *unit) resolved(at replica.Name) {
 	u.resolvedLocked(func(p *problems) { p.resolve(at) })
 }
 
-// resolvedLocked forgets problems. Once all that are remembered have passed, the others are looked for at once. u.mu is
-// held.
+// resolvedLocked forgets problems. Once all that are remembered have passed, the others are looked for at once; and once
+// the brake holds nothing any more, it is found out whether it can let go. u.mu is held.
 func (u *unit) resolvedLocked(forget func(p *problems)) {
 	p := &u.status.problems
 	if !p.any() {
 		return
 	}
-	if forget(p); !p.any() && p.more() > 0 && !u.status.scanning {
+	braked := p.braked
+	forget(p)
+	if !p.any() && p.more() > 0 && !u.status.scanning || braked > 0 && p.braked == 0 && u.brake.Tripped() {
 		u.later.addWalk(time.Now())
 	}
 }
