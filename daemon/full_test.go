@@ -202,3 +202,22 @@ func TestReadOnlyTarget(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestStopWhileTheTargetIsFull stops a mirror whose target has no room for a file that was seen.
+func TestStopWhileTheTargetIsFull(t *testing.T) {
+	s := newScene(t, "tmpfs", "ext4", false)
+	s.begin()
+	s.alike()
+	empty := fill(t, s.to.Dir)
+	write(t, s.in("large"), strings.Repeat("large", 1<<20))
+	s.awaitPhase(s.src, replicate.PhaseFull)
+	begun := time.Now()
+	s.endBehind()
+	if took := time.Since(begun); took > 3*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	empty()
+	s.begin()
+	s.alike()
+	s.end()
+}

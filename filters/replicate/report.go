@@ -293,8 +293,8 @@ func (r *Replicator) Behind() []string {
 	return behind
 }
 
-// Stranded reports whether whatever is behind waits for a target that is not there, so that waiting longer for it
-// makes little sense.
+// Stranded reports whether whatever is behind waits for a target that is not there, or that is full, so that waiting
+// longer for it makes little sense.
 func (r *Replicator) Stranded() bool {
 	r.mu.Lock()
 	units := r.units
@@ -305,9 +305,9 @@ func (r *Replicator) Stranded() bool {
 			continue
 		}
 		u.mu.Lock()
-		outage := u.status.outage
+		waits := targetIsAway(u.status.outage) && u.barrier.idle() || u.status.problems.full > 0 && !u.worksLocked()
 		u.mu.Unlock()
-		if !targetIsAway(outage) || !u.barrier.idle() {
+		if !waits {
 			return false
 		}
 		any = true
@@ -332,5 +332,5 @@ func (u *unit) behind() bool {
 	if volume == nil {
 		return !u.barrier.idle()
 	}
-	return u.worksLocked() || u.owedLocked() > 0
+	return u.worksLocked() || u.owedLocked() > 0 || u.status.problems.full > 0
 }
