@@ -80,6 +80,12 @@ func (b *Brake) askAllowed(n int64) bool {
 	return true
 }
 
+// Allows reports whether Ask would let n files go. total is as there.
+func (b *Brake) Allows(n int, total int64) bool {
+	lost, peak := b.Lost()
+	return !b.state.Tripped && !b.limit.exceeded(lost+int64(n), max(peak, total))
+}
+
 // Undo takes back n that Ask has let pass and that were not lost after all: a parked file whose new name
 // was found.
 func (b *Brake) Undo(n int) { b.raise(max(n, 0)) }

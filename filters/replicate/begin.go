@@ -94,6 +94,7 @@ func (r *Replicator) await(ctx context.Context, p *preparing, begun time.Time) (
 func (r *Replicator) Listed() {
 	r.reconcile()
 	r.listed.Store(true)
+	r.mountsChanged() // What is not followed now is told.
 	r.kick()
 	r.changed()
 }

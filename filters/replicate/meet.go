@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -35,7 +36,7 @@ func (r *Replicator) settle(ctx context.Context, s *survey, p *place, path strin
 	default:
 		if err := r.meet(ctx, p, path, volume); err != nil && ctx.Err() == nil {
 			s.unsettled = true
-			s.troubles[outcry{"a volume cannot be followed yet", path}] = err.Error()
+			s.troubles[outcry{slog.LevelWarn, "a volume cannot be followed yet", path}] = err.Error()
 		}
 	}
 }

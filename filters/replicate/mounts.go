@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -67,7 +68,26 @@ type survey struct {
 }
 
 // outcry is what a survey logs, once for as long as it is so.
-type outcry struct{ message, path string }
+type outcry struct {
+	level         slog.Level
+	message, path string
+}
+
+// leave notes that a mount is not followed. Before all volumes are listed that of the one around it may only be to come.
+func (r *Replicator) leave(s *survey, m weir.Mount, rel string, err error) {
+	level, why := slog.LevelWarn, leftOut("")
+	switch {
+	case errors.As(err, &why):
+		level = slog.LevelInfo
+	case !errors.Is(err, errBuries):
+		s.unsure = true
+		s.unsettled = s.unsettled || !errors.Is(err, errAround)
+	}
+	s.notes[rel] = err.Error()
+	if r.listed.Load() || !errors.Is(err, errAround) {
+		s.troubles[outcry{level, "a mount below the source is not followed", m.Point}] = err.Error()
+	}
+}
 
 func (s *survey) cover(p *place, key weir.Handle, owned bool) {
 	if s.covered[p] == nil {
@@ -141,11 +161,11 @@ func (r *Replicator) surveyAgainLocked(s *survey) {
 	r.surveyInLocked(min(max(time.Since(r.unsettledSince), retries.First), retries.Max))
 }
 
-// cryOut logs what could not be looked at, if that is news.
+// cryOut logs what is not followed and what could not be looked at, if that is news.
 func (r *Replicator) cryOut(s *survey) {
 	for o, why := range s.troubles {
 		if r.troubles[o] != why {
-			r.log.Warn(o.message, "path", weir.LogPath(o.path), "error", why)
+			r.log.Log(context.Background(), o.level, o.message, "path", weir.LogPath(o.path), "reason", why)
 		}
 	}
 	r.troubles = s.troubles
@@ -166,16 +186,12 @@ func (r *Replicator) survey(ctx context.Context) *survey {
 	for _, m := range mounts {
 		rel := relative(r.options.Source, m.Point)
 		if err := r.surveyMount(ctx, s, m, rel); err != nil {
-			s.notes[rel] = err.Error()
-			if why := leftOut(""); !errors.As(err, &why) {
-				s.unsure = true
-				s.unsettled = s.unsettled || !errors.Is(err, errAround)
-			}
+			r.leave(s, m, rel, err)
 		}
 	}
 	if err := r.leavePrivate(ctx, s); err != nil {
 		s.unsettled = s.unsettled || !errors.Is(err, errAround)
-		s.troubles[outcry{"what weir writes below the source cannot be left out", r.options.Private}] = err.Error()
+		s.troubles[outcry{slog.LevelWarn, "what weir writes below the source cannot be left out", r.options.Private}] = err.Error()
 	}
 	if !samePoints(mounts, r.options.Mounts.MountsBelow(r.options.Source)) {
 		r.mountsChanged() // A directory above a mount was renamed meanwhile, of which no event of mounts tells.
@@ -219,6 +235,10 @@ func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, r
 	if why := r.leaveOut(volume, m, rel, isDir); why != "" {
 		s.cover(parent, key, false)
 		return leftOut(why)
+	}
+	if err := r.buries(parent, key, rel); err != nil {
+		s.cover(parent, key, false)
+		return err
 	}
 	p, err := r.placeFor(parent, key, rel)
 	if err != nil {
@@ -313,31 +333,33 @@ func (r *Replicator) placeAbove(rel string, present map[*place]bool) *place {
 // placeFor returns the place of a mount point: the one on that directory, or the one that had this path
 // before the directory was made anew, or a new one.
 func (r *Replicator) placeFor(parent *place, key weir.Handle, rel string) (*place, error) {
-	r.mu.Lock()
-	var byPath *place
-	next := uint32(0)
-	for _, p := range r.places {
-		next = max(next, p.id+1)
-		if p.parent != parent {
-			continue
-		}
-		if p.mountKey == key {
-			r.mu.Unlock()
-			return p, nil
-		}
-		if p.rel == rel {
-			byPath = p
-		}
-	}
-	r.mu.Unlock()
-	if byPath != nil {
-		return byPath, nil
+	p, next := r.knownPlace(parent, key, rel)
+	if p != nil {
+		return p, nil
 	}
 	if next > 0xffff {
 		return nil, errors.New("more places than weir can number")
 	}
-	p := &place{id: next, parent: parent, rel: rel, mountKey: key}
+	p = &place{id: next, parent: parent, rel: rel, mountKey: key}
 	return p, r.addPlace(p)
+}
+
+// knownPlace returns the place of a mount point if there is one, and the number of the next place.
+func (r *Replicator) knownPlace(parent *place, key weir.Handle, rel string) (known *place, next uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.places {
+		if next = max(next, p.id+1); p.parent != parent {
+			continue
+		}
+		if p.mountKey == key {
+			return p, 0
+		}
+		if p.rel == rel {
+			known = p
+		}
+	}
+	return known, next
 }
 
 // mountKey returns name and key of the directory that a mount below a place covers, by walking to it on a
