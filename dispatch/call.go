@@ -28,7 +28,7 @@ type call struct {
 	lane     *lane
 	above    *weir.Parameters // as those above have left them
 	own      weir.Parameters  // what the instance is shown
-	result   *weir.Result
+	result   weir.Result      // likewise
 	kept     any
 	dirty    bool
 	drain    bool // this is a copy, for a draining Post
@@ -54,7 +54,7 @@ func (c *call) Parameters() *weir.Parameters { return &c.own }
 func (c *call) MarkDirty() { c.dirty = true }
 
 // Result implements weir.Call.
-func (c *call) Result() *weir.Result { return c.result }
+func (c *call) Result() *weir.Result { return &c.result }
 
 // Draining implements weir.Call.
 func (c *call) Draining() bool { return c.drain }
@@ -122,25 +122,26 @@ func (c *call) pend(running, held, resumed position) <-chan struct{} {
 	return c.wake
 }
 
-// settle says what becomes of a call whose Pre has ended: it is to have its Post, or to have it at once, or it leaves.
-func (c *call) settle(wanted bool) (isOwed, drain bool) {
+// settle says what becomes of a call whose Pre has ended: it is to have its Post, or it leaves. It returns true if it is to
+// have its Post at once.
+func (c *call) settle(wanted bool) (drain bool) {
 	l := c.lane
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case c.position == outside:
-		return false, false
+		return false
 	case !wanted:
 		c.leaveLocked()
-		return false, false
+		return false
 	}
 	l.flow.Owed++
 	c.position = owed
 	if l.phase == draining {
 		c.drainLocked()
-		return false, true
+		return true
 	}
-	return true, false
+	return false
 }
 
 // take gives a call to the goroutine that is to call its Post, unless it has been drained.
@@ -182,7 +183,7 @@ func (c *call) copy() *call {
 	d := &call{instance: c.instance, lane: c.lane, own: *c.above, kept: c.kept, drain: true}
 	d.own.Data = nil
 	d.above = &d.own
-	d.result = &weir.Result{Err: &weir.Error{
+	d.result = weir.Result{Err: &weir.Error{
 		Op: "drain operation", Kind: weir.KindAbsent, Err: errors.New("the instance ends before the operation does"),
 	}}
 	return d

@@ -41,22 +41,23 @@ func (c *call) callPre(ctx context.Context) (status weir.PreStatus, err error) {
 	return c.instance.interceptor.Pre(ctx, c), nil
 }
 
-// post calls Post, and waits while it is pended.
-func (c *call) post(ctx context.Context, timed bool) {
+// post calls Post, and waits while it is pended. It returns false if the instance has ended before it let the operation go
+// on: then the result is that of before.
+func (c *call) post(ctx context.Context, timed bool) bool {
 	began := clock(timed)
 	status, err := c.callPost(ctx)
 	c.measure(postCallback, began)
 	switch {
 	case err != nil:
 	case status == weir.PostFinished:
-		return
+		return true
 	case status == weir.PostPend && !c.drain:
-		c.hold(inPost, heldPost, resumedPost)
-		return
+		return c.hold(inPost, heldPost, resumedPost) != forced
 	default:
 		err = fmt.Errorf("%s is not a status of this Post", status)
 	}
 	c.fail(err)
+	return true
 }
 
 func (c *call) callPost(ctx context.Context) (status weir.PostStatus, err error) {
@@ -89,7 +90,7 @@ func (c *call) fail(err error) weir.PreStatus {
 		in.logger.Error("an operation failed in a filter", "instance", in.label, "operation", c.above.Op.String(),
 			"name", c.above.Name, "failures", n, "error", err)
 	}
-	*c.result = weir.Result{Err: &weir.Error{Op: "pass " + in.label, Err: err}}
+	c.result = weir.Result{Err: &weir.Error{Op: "pass " + in.label, Err: err}}
 	return weir.PreComplete
 }
 

@@ -72,15 +72,16 @@ func (o *operation) down() bool {
 
 // pass passes one instance.
 func (o *operation) pass(in *Instance) bool {
-	c := o.call(in)
+	c, as := o.call(in), inPre
 	if in.before&o.params.Op == 0 {
-		if !c.lane.enter(c, owed) {
-			o.used--
-		}
+		as = owed
+	}
+	if !c.lane.enter(c, as) {
+		*c = call{}
+		o.used--
 		return true
 	}
-	if !c.lane.enter(c, inPre) {
-		o.used--
+	if as == owed {
 		return true
 	}
 	status := c.pre(o.ctx, o.timed)
@@ -89,11 +90,14 @@ func (o *operation) pass(in *Instance) bool {
 			status = c.fail(err)
 		}
 	}
-	goesOn := status < weir.PreComplete
-	if _, drain := c.settle(goesOn && status != weir.PreSkipPost && in.after&o.params.Op != 0); drain {
+	if status == weir.PreComplete {
+		o.result = c.result
+	}
+	wanted := status < weir.PreComplete && status != weir.PreSkipPost && in.after&o.params.Op != 0
+	if c.settle(wanted) {
 		c.copy().drainPost(o.ctx)
 	}
-	return goesOn
+	return status < weir.PreComplete
 }
 
 // change has the parameters as the instance has left them count for those below.
@@ -123,11 +127,15 @@ func (o *operation) carryOut() {
 // up passes those instances from low to high that are to see the operation again.
 func (o *operation) up() {
 	for i := o.used - 1; i >= 0; i-- {
-		if c := o.calls[i]; c.take() {
-			c.own, c.dirty = *c.above, false
-			c.post(o.ctx, o.timed)
-			c.leave()
+		c := o.calls[i]
+		if !c.take() {
+			continue
 		}
+		c.own, c.result, c.dirty = *c.above, o.result, false
+		if c.post(o.ctx, o.timed) {
+			o.result = c.result
+		}
+		c.leave()
 	}
 }
 
@@ -139,18 +147,18 @@ func (o *operation) call(in *Instance) *call {
 	c := o.calls[o.used]
 	o.used++
 	c.instance, c.lane = in, &in.lanes[o.lane]
-	c.above, c.own, c.result = o.params, *o.params, &o.result
+	c.above, c.own = o.params, *o.params
 	return c
 }
 
-// put gives the operation back, with nothing in it. A call that was pended is left to whoever may still have it, and
-// with it the operation, whose result it shows.
+// put gives the operation back, with nothing in it. A call that was pended is left to whoever may still have it.
 func (o *operation) put() {
-	for _, c := range o.calls[:o.used] {
+	for i, c := range o.calls[:o.used] {
 		if c.pended || c.failed {
-			return
+			o.calls[i] = new(call)
+		} else {
+			*c = call{}
 		}
-		*c = call{}
 	}
 	o.ctx, o.params, o.path, o.lower, o.result, o.used = nil, nil, nil, nil, weir.Result{}, 0
 	o.pool.operations.Put(o)

@@ -41,7 +41,6 @@ type post struct {
 	w     *world
 	label string
 	torn  atomic.Bool
-	alive atomic.Bool
 }
 
 func (p *post) check() {
