@@ -180,6 +180,6 @@ func (v *volume) shows(file *fd.FD) bool {
 	if err != nil || on || !v.btrfs() {
 		return on && err == nil
 	}
-	own := v.waitFacts().btrfsID
+	own := v.examined().btrfsID
 	return own != "" && own == mount.BtrfsID(file)
 }

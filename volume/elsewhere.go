@@ -45,33 +45,41 @@ func (e *elsewhere) distrust() {
 }
 
 // lookElsewhere brings what is known of other namespaces up to now. It tells whether one of them has come or gone, or
-// mounts have moved in any that was looked at since the last time. looking is held.
-func (w *Watcher) lookElsewhere(listed bool) (moved bool) {
+// mounts have moved in any that was looked at since the last time. looking is held; rest is called between two
+// namespaces, where others may have it.
+func (w *Watcher) lookElsewhere(listed bool, rest func()) (moved bool) {
 	e := &w.elsewhere
 	e.round++
-	before := len(e.spaces)
+	round, before := e.round, len(e.spaces)
 	w.buryDead()
 	w.findSpaces()
-	var known map[mount.Namespace][]foreign
+	var lost, new []*space
 	for number, s := range e.spaces {
-		if s.round == e.round && s.told {
-			continue
-		}
-		if known == nil {
-			known = w.model.byNamespace()
-		}
-		if s.round != e.round {
+		switch {
+		case s.round < round:
 			delete(e.spaces, number)
-			w.dropForeign(known[s.Namespace])
-			before = -1
-			continue
+			lost = append(lost, s)
+		case !s.told:
+			new = append(new, s)
 		}
-		w.reread(s, known[s.Namespace], listed)
 	}
-	moved = e.stirred || before != len(e.spaces)
+	if len(lost)+len(new) > 0 {
+		known := w.model.byNamespace()
+		for _, s := range lost { // first: their device numbers are given to others
+			w.dropForeign(known[s.Namespace])
+		}
+		for _, s := range new {
+			rest()
+			w.reread(s, known[s.Namespace], listed)
+		}
+	}
+	moved = e.stirred || len(lost) > 0 || before != len(e.spaces)
 	e.stirred = false
 	return moved
 }
+
+// restless lets nobody else look in between.
+func restless() {}
 
 // findSpaces notes which namespaces there are, and marks those that are new. One is marked before it is listed, and
 // listed before it is told that it is known.
@@ -246,7 +254,7 @@ func (w *Watcher) lookOwn() error {
 
 func (w *Watcher) attachForeign(f foreign, listed bool) {
 	w.prune(f.Device)
-	w.apply(func() []change {
+	w.applyForeign(func() []change {
 		changes := w.model.attachForeign(f, listed)
 		w.elsewhere.stirred = w.elsewhere.stirred || len(changes) > 0
 		return changes
@@ -256,7 +264,7 @@ func (w *Watcher) attachForeign(f foreign, listed bool) {
 func (w *Watcher) dropForeign(mounts []foreign) {
 	for _, f := range mounts {
 		w.elsewhere.stirred = true
-		w.apply(func() []change { return w.model.detachForeign(f.ID) })
+		w.applyForeign(func() []change { return w.model.detachForeign(f.ID) })
 	}
 }
 
@@ -275,7 +283,7 @@ func (w *Watcher) pruneOne(in *incarnation) {
 		if _, err := mount.Stat(f.namespace.ID, f.ID); !gone(err) {
 			return
 		}
-		w.apply(func() []change { return w.model.detachForeign(f.ID) })
+		w.applyForeign(func() []change { return w.model.detachForeign(f.ID) })
 	}
 }
 

@@ -65,6 +65,7 @@ func TestVolumeOfAnotherNamespace(t *testing.T) {
 		w, r := start(t, options)
 		n := voltest.NewNamespace(t, mountTmpfs(first))
 		v := awaitForeign(t, w, r, first)
+		eventually(t, "sight", func() bool { return v.Info().Sight == weir.SightFull })
 		info := v.Info()
 		if len(info.Mounts) != 1 || info.Mounts[0].Own || info.Mounts[0].Namespace == 0 || info.Sight != weir.SightFull ||
 			info.Source != "other" {
@@ -218,7 +219,7 @@ func TestManyNamespaces(t *testing.T) {
 		w.looking.Lock()
 		w.elsewhere.stirred = false
 		begun = time.Now()
-		w.lookElsewhere(false)
+		w.lookElsewhere(false, restless)
 		t.Logf("a look at them when nothing has changed: %v", time.Since(begun))
 		w.looking.Unlock()
 		for _, n := range all {

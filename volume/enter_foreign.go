@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/sys/fd"
@@ -36,6 +37,9 @@ func behindOthers(table []mount.Entry, e mount.Entry) bool {
 	return false
 }
 
+// enterLimit bounds how long a volume that does not answer keeps others from being entered.
+const enterLimit = 5 * time.Second
+
 // openForeign opens a directory that shows v in another namespace than weir's.
 func (w *Watcher) openForeign(ctx context.Context, v *volume, mode mount.Mode) (*fd.FD, error) {
 	w.mu.Lock()
@@ -44,6 +48,14 @@ func (w *Watcher) openForeign(ctx context.Context, v *volume, mode mount.Mode) (
 		shown = slices.Clone(in.foreign)
 	}
 	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, enterLimit)
+	defer cancel()
+	select {
+	case w.entering <- struct{}{}:
+		defer func() { <-w.entering }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	last := error(&weir.Error{Op: "reach a volume", Kind: weir.KindAbsent, Err: errHidden})
 	tried := map[mount.Namespace]bool{}
 	for _, f := range shown {
@@ -61,6 +73,18 @@ func (w *Watcher) openForeign(ctx context.Context, v *volume, mode mount.Mode) (
 		last = &weir.Error{Op: "reach a volume", Kind: weir.KindUnsupported, Err: errors.Join(errOutOfSight, last)}
 	}
 	return nil, last
+}
+
+// guardEntered places a sentinel on a volume that has been entered. The kernel asks no volume for that.
+func (w *Watcher) guardEntered(v *volume, root *fd.FD) {
+	w.looking.Lock()
+	defer w.looking.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.eyes == nil || w.eyes.sentinels == nil || v.guarded || v.gone {
+		return
+	}
+	v.guarded = w.eyes.sentinels.Place(root) == nil
 }
 
 // openIn opens a directory that shows v in one namespace, by the mounts that it has now. shown are those that v is

@@ -54,17 +54,15 @@ func (x *examination) wasHidden() bool {
 // patience is how long a volume may take to answer.
 const patience = time.Second
 
-// waitFacts examines the volume if nobody has, and waits for the result.
+// waitFacts examines the volume if nobody has, and waits for the result: not for that of a volume that only other
+// namespaces show, of which there may be hundreds at once. Whoever was told of it is told when there is more to know.
 func (v *volume) waitFacts() facts {
 	v.w.mu.Lock()
-	x, slow := v.examination, v.slow
+	x, slow, away := v.examination, v.slow, v.w.model.away(v.id)
 	v.w.mu.Unlock()
 	v.start(x)
-	if !slow {
-		select {
-		case <-x.done:
-		case <-time.After(patience):
-		}
+	if !slow && !away {
+		x.wait()
 	}
 	v.w.mu.Lock()
 	defer v.w.mu.Unlock()
@@ -74,7 +72,28 @@ func (v *volume) waitFacts() facts {
 	default:
 	}
 	v.slow = true // answered sees it: done is closed before it takes mu
+	if away {
+		return facts{sight: weir.SightNothing, sightReason: "it has not been looked at yet"}
+	}
 	return facts{sight: weir.SightNothing, sightReason: "the volume does not answer"}
+}
+
+// wait waits for the end of the examination, but not for ever.
+func (x *examination) wait() {
+	select {
+	case <-x.done:
+	case <-time.After(patience):
+	}
+}
+
+// examined waits for what is found out about the volume wherever it is.
+func (v *volume) examined() facts {
+	v.w.mu.Lock()
+	x := v.examination
+	v.w.mu.Unlock()
+	v.start(x)
+	x.wait()
+	return v.waitFacts()
 }
 
 func (v *volume) start(x *examination) {
@@ -161,6 +180,9 @@ func (v *volume) openAnywhere(ctx context.Context) (*fd.FD, error) {
 		if table, err = v.w.fresh(); err == nil {
 			dir, err = v.w.openVolume(ctx, v, table, mount.Readable)
 		}
+	}
+	if err == nil {
+		v.w.guardEntered(v, dir)
 	}
 	return dir, err
 }

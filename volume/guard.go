@@ -40,8 +40,8 @@ func (w *Watcher) guard(notices []notice) {
 	}
 	var entries []mount.Entry
 	for _, n := range notices {
-		if n.kind != tellArrived || pseudo(n.volume.fsType) {
-			continue
+		if n.kind != tellArrived || pseudo(n.volume.fsType) || w.model.away(n.volume.id) {
+			continue // what only others show gets its sentinel when it is entered
 		}
 		if entries == nil {
 			entries = w.model.entries()

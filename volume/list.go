@@ -22,7 +22,7 @@ func List(ctx context.Context, options Options) (Listing, error) {
 		return Listing{}, err
 	}
 	w.looking.Lock()
-	w.lookElsewhere(true)
+	w.lookElsewhere(true, restless)
 	w.looking.Unlock()
 	w.mu.Lock()
 	var present []*volume
@@ -33,7 +33,10 @@ func List(ctx context.Context, options Options) (Listing, error) {
 	infos := make([]weir.VolumeInfo, len(present))
 	var all sync.WaitGroup
 	for i, v := range present {
-		all.Go(func() { infos[i] = v.Info() })
+		all.Go(func() {
+			v.examined()
+			infos[i] = v.Info()
+		})
 	}
 	all.Wait()
 	return Listing{infos, w.OutOfSight()}, ctx.Err()

@@ -52,7 +52,7 @@ func (w *Watcher) beginLocked() error {
 	w.mu.Lock()
 	w.carryOutLocked(w.model.replace(entries, w.eyes.unique, true, unguarded))
 	w.mu.Unlock()
-	w.lookElsewhere(true)
+	w.lookElsewhere(true, restless)
 	w.mu.Lock()
 	w.state = running
 	var notices []notice
@@ -75,7 +75,7 @@ func (w *Watcher) listLocked() error {
 		return err
 	}
 	w.elsewhere.distrust()
-	w.lookElsewhere(true)
+	w.lookElsewhere(true, restless)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.queueLocked(notice{kind: tellListed})
@@ -174,11 +174,19 @@ func (w *Watcher) takeOut(id uint64) {
 func (w *Watcher) apply(change func() []change) {
 	w.mu.Lock()
 	notices := w.carryOutLocked(change())
+	notices = append(notices, w.uncoveredLocked()...)
 	w.mu.Unlock()
 	w.guard(notices)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.queueLocked(notices...)
+}
+
+// applyForeign is apply for mounts of other namespaces: they hide nothing in weir's own, and wait for no sentinel.
+func (w *Watcher) applyForeign(change func() []change) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queueLocked(w.carryOutLocked(change())...)
 }
 
 // sweep looks again at every mount that is known, for what makes no event: a remount, a renamed directory

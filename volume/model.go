@@ -216,6 +216,9 @@ func (in *incarnation) survives(now []mount.Entry, same map[uint64]likeness, v v
 	if len(now)+len(in.foreign)+len(in.coming) == 0 || v == dead {
 		return false
 	}
+	if len(now)+len(in.mounts) == 0 {
+		return true // the table is not about it
+	}
 	return v == alive || len(in.coming) > 0 || unique && len(in.foreign) > 0 ||
 		slices.ContainsFunc(in.mounts, func(e mount.Entry) bool { return same[e.ID] == unmoved })
 }

@@ -3,6 +3,7 @@ package volume
 import (
 	"slices"
 
+	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/sys/mount"
 )
 
@@ -65,4 +66,10 @@ func (m *model) entriesIn(namespace mount.Namespace) []mount.Entry {
 		all = append(all, f.Entry)
 	}
 	return all
+}
+
+// away tells whether only other namespaces show a volume.
+func (m *model) away(id weir.VolumeID) bool {
+	in := m.find(id)
+	return in != nil && len(in.mounts)+len(in.coming) == 0
 }

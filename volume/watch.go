@@ -77,7 +77,10 @@ func (w *Watcher) hasStirred() bool {
 func (w *Watcher) goRound() bool {
 	w.looking.Lock()
 	defer w.looking.Unlock()
-	return w.lookElsewhere(false)
+	return w.lookElsewhere(false, func() {
+		w.looking.Unlock()
+		w.looking.Lock()
+	})
 }
 
 // recover says that something was missed, and lists again after a moment.

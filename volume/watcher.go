@@ -41,9 +41,13 @@ type Watcher struct {
 	marks   *probe.Marks // to try marks; nil until first used while Run runs
 
 	notify     chan struct{} // holds one token when queue may be non-empty
+	entering   chan struct{} // holds a token for each volume that is looked at in another namespace now
 	listing    atomic.Bool   // a walk through the processes is under way
 	background sync.WaitGroup
 }
+
+// manyEntering is how many volumes that only other namespaces show are looked at at a time.
+const manyEntering = 4
 
 type runState uint8
 
@@ -83,6 +87,7 @@ func New(options Options) *Watcher {
 		fallback: options.Fallback,
 		volumes:  map[weir.VolumeID]*volume{},
 		notify:   make(chan struct{}, 1),
+		entering: make(chan struct{}, manyEntering),
 	}
 }
 
@@ -228,7 +233,7 @@ func (w *Watcher) carryOutLocked(changes []change) []notice {
 			notices = append(notices, notice{kind: tellLeft, volume: v})
 		}
 	}
-	return append(notices, w.uncoveredLocked()...)
+	return notices
 }
 
 // queueLocked appends notices if Run will tell them. Until it has listed none is queued: it begins with telling all. A change
