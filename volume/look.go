@@ -258,6 +258,9 @@ func (w *Watcher) replace(entries []mount.Entry, unique, listed bool) {
 		w.pruneOne(in)
 	}
 	verdicts := w.verdicts()
-	w.apply(func() []change { return w.model.replace(entries, unique, listed, verdicts) })
-	w.elsewhere.stirred = true
+	w.apply(func() []change {
+		changes := w.model.replace(entries, unique, listed, verdicts)
+		w.elsewhere.stirred = w.elsewhere.stirred || len(changes) > 0
+		return changes
+	})
 }
