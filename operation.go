@@ -1,6 +1,10 @@
 package weir
 
-import "strings"
+import (
+	"errors"
+	"slices"
+	"strings"
+)
 
 // Ops is a set of operations. The observing plane merges operations on one name while they wait to be
 // read, so an Operation may carry several; their order within the set is not known.
@@ -31,6 +35,29 @@ func (o Ops) String() string {
 		}
 	}
 	return strings.Join(names, "|")
+}
+
+// ParseOps reads what String wrote, and also names with commas between.
+func ParseOps(text string) (ops Ops, err error) {
+	for name := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '|' || r == ',' }) {
+		i := slices.Index(opNames, name)
+		if i < 0 {
+			return 0, &Error{
+				Op: "read operations", Kind: KindRefused, Path: name, Err: errors.New("there is no such operation"), Hint: "there are " + strings.Join(opNames, ", "),
+			}
+		}
+		ops |= 1 << i
+	}
+	return ops, nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (o Ops) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (o *Ops) UnmarshalText(text []byte) (err error) {
+	*o, err = ParseOps(string(text))
+	return err
 }
 
 // Operation is one completed operation, or a merged set of them, on one directory entry.

@@ -19,12 +19,14 @@ func (h *held) name() string {
 	return h.plane
 }
 
-// demandLocked returns what a frame is attached for: what its filters want, and what its instances on the volume do by now.
+// demandLocked returns what a frame is attached for: what its instances on the volume want, and what those will that are
+// about to come.
 func (m *Manager) demandLocked(joint topology.Joint) weir.Ops {
 	wants := m.wantsLocked(joint)
-	for id, f := range m.filters {
-		if m.state.FrameOf(id) == joint.Frame {
-			wants |= f.Wants
+	for _, slot := range m.state.View().Slots {
+		p := slot.Pair
+		if p.Volume == joint.Volume && m.state.FrameOf(p.Filter) == joint.Frame && slot.State == topology.SlotPending {
+			wants |= m.filters[p.Filter].Wants
 		}
 	}
 	return wants

@@ -254,7 +254,7 @@ func TestCompletionAsksTheRunningWeir(t *testing.T) {
 	s := newStage(t)
 	s.mirror()
 	for typed, want := range map[string]string{
-		"attach ": "replicate\n:4\n", "detach r": "replicate\n:4\n", "load ": ":4\n", "instances -f ": "replicate\n:4\n",
+		"attach ": "replicate\n:4\n", "detach r": "replicate\n:4\n", "load ": "activity\n:4\n", "instances -f ": "replicate\n:4\n",
 		"attach replicate " + filepath.Dir(s.good): filepath.Dir(s.good) + "\n:4\n", "filters ": ":4\n", "explain ": ":0\n",
 	} {
 		if _, out, _ := weirRun(append([]string{"__complete"}, strings.Split(typed, " ")...)...); out != want {

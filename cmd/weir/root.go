@@ -25,6 +25,7 @@ func commands() []*cobra.Command {
 		newVerifyCommand(),
 		newVersionCommand(),
 		newVolumesCommand(),
+		newWatchCommand(),
 	}
 }
 
@@ -39,6 +40,7 @@ const rootExample = `  weir mirror /home /mnt/backup/home     copy, then follow 
   weir verify /home /mnt/backup/home     compare, whoever made the copy
   weir coverage                          which volumes the running weir covers
   weir explain /home/ann                 whether it sees what happens there
+  weir watch /home                       who changes what there, live
   weir volumes                           what is mounted, and what weir sees of it
   weir doctor                            what this kernel can do for weir`
 

@@ -35,6 +35,7 @@ type Volume struct {
 	gone          []weir.ContextKey
 	obstacle      func(context.Context, *weir.Parameters) error
 	unsupported   error
+	slow          func()
 }
 
 type node struct {
@@ -137,8 +138,21 @@ func (v *Volume) Borrow(_ context.Context, at string) (weir.Lease, error) {
 	return l, nil
 }
 
+// Slow has Locate call wait before it looks.
+func (v *Volume) Slow(wait func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.slow = wait
+}
+
 // Locate implements weir.Volume.
 func (v *Volume) Locate(_ context.Context, dirs []weir.Handle) (map[weir.Handle]string, error) {
+	v.mu.Lock()
+	slow := v.slow
+	v.mu.Unlock()
+	if slow != nil {
+		slow()
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.left {

@@ -1,0 +1,372 @@
+package activity_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/activity"
+	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/plane/memory"
+)
+
+// bench is a monitor on volumes in memory.
+type bench struct {
+	*manager.Manager
+	t         *testing.T
+	discovery memory.Discovery
+	volume    *memory.Volume // number 1, at /m
+}
+
+func begin(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{t: t}
+	var err error
+	b.Manager, err = manager.New(manager.Options{
+		Discovery: &b.discovery, Planes: []weir.Plane{new(memory.Plane)}, Filters: []*weir.Filter{activity.New().Filter()},
+	})
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { must(t, b.Run(ctx)) })
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+	})
+	b.volume = b.mount(1, "/m")
+	return b
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Error(err)
+	}
+}
+
+func (b *bench) mount(id weir.VolumeID, point string) *memory.Volume {
+	b.t.Helper()
+	v := memory.NewVolume(id, point)
+	b.discovery.Mount(v)
+	ctx, cancel := context.WithTimeout(b.t.Context(), 10*time.Second)
+	defer cancel()
+	must(b.t, b.Wait(ctx, func(s manager.Snapshot) bool { return s.Slot(activity.Name, id) != nil && s.Settled() }))
+	return v
+}
+
+// pipe is both ends of a port: what the filter sends is taken out of to, which keeps nothing. The program closes gone.
+type pipe struct {
+	from, to chan []byte
+	gone     chan struct{}
+}
+
+func newPipe() pipe { return pipe{make(chan []byte), make(chan []byte), make(chan struct{})} }
+
+var errGone = &weir.Error{Op: "talk", Kind: weir.KindAbsent, Err: errors.New("the program has gone")}
+
+func (p pipe) Send(ctx context.Context, message []byte) error {
+	select {
+	case p.to <- message:
+		return nil
+	case <-p.gone:
+		return errGone
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p pipe) Receive(ctx context.Context) ([]byte, error) {
+	select {
+	case message := <-p.from:
+		return message, nil
+	case <-p.gone:
+		return nil, errGone
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// watcher is a program that watches.
+type watcher struct {
+	pipe
+	t       *testing.T
+	events  []activity.Event
+	dropped uint64
+	notes   []string
+	end     activity.Message
+	now     activity.Watching
+	hangUp  func()
+	ended   chan error
+}
+
+func (b *bench) watch(r activity.Request) *watcher {
+	b.t.Helper()
+	ctx, cancel := context.WithCancel(b.t.Context())
+	b.t.Cleanup(cancel)
+	place, err := b.Connect(ctx, activity.Name)
+	must(b.t, err)
+	w := &watcher{pipe: newPipe(), t: b.t, ended: make(chan error, 1)}
+	w.hangUp = func() {
+		close(w.gone)
+		must(w.t, <-w.ended)
+	}
+	go func() {
+		defer cancel()
+		w.ended <- place.Talk(weir.Peer{PID: os.Getpid()}, w.pipe)
+	}()
+	text, err := json.Marshal(r)
+	must(b.t, err)
+	w.from <- text
+	first := w.next()
+	if first.Watching == nil {
+		b.t.Fatalf("the first message is %+v", first)
+	}
+	w.now = *first.Watching
+	return w
+}
+
+// next takes one message.
+func (w *watcher) next() (m activity.Message) {
+	w.t.Helper()
+	select {
+	case text := <-w.to:
+		must(w.t, json.Unmarshal(text, &m))
+	case <-time.After(10 * time.Second):
+		w.t.Fatalf("told so far: %s; nothing more comes", w.lines())
+	}
+	w.events = append(w.events, m.Events...)
+	w.notes = append(w.notes, m.Notes...)
+	if m.Dropped > 0 {
+		w.dropped = m.Dropped
+	}
+	if m.End != "" {
+		w.end = m
+	}
+	return m
+}
+
+func (w *watcher) lines() string {
+	var lines []string
+	for _, e := range w.events {
+		line := fmt.Sprintf("%s %s", e.Ops, e.Path)
+		if e.To != "" {
+			line += " to " + e.To
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// wants takes messages until these lines have been told, and nothing else.
+func (w *watcher) wants(lines ...string) {
+	w.t.Helper()
+	for len(w.events) < len(lines) {
+		w.next()
+	}
+	if got, want := w.lines(), strings.Join(lines, "\n"); got != want {
+		w.t.Errorf("told:\n%s\nwant:\n%s", got, want)
+	}
+	w.events = nil
+}
+
+func TestOperationsAreTold(t *testing.T) {
+	b := begin(t)
+	w := b.watch(activity.Request{})
+	v := b.volume
+	must(t, v.Mkdir("d"), v.Create("d/a"), v.Write("d/a"), v.Rename("d/a", "b\n"), v.Mkdir("d/e"), v.Create("d/e/f"), v.Rename("d/e", "e"),
+		v.Create("e/g"), v.Chmod("e"), v.Remove("e/f"), v.Link("e/g", "h"))
+	w.wants("create /m/d", "create /m/d/a", "modify|close /m/d/a", `rename /m/d/a to "/m/b\n"`, "create /m/d/e", "create /m/d/e/f", "rename /m/d/e to /m/e",
+		"create /m/e/g", "attrib /m/e", "delete /m/e/f", "create /m/h")
+	must(t, v.Create("last"))
+	first := w.next().Events[0]
+	comm, err := os.ReadFile("/proc/1/comm") // whom volumes in memory name
+	must(t, err)
+	if first.PID != 1 || first.Process != weir.QuotePath(strings.TrimSuffix(string(comm), "\n")) || first.Volume != 1 || first.Dir || time.Since(first.Time) > time.Minute {
+		t.Errorf("told %+v", first)
+	}
+}
+
+// TestWhatIsGone has directories go before anybody looks.
+func TestWhatIsGone(t *testing.T) {
+	b := begin(t)
+	v := b.volume
+	must(t, v.Mkdir("old"), v.Create("old/a"))
+	release := hold(t, b)
+	w := b.watch(activity.Request{})
+	must(t, v.Mkdir("d"), v.Create("d/a"), v.Remove("d/a"), v.Remove("d"), v.Remove("old/a"), v.Remove("old"))
+	release()
+	w.wants("create /m/d", "create /m/d/a", "delete /m/d/a", "delete /m/d", "delete <deleted directory>/a", "delete /m/old")
+}
+
+// hold has the monitor look at nothing until release: a name on another volume takes long.
+func hold(t *testing.T, b *bench) (release func()) {
+	t.Helper()
+	free := make(chan struct{})
+	b.volume.Slow(func() { <-free })
+	return sync.OnceFunc(func() { close(free) })
+}
+
+func TestWhatIsAskedFor(t *testing.T) {
+	b := begin(t)
+	other := b.mount(2, "/m/sub/other")
+	far := b.mount(3, "/far")
+	comm, err := os.ReadFile("/proc/1/comm")
+	must(t, err)
+	init := strings.TrimSuffix(string(comm), "\n")
+	for name, tt := range map[string]struct {
+		request activity.Request
+		want    []string
+	}{
+		"deletions":           {activity.Request{Ops: weir.OpDelete | weir.OpRename, Volume: 1}, []string{"rename /m/sub/a to /m/b", "delete /m/b"}},
+		"a process":           {activity.Request{PID: 1, Volume: 2}, []string{"create /m/sub/other/o"}},
+		"no process":          {activity.Request{PID: 2, Volume: 2}, nil},
+		"a name":              {activity.Request{Process: init, Volume: 3}, []string{"create /far/f", "modify|close /far/f"}},
+		"another name":        {activity.Request{Process: init + "x", Volume: 3}, nil},
+		"a place":             {activity.Request{Path: "/m/sub", Volume: 1}, []string{"create /m/sub", "create /m/sub/a", "rename /m/sub/a to /m/b"}},
+		"a volume at a place": {activity.Request{Path: "/m/sub/other", Volume: 2}, []string{"create /m/sub/other/o"}},
+		"a file":              {activity.Request{Path: "/m/b", Volume: 1}, []string{"rename /m/sub/a to /m/b", "delete /m/b"}},
+		"reads":               {activity.Request{Reads: true, Volume: 3}, []string{"create /far/f", "open /far/f", "modify|close /far/f", "open /far/f", "access /far/f"}},
+		"reads alone":         {activity.Request{Reads: true, Ops: weir.OpAccess, Volume: 3}, []string{"access /far/f"}},
+		"similar prefix":      {activity.Request{Path: "/m/su", Volume: 1}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			end := b.watch(activity.Request{Path: "/m/end", Volume: 1})
+			w := b.watch(tt.request)
+			must(t, b.volume.Mkdir("sub"), b.volume.Create("sub/a"), b.volume.Rename("sub/a", "b"), b.volume.Remove("b"))
+			must(t, far.Create("f"), far.Write("f"), far.Read("f"))
+			if name != "a place" {
+				must(t, other.Create("o"))
+			}
+			w.wants(tt.want...)
+			if name == "a place" { // Volumes keep no order among each other.
+				must(t, other.Create("o"))
+				w.wants("create /m/sub/other/o")
+			}
+			must(t, other.Remove("o"), far.Remove("f"), b.volume.Remove("sub"), b.volume.Create("end"), b.volume.Remove("end"))
+			end.wants("create /m/end", "delete /m/end")
+			end.hangUp()
+			w.hangUp()
+		})
+	}
+}
+
+// TestNobodyWatchesNothing counts what reaches the monitor.
+func TestNobodyWatchesNothing(t *testing.T) {
+	b := begin(t)
+	b.mount(2, "/other")
+	completed := func() uint64 { return b.Snapshot().Filters[0].Stats.Completed }
+	must(t, b.volume.Create("a"))
+	w := b.watch(activity.Request{Volume: 2})
+	if len(w.now.Volumes) != 1 || w.now.Volumes[0] != 2 {
+		t.Errorf("watched is %+v", w.now)
+	}
+	must(t, b.volume.Create("b"))
+	if n := completed(); n != 0 {
+		t.Errorf("%d operations reached the monitor while nobody watched the volume", n)
+	}
+	w.hangUp()
+	all := b.watch(activity.Request{})
+	must(t, b.volume.Create("c"))
+	all.wants("create /m/c")
+	all.hangUp()
+	must(t, b.volume.Create("d"))
+	if n := completed(); n != 1 {
+		t.Errorf("%d operations reached the monitor, one was watched", n)
+	}
+}
+
+// TestStormIsToldOrCounted watches with a program that does not read, and then reads all.
+func TestStormIsToldOrCounted(t *testing.T) {
+	const storm = 100_000
+	b := begin(t)
+	w := b.watch(activity.Request{})
+	fast := b.watch(activity.Request{Ops: weir.OpDelete})
+	begun := time.Now()
+	for i := range storm / 2 {
+		name := fmt.Sprint("f", i)
+		must(t, b.volume.Create(name), b.volume.Remove(name))
+	}
+	if took := time.Since(begun); took > 30*time.Second {
+		t.Errorf("a program that does not read holds up the others: %v", took)
+	}
+	for uint64(len(w.events))+w.dropped < storm {
+		w.next()
+	}
+	if got := uint64(len(w.events)) + w.dropped; got != storm || w.dropped == 0 || len(w.events) < 10_000 {
+		t.Errorf("%d told and %d dropped of %d", len(w.events), w.dropped, storm)
+	}
+	fast.next()
+}
+
+func TestVolumesComeAndGo(t *testing.T) {
+	b := begin(t)
+	all, one := b.watch(activity.Request{}), b.watch(activity.Request{Volume: 1})
+	must(t, b.volume.Create("a"))
+	all.wants("create /m/a")
+	one.wants("create /m/a")
+	later := b.mount(2, "/later")
+	must(t, later.Create("a"))
+	all.wants("create /later/a")
+	must(t, b.volume.Create("b"))
+	b.discovery.Unmount(b.volume)
+	one.wants("create /m/b")
+	for one.end.End == "" {
+		one.next()
+	}
+	for len(all.notes) == 0 {
+		all.next()
+	}
+	if one.end.End != "volume 1 (/m) has left" || all.notes[0] != one.end.End || one.end.Kind != 0 {
+		t.Errorf("told %+v and %q", one.end, all.notes)
+	}
+	must(t, <-one.ended, later.Create("c"))
+	all.wants("create /m/b", "create /later/c")
+	b.discovery.Remount(later, "/again")
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		must(t, later.Create("d"), later.Remove("d"))
+		if all.next(); all.events[len(all.events)-1].Path == "/again/d" || time.Now().After(deadline) {
+			break
+		}
+	}
+}
+
+func TestUnloadingSaysSo(t *testing.T) {
+	b := begin(t)
+	w := b.watch(activity.Request{})
+	go func() { _ = b.Unload(t.Context(), activity.Name, false) }()
+	for w.end.End == "" {
+		w.next()
+	}
+	if w.end.Kind != weir.KindAbsent || <-w.ended != nil {
+		t.Errorf("the end is %+v", w.end)
+	}
+}
+
+func TestOddVolumesAndRequests(t *testing.T) {
+	b := begin(t)
+	v := memory.NewVolume(2, "/odd")
+	v.Refuse(&weir.Error{Op: "attach", Kind: weir.KindUnsupported, Err: errors.New("no handles")})
+	b.discovery.Mount(v)
+	must(t, b.Wait(t.Context(), func(s manager.Snapshot) bool { return s.Slot(activity.Name, 2) != nil && s.Settled() }))
+	w := b.watch(activity.Request{})
+	if len(w.now.Unwatched) != 1 || w.now.Unwatched[0].Volume != 2 || !strings.Contains(w.now.Unwatched[0].Why, "no handles") {
+		t.Errorf("watched is %+v", w.now)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	place, err := b.Connect(ctx, activity.Name)
+	must(t, err)
+	odd := &watcher{pipe: newPipe(), t: t}
+	go func() { _ = place.Talk(weir.Peer{}, odd.pipe) }()
+	odd.from <- []byte(`{"ops":"fly"}`)
+	if m := odd.next(); m.Kind != weir.KindRefused || !strings.Contains(m.End, "there is no such operation; there are create") {
+		t.Errorf("told %+v", m)
+	}
+}

@@ -1,0 +1,23 @@
+// Package activity is the filter that shows people what happens on volumes: the activity monitor behind `weir watch`.
+//
+// A program that connects to its port says what it wants to be told (Request), and is told it in messages (Message) until
+// it closes the connection. As long as nobody watches a volume, the filter asks for no operations there, which costs nothing.
+//
+// # What is told
+//
+// Operations as the plane delivers them: completed, and merged while they waited. A name is the one that the directory has
+// when it is looked up, which is right after the operation in most cases, and never before it. What cannot be named any
+// more is told as far as it is known, so that every operation is either told once or counted as dropped.
+//
+// # Goroutines and locks
+//
+// Each instance has a goroutine that finds names and hands events to those who watch; the goroutine of the plane only leaves
+// operations for it. Each watcher has one that sends, and one that waits for the end of the connection. All of what waits is
+// bounded: a name that takes long, or a program that reads slowly, leads to drops and to nothing else.
+//
+//	Monitor.mu      who watches, and which instances there are
+//	instance.mu     the operations that wait
+//	watcher.mu      the events that wait
+//
+// They are not held together, and nothing blocks under them.
+package activity

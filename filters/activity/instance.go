@@ -1,0 +1,216 @@
+package activity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/weirfs/weir"
+)
+
+// backlog is how many operations may wait for their names, on each volume.
+const backlog = 1 << 15
+
+// happening is an operation, and when it was told.
+type happening struct {
+	at time.Time
+	op weir.Operation
+}
+
+// instance is the monitor on one volume.
+type instance struct {
+	monitor *Monitor
+	volume  weir.Volume
+	host    weir.Host
+	wake    chan struct{} // holds a token when there is something to do
+	ending  chan struct{} // closed by Teardown
+	done    chan struct{} // closed when the goroutine has ended
+	turn    chan struct{} // holds a token while settle runs
+
+	mu      sync.Mutex
+	waiting []happening
+	dropped uint64 // and not yet told
+	moved   bool   // the mounts have changed, or operations were lost
+	mounts  []weir.Mount
+	source  string
+
+	names names // of the goroutine
+}
+
+func newInstance(m *Monitor, site weir.Site) *instance {
+	in := &instance{
+		monitor: m, volume: site.Volume, host: site.Host, wake: make(chan struct{}, 1), ending: make(chan struct{}),
+		done: make(chan struct{}), turn: make(chan struct{}, 1), names: newNames(site.Volume),
+	}
+	in.look()
+	return in
+}
+
+// look takes the mounts as they are now.
+func (in *instance) look() {
+	info := in.volume.Info()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(info.Mounts) > 0 {
+		in.mounts, in.source = info.Mounts, info.Source
+	}
+}
+
+// mountsSeen returns the mounts as they were when they were looked at last. They must not be changed.
+func (in *instance) mountsSeen() []weir.Mount {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.mounts
+}
+
+// title names the volume for people.
+func (in *instance) title() string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, m := range in.mounts {
+		if m.Own && m.Point != "" {
+			return fmt.Sprintf("volume %d (%s)", in.volume.ID(), weir.QuotePath(m.Point))
+		}
+	}
+	return fmt.Sprintf("volume %d (%s)", in.volume.ID(), weir.QuotePath(in.source))
+}
+
+// settle asks for the operations that those want who watch.
+func (in *instance) settle(ctx context.Context) error {
+	select {
+	case in.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-in.turn }()
+	var wants weir.Ops
+	for _, w := range in.monitor.watching(in) {
+		wants |= w.wants()
+	}
+	return in.host.Want(ctx, wants)
+}
+
+// Completed implements weir.Instance.
+func (in *instance) Completed(ops []weir.Operation) {
+	at := time.Now()
+	in.mu.Lock()
+	fits := min(len(ops), backlog-len(in.waiting))
+	for _, op := range ops[:fits] {
+		in.waiting = append(in.waiting, happening{at, op})
+	}
+	in.dropped += uint64(len(ops) - fits)
+	in.mu.Unlock()
+	in.poke()
+}
+
+func (in *instance) poke() {
+	select {
+	case in.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Lost implements weir.Instance. What was lost has not been counted by anybody.
+func (in *instance) Lost(reason string) {
+	in.monitor.note(in, fmt.Sprintf("%s: operations were lost, nobody knows how many: %s", in.title(), reason))
+	in.Changed()
+}
+
+// Changed implements weir.Instance.
+func (in *instance) Changed() {
+	in.mu.Lock()
+	in.moved = true
+	in.mu.Unlock()
+	in.poke()
+}
+
+// Teardown implements weir.Instance. What has been told before is told on.
+func (in *instance) Teardown(ctx context.Context, reason weir.TeardownReason) {
+	close(in.ending)
+	select {
+	case <-in.done:
+	case <-ctx.Done():
+	}
+	watching := in.monitor.watching(in)
+	in.monitor.forget(in)
+	if reason == weir.TeardownFilterUnload || reason == weir.TeardownShutdown {
+		return // All conversations end.
+	}
+	why := in.title() + " has left"
+	if reason == weir.TeardownManual {
+		why = in.title() + " is not watched any more: somebody has detached the filter"
+	}
+	for _, w := range watching {
+		w.lose(in.volume.ID(), why)
+	}
+}
+
+// stale is how old the known mounts may be: that a directory above a mount point is renamed is not told.
+const stale = time.Second
+
+// run names what has happened, and tells it.
+func (in *instance) run() {
+	defer close(in.done)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	looked := time.Now()
+	for ended := false; !ended; {
+		select {
+		case <-in.wake:
+		case <-in.ending:
+			ended = true
+		}
+		waiting, dropped, moved := in.take()
+		if moved || len(waiting) > 0 && time.Since(looked) > stale {
+			in.look()
+			looked = time.Now()
+		}
+		if moved && !ended {
+			in.follow(ctx)
+		}
+		if watching := in.monitor.watching(in); len(watching) > 0 {
+			in.tell(ctx, waiting, watching)
+			for _, w := range watching {
+				w.drop(dropped)
+			}
+		}
+	}
+}
+
+func (in *instance) take() (waiting []happening, dropped uint64, moved bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	waiting, dropped, moved = in.waiting, in.dropped, in.moved
+	in.waiting, in.dropped, in.moved = nil, 0, false
+	return waiting, dropped, moved
+}
+
+// follow looks again who watches the volume, after its mounts have changed.
+func (in *instance) follow(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	if err := in.settle(bounded); err != nil && weir.KindOf(err) != weir.KindAbsent {
+		in.monitor.note(in, fmt.Sprintf("%s cannot be watched: %v", in.title(), err))
+	}
+}
+
+// tell hands operations to those who want to know of them.
+func (in *instance) tell(ctx context.Context, all []happening, watching []*watcher) {
+	wanted := slices.DeleteFunc(all, func(h happening) bool {
+		return !slices.ContainsFunc(watching, func(w *watcher) bool { return w.wantsOf(h.op) })
+	})
+	in.names.readProcesses(wanted)
+	mounts := in.mountsSeen()
+	for len(wanted) > 0 {
+		n := in.names.readDirs(ctx, wanted)
+		for _, h := range wanted[:n] {
+			p := in.names.of(h.op)
+			for _, w := range watching {
+				w.tell(h, p, mounts, in.volume.ID())
+			}
+		}
+		wanted = wanted[n:]
+	}
+}

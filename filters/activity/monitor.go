@@ -1,0 +1,131 @@
+package activity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/weirfs/weir"
+)
+
+// connections is how many programs may watch at a time.
+const connections = 32
+
+// altitude is in the range of the Activity Monitor group, above everything that changes what is done.
+func altitude() weir.Altitude { return weir.MustAltitude("370030") }
+
+// Monitor is the filter. It is safe for concurrent use.
+type Monitor struct {
+	mu        sync.Mutex
+	watchers  []*watcher
+	instances map[weir.VolumeID]*instance
+}
+
+// New returns a monitor that nobody watches.
+func New() *Monitor { return &Monitor{instances: map[weir.VolumeID]*instance{}} }
+
+// Filter returns what the manager needs to know.
+func (m *Monitor) Filter() *weir.Filter {
+	return &weir.Filter{
+		Name: Name, Altitude: altitude(), Concerns: concerns, Setup: m.setup, Connect: m.connect, Connections: connections,
+	}
+}
+
+func concerns(_ context.Context, v weir.Volume) error {
+	if v.Info().Pseudo {
+		return fmt.Errorf("%w: what happens on a pseudo file system is not observed", weir.ErrDecline)
+	}
+	return nil
+}
+
+func (m *Monitor) setup(ctx context.Context, site weir.Site) (weir.Instance, error) {
+	in := newInstance(m, site)
+	m.mu.Lock()
+	m.instances[in.volume.ID()] = in
+	m.mu.Unlock()
+	err := in.settle(ctx)
+	if err != nil && weir.KindOf(err) != weir.KindUnsupported {
+		m.forget(in)
+		return nil, err
+	}
+	if err != nil {
+		m.note(in, fmt.Sprintf("%s cannot be watched: %v", in.title(), err))
+	}
+	go in.run()
+	return in, nil
+}
+
+func (m *Monitor) forget(in *instance) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.instances, in.volume.ID())
+}
+
+// watching returns those who watch an instance's volume.
+func (m *Monitor) watching(in *instance) (list []*watcher) {
+	m.mu.Lock()
+	all := slices.Clone(m.watchers)
+	m.mu.Unlock()
+	mounts := in.mountsSeen()
+	for _, w := range all {
+		if w.concerns(in.volume.ID(), mounts) {
+			list = append(list, w)
+		}
+	}
+	return list
+}
+
+// note tells those who watch a volume what has happened to it.
+func (m *Monitor) note(in *instance, text string) {
+	for _, w := range m.watching(in) {
+		w.note(text)
+	}
+}
+
+// settleTime bounds how long who comes waits for volumes that do not answer.
+const settleTime = 5 * time.Second
+
+// settle has every instance follow who watches, and says of those that w watches whether they do.
+func (m *Monitor) settle(ctx context.Context, w *watcher) (now Watching) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	m.mu.Lock()
+	var all []*instance
+	for _, in := range m.instances {
+		all = append(all, in)
+	}
+	m.mu.Unlock()
+	slices.SortFunc(all, func(a, b *instance) int { return int(a.volume.ID()) - int(b.volume.ID()) })
+	errs := make([]error, len(all))
+	var working sync.WaitGroup
+	for i, in := range all {
+		working.Go(func() { errs[i] = in.settle(ctx) })
+	}
+	working.Wait()
+	now.Volumes = []weir.VolumeID{}
+	for i, in := range all {
+		switch {
+		case !w.concerns(in.volume.ID(), in.mountsSeen()):
+		case errs[i] != nil:
+			now.Unwatched = append(now.Unwatched, Unwatched{in.volume.ID(), errs[i].Error()})
+		default:
+			now.Volumes = append(now.Volumes, in.volume.ID())
+		}
+	}
+	return now
+}
+
+// join and leave change who watches.
+func (m *Monitor) join(w *watcher) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.watchers = append(m.watchers, w)
+}
+
+func (m *Monitor) leave(w *watcher) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.watchers = slices.DeleteFunc(m.watchers, func(other *watcher) bool { return other == w })
+}
