@@ -190,6 +190,9 @@ func (w *Watcher) tell(ctx context.Context, sink weir.VolumeSink) {
 			return
 		}
 		for _, n := range queue {
+			if ctx.Err() != nil {
+				return
+			}
 			n.tell(sink)
 		}
 	}
