@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/weirfs/weir/control"
 	"github.com/weirfs/weir/filters/activity"
 	"github.com/weirfs/weir/internal/voltest"
 )
@@ -86,14 +87,26 @@ func (w watched) tells(want ...string) {
 	})
 }
 
-// does has a process of its own do something, whose name is sh, and which stays until it has been seen.
-func does(t *testing.T, script string) (pid int) {
+// does has a process of its own do something, whose name is sh. It stays until release, so that it has a name.
+func does(t *testing.T, script string) (pid int, release func()) {
 	t.Helper()
-	c := exec.Command("sh", "-c", script+"\nsleep 0.3")
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatal(err, string(out))
+	c := exec.Command("sh", "-c", script+"\necho done; read end || :")
+	stay, err := c.StdinPipe()
+	done, err2 := c.StdoutPipe()
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
 	}
-	return c.Process.Pid
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(done).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	return c.Process.Pid, func() {
+		if err := errors.Join(stay.Close(), c.Wait()); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func (w watched) interrupt(want string) {
@@ -127,7 +140,8 @@ func TestWatchTellsWhatHappens(t *testing.T) {
 			if err := os.Mkdir(d+"/d", 0o755); err != nil {
 				t.Fatal(err)
 			}
-			pid := does(t, fmt.Sprintf("cd %s; : > d/a; : > 'new\nline'; : >> d/a", d))
+			pid, release := does(t, fmt.Sprintf("cd %s; : > d/a; : > 'new\nline'; : >> d/a", d))
+			defer release()
 			if err := os.Rename(d+"/d/a", d+"/b"); err != nil {
 				t.Fatal(err)
 			}
@@ -159,4 +173,192 @@ func TestWatchTellsWhatHappens(t *testing.T) {
 	}
 	p.signal(unix.SIGINT)
 	p.ends(0, 10*time.Second)
+}
+
+// TestWatchOfReads sees who reads, and does not see its own looking for names for ever.
+func TestWatchOfReads(t *testing.T) {
+	s := newStage(t)
+	s.source = voltest.New(t, "ext4").Dir
+	s.mirror()
+	s.write("a")
+	s.arrives("a", s.good)
+	quiet := watch(t, s.source)
+	w := watch(t, s.source, "--reads", "--comm", "sh")
+	all := watch(t, s.source, "--reads")
+	_, release := does(t, fmt.Sprintf("read line < %s/a || :", s.source))
+	defer release()
+	w.tells("sh: " + s.source + "/a open|access")
+	for before := -1; ; time.Sleep(300 * time.Millisecond) {
+		events, _ := all.events()
+		if len(events) == before {
+			break
+		}
+		if before = len(events); before > 1000 {
+			t.Fatal("the monitor watches itself")
+		}
+	}
+	if events, _ := quiet.events(); len(events) > 0 {
+		t.Errorf("without --reads told %+v", events)
+	}
+	all.interrupt(`"exit_status":0`)
+	w.interrupt(`"exit_status":0`)
+	if err := os.WriteFile(s.source+"/b", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	quiet.tells("exe: " + s.source + "/b create|close")
+}
+
+// TestWatchEndsWithItsVolume names one by its number, and has another see it leave.
+func TestWatchEndsWithItsVolume(t *testing.T) {
+	s := newStage(t)
+	s.source = voltest.New(t, "ext4").Dir
+	p := s.mirror()
+	v := voltest.New(t, "xfs")
+	eventually(t, 10*time.Second, func() error {
+		if _, out, _ := weirRun("explain", v.Dir); strings.Contains(out, "not known yet") {
+			return errors.New(out)
+		}
+		return nil
+	})
+	one, all, device := watch(t, s.numberOf(v.Dir)), watch(t), watch(t, v.Device)
+	if err := os.WriteFile(v.Dir+"/a", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	one.tells("exe: " + v.Dir + "/a create|close")
+	v.Unmount()
+	one.ends(0, 5*time.Second)
+	device.ends(0, 5*time.Second)
+	left := "(" + v.Dir + ") has left"
+	all.says(left, 1)
+	if out := one.output(); !strings.Contains(out, left) || !strings.Contains(out, `"told":`) {
+		t.Errorf("the end of the volume is not told\n%s", out)
+	}
+	v.Mount()
+	if err := os.WriteFile(v.Dir+"/b", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	v.Unmount()
+	p.signal(unix.SIGINT)
+	p.ends(0, 10*time.Second)
+	all.ends(3, 5*time.Second)
+	if out := all.output(); !strings.Contains(out, "start it again") && !strings.Contains(out, "is being unloaded") {
+		t.Errorf("the end of the mirror is not told\n%s", out)
+	}
+}
+
+// numberOf returns the number of the volume that is mounted at a place.
+func (s *stage) numberOf(point string) string {
+	s.t.Helper()
+	list, err := control.NewClient(control.SocketPath(s.state)).Volumes(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	v, err := findVolume(list.Volumes, point)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return fmt.Sprint(v.Info.ID)
+}
+
+// TestWatchRefuses goes through what it does not take.
+func TestWatchRefuses(t *testing.T) {
+	s := newStage(t)
+	s.mirror()
+	for command, why := range map[string]string{
+		"watch --op fly":               "there is no such operation; there are create",
+		"watch --op=":                  "--op: it is empty",
+		"watch --op ,":                 "it names no operation",
+		"watch --op access":            "access changes nothing, and is not observed; add --reads",
+		"watch --pid 0":                "no number of a process",
+		"watch --pid x":                "see weir watch --help",
+		"watch --comm=":                "--comm: it is empty",
+		"watch 9999":                   "no volume has this number, mount point, device or label",
+		"watch nolabel":                "no volume has this number",
+		"watch " + s.source + "/no":    "no such file or directory; watch what is there",
+		"watch /proc":                  "nothing can be observed there",
+		"watch / /":                    "see weir watch --help",
+		"watch --socket /nothing/here": "ask the weir at",
+	} {
+		asked(t, 2, command, why)
+	}
+	for typed, want := range map[string]string{
+		"watch --op c": "create\nclose\n:6\n", "watch --op create,d": "create,delete\n:6\n", "watch ": ":0\n",
+	} {
+		if _, out, _ := weirRun(append([]string{"__complete"}, strings.Split(typed, " ")...)...); out != want {
+			t.Errorf("weir %s<TAB> offers %q, want %q", typed, out, want)
+		}
+	}
+	eventually(t, 10*time.Second, func() error { // What was refused has not left the filter behind.
+		if out := asked(t, 0, "filters"); !strings.Contains(out, "not loaded: activity") {
+			return errors.New(out)
+		}
+		return nil
+	})
+}
+
+// TestWatchKeepsNobody has 100,000 operations on a volume that is mirrored, while one watcher reads, one does not, and one is
+// killed.
+func TestWatchKeepsNobody(t *testing.T) {
+	const files = 50_000
+	s := newStage(t)
+	s.source = voltest.New(t, "tmpfs").Dir
+	s.mirror()
+	engine := s.engine()
+	reading, stalled, killed := watch(t, s.source), watch(t, s.source), watch(t, s.source)
+	stalled.signal(unix.SIGSTOP)
+	killed.signal(unix.SIGKILL)
+	begun := time.Now()
+	for i := range files {
+		name := fmt.Sprint(s.source, "/f", i)
+		if err := errors.Join(os.WriteFile(name, nil, 0o600), os.Remove(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	took := time.Since(begun)
+	s.write("after")
+	begun = time.Now()
+	s.arrives("after", s.good)
+	t.Logf("the storm took %v, the mirror was %v behind, the engine has %d MiB", took, time.Since(begun), resident(t, engine)>>20)
+	if size := resident(t, engine); size > 700<<20 {
+		t.Errorf("the engine has grown to %d MiB", size>>20)
+	}
+	told := func(w watched) (all, dropped uint64) {
+		events, dropped := w.events()
+		seen := map[string]bool{}
+		for _, e := range events {
+			seen[e.Path] = true
+		}
+		return uint64(len(seen)), dropped
+	}
+	eventually(t, 30*time.Second, func() error {
+		if all, dropped := told(reading); all+dropped < files && !strings.Contains(reading.output(), "operations were lost") {
+			return fmt.Errorf("%d names told and %d operations dropped of %d", all, dropped, files)
+		}
+		return nil
+	})
+	stalled.signal(unix.SIGCONT)
+	eventually(t, 30*time.Second, func() error {
+		all, dropped := told(stalled)
+		if dropped == 0 || all+dropped < files && !strings.Contains(stalled.output(), "operations were lost") {
+			return fmt.Errorf("%d names told and %d operations dropped of %d", all, dropped, files)
+		}
+		return nil
+	})
+	for _, w := range []watched{reading, stalled} {
+		w.interrupt(`"event":"end"`)
+	}
+}
+
+// resident returns how much memory a process has.
+func resident(t *testing.T, pid int) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size, pages int64
+	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
+		t.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
 }
