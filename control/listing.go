@@ -165,12 +165,21 @@ func nameOf(v *manager.VolumeSnapshot) string {
 	if v == nil {
 		return ""
 	}
-	for _, m := range v.Info.Mounts {
-		if m.Own && m.Point != "" {
+	return NameOf(v.Info)
+}
+
+// NameOf returns what people call a volume, on one line: where it is mounted, or else what was mounted.
+func NameOf(info weir.VolumeInfo) string {
+	elsewhere := ""
+	for _, m := range info.Mounts {
+		switch {
+		case m.Own && m.Point != "":
 			return weir.QuotePath(m.Point)
+		case elsewhere == "" && m.Point != "":
+			elsewhere = weir.QuotePath(m.Point) + " [in another namespace]"
 		}
 	}
-	return quoted(v.Info.Source)
+	return cmp.Or(elsewhere, quoted(info.Source))
 }
 
 func snapshotOf(s manager.Snapshot, id weir.VolumeID) *manager.VolumeSnapshot {

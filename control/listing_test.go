@@ -182,6 +182,24 @@ func TestCellsTellWhatIsSeen(t *testing.T) {
 	}
 }
 
+func TestNamesOfVolumes(t *testing.T) {
+	info := weir.VolumeInfo{Source: "a b\n"}
+	for _, c := range []struct {
+		mounts []weir.Mount
+		want   string
+	}{
+		{nil, `"a b\n"`},
+		{[]weir.Mount{{Own: true}}, `"a b\n"`},
+		{[]weir.Mount{{Point: "/jail"}, {Point: "/b"}}, "/jail [in another namespace]"},
+		{[]weir.Mount{{Point: "/jail"}, {Own: true, Point: "/x\xff"}}, `"/x\xff"`},
+	} {
+		info.Mounts = c.mounts
+		if got := NameOf(info); got != c.want {
+			t.Errorf("%+v is called %s, want %s", c.mounts, got, c.want)
+		}
+	}
+}
+
 func TestExplanations(t *testing.T) {
 	b := scene(t)
 	for _, c := range []struct {

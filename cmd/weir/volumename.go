@@ -91,10 +91,5 @@ func candidates(found []control.Volume) string {
 
 // volumeTitle names a volume by number and place.
 func volumeTitle(info weir.VolumeInfo) string {
-	for _, m := range info.Mounts {
-		if m.Own && m.Point != "" {
-			return fmt.Sprintf("%d (%s)", info.ID, weir.QuotePath(m.Point))
-		}
-	}
-	return fmt.Sprintf("%d (%s)", info.ID, weir.QuotePath(info.Source))
+	return fmt.Sprintf("%d (%s)", info.ID, control.NameOf(info))
 }
