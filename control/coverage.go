@@ -47,6 +47,8 @@ type Cell struct {
 	State string `json:"state"` // attached, local only, scan only, pending, setting up, failed, declined, excluded, detached, draining, none
 	Why   string `json:"why,omitempty"`
 	Fault bool   `json:"fault,omitempty"`
+
+	idle bool // it asks for nothing, and so sees nothing
 }
 
 // Gap is an interval in which a filter did not cover a volume.
@@ -153,7 +155,7 @@ func cellOf(s manager.Snapshot, v manager.VolumeSnapshot, slots []manager.SlotSn
 	link := linkOf(v, slot.Frame)
 	switch slot.State {
 	case topology.SlotAttached:
-		return seenAs(v.Info, link)
+		return seenAs(v.Info, link, slot.Idle)
 	case topology.SlotPending:
 		if link.Why != "" {
 			cell.Why = "the volume cannot be observed: " + link.Why
@@ -165,13 +167,15 @@ func cellOf(s manager.Snapshot, v manager.VolumeSnapshot, slots []manager.SlotSn
 		cell.Why, cell.Fault = "by "+slot.By, slot.By != topology.ByDefinition
 	}
 	filter := s.Filter(slot.Filter)
-	cell.Fault = cell.Fault && !v.Leaving && !s.Stopping && (filter == nil || !filter.Stopping)
+	cell.Fault = cell.Fault && !v.Leaving && !s.Stopping && (filter == nil || !filter.Stopping && filter.Asks())
 	return cell
 }
 
 // seenAs says how much an instance sees that is attached.
-func seenAs(info weir.VolumeInfo, link manager.LinkSnapshot) Cell {
+func seenAs(info weir.VolumeInfo, link manager.LinkSnapshot, idle bool) Cell {
 	switch {
+	case idle:
+		return Cell{State: "attached", Why: "it asks for nothing now", idle: true}
 	case link.State != topology.LinkAttached:
 		return Cell{State: "scan only", Why: cmp.Or(link.Why, info.SightReason)}
 	case info.Sight == weir.SightLocal:

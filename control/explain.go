@@ -115,7 +115,7 @@ func (s *Server) pass(snapshot manager.Snapshot, v manager.VolumeSnapshot, above
 		if cell.State == "none" {
 			continue
 		}
-		seen := cell.State == "attached" || cell.State == "local only"
+		seen := (cell.State == "attached" || cell.State == "local only") && !cell.idle
 		p.Instances = append(p.Instances, Explained{column, cell, seen})
 		p.Seen = p.Seen || seen
 		frames[column.Frame] = frames[column.Frame] || seen || cell.State == "scan only"

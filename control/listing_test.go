@@ -127,7 +127,7 @@ func TestCoverage(t *testing.T) {
 func TestFaultsNeedSomebodyWhoIsToCover(t *testing.T) {
 	snapshot := func(state topology.SlotState) manager.Snapshot {
 		return manager.Snapshot{
-			Complete: true, Volumes: []manager.VolumeSnapshot{{Info: weir.VolumeInfo{ID: 1}}}, Filters: []manager.FilterSnapshot{{Name: "f"}},
+			Complete: true, Volumes: []manager.VolumeSnapshot{{Info: weir.VolumeInfo{ID: 1}}}, Filters: []manager.FilterSnapshot{{Name: "f", Wants: "create"}},
 			Slots: []manager.SlotSnapshot{{Filter: "f", Instance: "f", Volume: 1, State: state, By: "root"}},
 		}
 	}
@@ -145,6 +145,11 @@ func TestFaultsNeedSomebodyWhoIsToCover(t *testing.T) {
 		s.Volumes[0].Leaving = true
 		if !covered(s) {
 			t.Errorf("%s on a volume that leaves is a fault", state)
+		}
+		s = snapshot(state)
+		s.Filters[0].Wants = ""
+		if !covered(s) {
+			t.Errorf("%s: a filter that asks for nothing by itself is to cover", state)
 		}
 		s = snapshot(state)
 		s.Filters[0].Stopping = true

@@ -73,6 +73,15 @@ func (c controlled) lendLocked(ctx context.Context, name string) error {
 	return nil
 }
 
+// Unload implements control.Engine. Who loads the filter again has it for good, whoever has yet to part from it.
+func (c controlled) Unload(ctx context.Context, name string, mandatory bool) error {
+	l := &c.mirror.loans
+	l.mu.Lock()
+	delete(l.out, name)
+	l.mu.Unlock()
+	return c.Manager.Unload(ctx, name, mandatory)
+}
+
 // returnLocked takes one user from a loan, and the filter back with the last, unless it has been unloaded by hand meanwhile.
 func (c controlled) returnLocked(name string, lent *loan) {
 	lent.users--

@@ -12,6 +12,10 @@
 // A callback of a filter that is being unloaded for good runs on a goroutine that can be left behind: the manager waits
 // for it no longer than it has promised, and what it does after that counts for nothing.
 //
+// What instances ask for may change while they are attached: each change has one goroutine at a time bring the frame's
+// attachment in line, under the caller's context. Conversations with programs run on the goroutines of who brings them, and
+// end with their filter.
+//
 // # Locks
 //
 //	Manager.mu      the topology, and what is known of volumes, filters and instances

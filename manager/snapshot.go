@@ -78,7 +78,13 @@ type SlotSnapshot struct {
 	By       string             `json:"by,omitempty"`
 	Attempts int                `json:"attempts,omitempty"`
 	Hung     bool               `json:"hung,omitempty"`
+
+	// Idle tells that the instance asks for no operations now. That it begins to, or ends, is no step of the topology.
+	Idle bool `json:"idle,omitempty"`
 }
+
+// Asks tells whether the filter asks for operations by itself, and not only when somebody wants it to.
+func (f FilterSnapshot) Asks() bool { return f.Wants != "" || f.Before != "" || f.After != "" }
 
 // Filter returns the filter of that name, or nil.
 func (s Snapshot) Filter(name string) *FilterSnapshot {
@@ -181,10 +187,16 @@ func (m *Manager) snapshotLocked() Snapshot {
 		f := m.filters[v.Pair.Filter]
 		s.Slots = append(s.Slots, SlotSnapshot{
 			v.Pair, f.Name, f.Definitions()[v.Pair.Instance].Name, v.Altitude, m.state.FrameOf(v.Pair.Filter), v.Pair.Volume,
-			v.State, m.whyLocked(v), v.By, v.Attempts, v.Hung,
+			v.State, m.whyLocked(v), v.By, v.Attempts, v.Hung, m.idleLocked(v.Pair),
 		})
 	}
 	return s
+}
+
+// idleLocked tells whether an instance asks for nothing now.
+func (m *Manager) idleLocked(pair topology.Pair) bool {
+	in, f := m.instances[pair], m.filters[pair.Filter]
+	return in != nil && f != nil && in.Wants()|f.Before|f.After == 0
 }
 
 // whyLocked says why a slot is as it is: of an instance that is being torn down, what keeps it.

@@ -263,7 +263,13 @@ func TestNobodyWatchesNothing(t *testing.T) {
 	b.mount(2, "/other")
 	completed := func() uint64 { return b.Snapshot().Filters[0].Stats.Completed }
 	must(t, b.volume.Create("a"))
+	if s := b.Snapshot(); !s.Slot(activity.Name, 1).Idle || s.Filters[0].Asks() {
+		t.Errorf("while nobody watches, the monitor is %+v", s.Slot(activity.Name, 1))
+	}
 	w := b.watch(activity.Request{Volume: 2})
+	if s := b.Snapshot(); !s.Slot(activity.Name, 1).Idle || s.Slot(activity.Name, 2).Idle {
+		t.Errorf("while somebody watches, the monitor is %+v", s.Slots)
+	}
 	if len(w.now.Volumes) != 1 || w.now.Volumes[0] != 2 {
 		t.Errorf("watched is %+v", w.now)
 	}

@@ -28,6 +28,8 @@ type instance struct {
 	ending  chan struct{} // closed by Teardown
 	done    chan struct{} // closed when the goroutine has ended
 	turn    chan struct{} // holds a token while settle runs
+	ctx     context.Context
+	cancel  context.CancelFunc // gives up what waits for the volume
 
 	mu      sync.Mutex
 	waiting []happening
@@ -44,6 +46,7 @@ func newInstance(m *Monitor, site weir.Site) *instance {
 		monitor: m, volume: site.Volume, host: site.Host, wake: make(chan struct{}, 1), ending: make(chan struct{}),
 		done: make(chan struct{}), turn: make(chan struct{}, 1), names: newNames(site.Volume),
 	}
+	in.ctx, in.cancel = context.WithCancel(context.Background())
 	in.look()
 	return in
 }
@@ -126,8 +129,18 @@ func (in *instance) Changed() {
 	in.poke()
 }
 
-// Teardown implements weir.Instance. What has been told before is told on.
+// lastTime is how long an instance may take to name what it was told before its end.
+const lastTime = 300 * time.Millisecond
+
+// Teardown implements weir.Instance. What has been told before is told on, unless all conversations end anyway.
 func (in *instance) Teardown(ctx context.Context, reason weir.TeardownReason) {
+	defer in.cancel()
+	everything := reason == weir.TeardownFilterUnload || reason == weir.TeardownShutdown
+	if everything {
+		in.cancel()
+	} else {
+		defer time.AfterFunc(lastTime, in.cancel).Stop()
+	}
 	close(in.ending)
 	select {
 	case <-in.done:
@@ -135,8 +148,8 @@ func (in *instance) Teardown(ctx context.Context, reason weir.TeardownReason) {
 	}
 	watching := in.monitor.watching(in)
 	in.monitor.forget(in)
-	if reason == weir.TeardownFilterUnload || reason == weir.TeardownShutdown {
-		return // All conversations end.
+	if everything {
+		return
 	}
 	why := in.title() + " has left"
 	if reason == weir.TeardownManual {
@@ -153,8 +166,6 @@ const stale = time.Second
 // run names what has happened, and tells it.
 func (in *instance) run() {
 	defer close(in.done)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
 	looked := time.Now()
 	for ended := false; !ended; {
 		select {
@@ -168,10 +179,10 @@ func (in *instance) run() {
 			looked = time.Now()
 		}
 		if moved && !ended {
-			in.follow(ctx)
+			in.follow()
 		}
 		if watching := in.monitor.watching(in); len(watching) > 0 {
-			in.tell(ctx, waiting, watching)
+			dropped += in.tell(waiting, watching)
 			for _, w := range watching {
 				w.drop(dropped)
 			}
@@ -188,23 +199,23 @@ func (in *instance) take() (waiting []happening, dropped uint64, moved bool) {
 }
 
 // follow looks again who watches the volume, after its mounts have changed.
-func (in *instance) follow(ctx context.Context) {
-	bounded, cancel := context.WithTimeout(ctx, settleTime)
+func (in *instance) follow() {
+	bounded, cancel := context.WithTimeout(in.ctx, settleTime)
 	defer cancel()
 	if err := in.settle(bounded); err != nil && weir.KindOf(err) != weir.KindAbsent {
 		in.monitor.note(in, fmt.Sprintf("%s cannot be watched: %v", in.title(), err))
 	}
 }
 
-// tell hands operations to those who want to know of them.
-func (in *instance) tell(ctx context.Context, all []happening, watching []*watcher) {
+// tell hands operations to those who want to know of them, and returns how many there was no time for.
+func (in *instance) tell(all []happening, watching []*watcher) (left uint64) {
 	wanted := slices.DeleteFunc(all, func(h happening) bool {
 		return !slices.ContainsFunc(watching, func(w *watcher) bool { return w.wantsOf(h.op) })
 	})
 	in.names.readProcesses(wanted)
 	mounts := in.mountsSeen()
-	for len(wanted) > 0 {
-		n := in.names.readDirs(ctx, wanted)
+	for len(wanted) > 0 && in.ctx.Err() == nil {
+		n := in.names.readDirs(in.ctx, wanted)
 		for _, h := range wanted[:n] {
 			p := in.names.of(h.op)
 			for _, w := range watching {
@@ -213,4 +224,5 @@ func (in *instance) tell(ctx context.Context, all []happening, watching []*watch
 		}
 		wanted = wanted[n:]
 	}
+	return uint64(len(wanted))
 }
