@@ -169,8 +169,6 @@ func TestPlaceIsFreeAgain(t *testing.T) {
 		return err
 	})
 	for range 10 {
-		c := talk(t, b)
-		report(t, c.Close())
 		b.await(func(manager.Snapshot) bool {
 			c, err := b.Client.Connect(t.Context(), "low", false)
 			return err == nil && c.Close() == nil
