@@ -13,6 +13,12 @@
 // status and the exit status of a command. A handler that returns an upgrade has the connection to itself from then on.
 // What a handler needs of the running weir is a method of Engine, which package daemon has.
 //
+// # Ports
+//
+// A program that talks to a filter gets a connection of its own, which carries messages from then on (Conversation). What
+// they say is between the filter and the program. Neither end keeps more than the message that it writes, and the one that it has
+// read: a program that reads nothing makes the filter wait as long as that wants to, and nobody else.
+//
 // # The socket
 //
 // The socket is made under another name and renamed, so that one of a former process, which may be hanging in the kernel
@@ -22,6 +28,7 @@
 //
 // # Goroutines and locks
 //
-// Server.Run blocks; net/http starts a goroutine for each connection, and handlers run on it. The package has no locks.
+// Server.Run blocks; net/http starts a goroutine for each connection, and handlers run on it. A Conversation has one that
+// reads, one that writes, and one that ends them. The package has no locks.
 // A Client is safe for concurrent use.
 package control

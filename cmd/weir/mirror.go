@@ -18,6 +18,7 @@ import (
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/control"
 	"github.com/weirfs/weir/daemon"
+	"github.com/weirfs/weir/internal/sys/process"
 	"github.com/weirfs/weir/policy"
 )
 
@@ -233,6 +234,9 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 	}
 	if o.Engine = daemon.AsEngine(); o.Engine == nil {
 		return f.supervise(o)
+	}
+	if err := process.Rename("weir"); err != nil { // The link by which it was started is called exe.
+		o.Logger.Debug("others list the engine under another name", "error", err)
 	}
 	// A terminal interrupts, or hangs up, both processes; the supervisor decides what it means.
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP)

@@ -46,7 +46,8 @@ type names struct {
 	volume    weir.Volume
 	dirs      map[weir.Handle]place // also of directories that are gone by now, as long as they may be spoken of
 	processes map[int]process
-	missing   place // what is said of a directory that was not found
+	entries   map[weir.Handle]weir.Operation // of files, in what is being told
+	missing   place                          // what is said of a directory that was not found
 }
 
 // process is the name of one, as it was read last.
@@ -56,7 +57,7 @@ type process struct {
 }
 
 func newNames(v weir.Volume) names {
-	return names{volume: v, dirs: map[weir.Handle]place{}, processes: map[int]process{}}
+	return names{volume: v, dirs: map[weir.Handle]place{}, processes: map[int]process{}, entries: map[weir.Handle]weir.Operation{}}
 }
 
 // readProcesses reads the names of those who have done something, before they are gone.
@@ -99,7 +100,11 @@ func (n *names) readDirs(ctx context.Context, all []happening) int {
 	count := 0
 	var missing []weir.Handle
 	asked := map[weir.Handle]bool{}
+	clear(n.entries)
 	for _, h := range all {
+		if h.op.Dir != "" && h.op.Object != "" && !h.op.IsDir {
+			n.entries[h.op.Object] = h.op
+		}
 		for _, dir := range []weir.Handle{h.op.Dir, h.op.NewDir} {
 			if dir != "" && n.dirs[dir] == "" && !asked[dir] {
 				asked[dir] = true
@@ -137,7 +142,11 @@ func (n *names) locate(ctx context.Context, dirs []weir.Handle) {
 
 // of names an operation, and learns from it.
 func (n *names) of(op weir.Operation) named {
-	p := named{process: n.process(op.PID), path: n.entry(op.Dir, op.Name, op.IsDir)}
+	at := op
+	if e, told := n.entries[op.Object]; op.Dir == "" && told { // as when its last name goes: that is told right behind
+		at = e
+	}
+	p := named{process: n.process(op.PID), path: n.entry(at.Dir, at.Name, op.IsDir)}
 	if op.Ops&weir.OpRename != 0 {
 		p.to = n.entry(op.NewDir, op.NewName, op.IsDir)
 	}

@@ -35,6 +35,14 @@ func ofRuntime(n int) bool {
 	return err == nil && (name == "anon_inode:[eventpoll]" || name == "anon_inode:[eventfd]")
 }
 
+// Rename gives the process the name under which others list it, of which the kernel keeps 15 bytes.
+func Rename(name string) error {
+	if err := os.WriteFile("/proc/self/comm", []byte(name), 0); err != nil {
+		return fmt.Errorf("name the process: %w", err)
+	}
+	return nil
+}
+
 // Classes of ioprio_set(2), which are those of single threads.
 const (
 	ioThread = 1
