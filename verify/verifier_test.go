@@ -1,0 +1,89 @@
+package verify_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/plane/memory"
+	"github.com/weirfs/weir/verify"
+)
+
+// nobody is a manager that does not do what it should.
+type nobody struct{ weir.Host }
+
+// A manager that calls an instance when it should not is found out, too.
+func TestManagerIsWatchedToo(t *testing.T) {
+	var found []string
+	v := verify.New(verify.Options{Violation: func(v verify.Violation) { found = append(found, v.Rule+": "+v.What) }}, slog.New(slog.DiscardHandler))
+	m := new(model)
+	site := weir.Site{Volume: memory.NewVolume(1, "/m"), Instance: weir.Definition{Name: "model"}, Host: &nobody{}}
+	in, err := v.Filter(m.filter()).Setup(t.Context(), site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Completed(nil)
+	in.Teardown(t.Context(), weir.TeardownManual)
+	if len(found) > 0 {
+		t.Errorf("found %q", found)
+	}
+	in.Lost("late")
+	in.Teardown(t.Context(), weir.TeardownManual)
+	v.Ended(site.Host)
+	if _, err := v.Filter(m.filter()).Setup(t.Context(), site); err != nil {
+		t.Fatal(err)
+	}
+	v.Ended(site.Host)
+	if got, want := strings.Join(found, "\n"), strings.Join([]string{
+		"callback-outside: Lost is called before Setup has returned, or after Teardown has begun",
+		"setup-teardown: Teardown is called a second time",
+		"setup-teardown: the instance has ended without a Teardown",
+	}, "\n"); got != want {
+		t.Errorf("found:\n%s\nwant:\n%s", got, want)
+	}
+	if counts := v.Counts(); len(counts) != 2 || counts[0] != (verify.Count{Filter: "model", Rule: "callback-outside", Count: 1}) || counts[1].Count != 2 {
+		t.Errorf("counted %v", counts)
+	}
+}
+
+// Who has taken what was not given back is named.
+func TestLeaksHaveStacks(t *testing.T) {
+	s := scene{}
+	broken, _ := s.play(t, &model{wants: weir.OpCreate, completed: func(m *instance) { takeAndForget(m) }})
+	if len(broken) != 1 || !strings.Contains(broken[0].Stack, "takeAndForget") || !strings.Contains(broken[0].String(), "taken at ") {
+		t.Errorf("found %v", broken)
+	}
+}
+
+func takeAndForget(m *instance) { _, _, _ = m.site.Host.SetContext(onSelf, 1, weir.KeepExisting) }
+
+// What an instance may implement besides is there for who watches, and consents where it is not.
+func TestWatchedFilterIsAsItWas(t *testing.T) {
+	var none *verify.Verifier
+	f := new(model).filter()
+	if none.Filter(f) != f || none.Counts() != nil {
+		t.Error("somebody watches")
+	}
+	none.Check(f)
+	none.Ended(nil)
+	v := verify.New(verify.Options{}, slog.New(slog.DiscardHandler))
+	plain := &weir.Filter{Name: "plain", Setup: func(context.Context, weir.Site) (weir.Instance, error) {
+		return &struct{ weir.Instance }{new(instance)}, nil
+	}}
+	in, err := v.Filter(plain).Setup(t.Context(), weir.Site{Volume: memory.NewVolume(1, "/m"), Host: &nobody{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := in.(weir.Interceptor); ok {
+		t.Error("it has got a Pre")
+	}
+	if err := in.(weir.TeardownQuerier).QueryTeardown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	in.(weir.TeardownStarter).TeardownStart(weir.TeardownManual)
+	if w := v.Filter(plain); w.Unload != nil || w.Concerns != nil || w.Connect != nil {
+		t.Error("it has got callbacks")
+	}
+}
