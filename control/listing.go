@@ -12,6 +12,7 @@ import (
 	"github.com/weirfs/weir/dispatch"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/topology"
+	"github.com/weirfs/weir/verify"
 )
 
 // Filters is the answer to GET /v1/filters. Like every listing it is of one epoch, and what is farthest from the volumes
@@ -20,6 +21,9 @@ type Filters struct {
 	Epoch    uint64   `json:"epoch"`
 	Filters  []Filter `json:"filters"`
 	Loadable []string `json:"loadable"` // names of those that are compiled in and not loaded
+
+	// Violations counts the rules that filters have broken, where somebody watches that.
+	Violations []verify.Count `json:"violations"`
 }
 
 // Filter is one filter that is loaded.
@@ -61,7 +65,7 @@ func (s *Server) filters(r *request) (any, error) {
 }
 
 func filtersOf(s manager.Snapshot, known []string) Filters {
-	list := Filters{Epoch: s.Epoch, Filters: []Filter{}, Loadable: []string{}}
+	list := Filters{Epoch: s.Epoch, Filters: []Filter{}, Loadable: []string{}, Violations: append([]verify.Count{}, s.Violations...)}
 	for _, f := range s.Filters {
 		one := Filter{Name: f.Name, Altitude: f.Altitude, Frame: int(f.Frame), Wants: f.Wants, Stopping: f.Stopping, Stats: statsOf(f.Stats)}
 		for _, slot := range s.Slots {

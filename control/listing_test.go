@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/plane/memory"
 	"github.com/weirfs/weir/topology"
+	"github.com/weirfs/weir/verify"
 )
 
 // get asks for one listing.
@@ -249,6 +251,14 @@ func TestUnknownPathsAreNotSeen(t *testing.T) {
 	b.await(func(s manager.Snapshot) bool { return len(s.Volumes) == 1 })
 	if x, err := b.Explain(t.Context(), "/a"); err != nil || x.Seen || !strings.Contains(x.Why, "no filter is loaded") {
 		t.Errorf("%+v, %v", x, err)
+	}
+}
+
+// TestBrokenRulesAreListed also has those of a filter that is gone.
+func TestBrokenRulesAreListed(t *testing.T) {
+	broken := []verify.Count{{Filter: "gone", Rule: "leaked-hold", Count: 2}}
+	if list := filtersOf(manager.Snapshot{Violations: broken}, nil); !slices.Equal(list.Violations, broken) {
+		t.Errorf("listed %+v", list.Violations)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/weirfs/weir/plane/fanotify"
 	"github.com/weirfs/weir/plane/memory"
 	"github.com/weirfs/weir/policy"
+	"github.com/weirfs/weir/verify"
 	"github.com/weirfs/weir/volume"
 )
 
@@ -43,6 +44,9 @@ type Options struct {
 	Idle     bool   // an engine does its first comparison and copy at idle I/O priority
 	Fallback bool   // find mounts by mountinfo alone, as on kernels before 6.15
 	Logger   *slog.Logger
+
+	// VerifyFilters has every filter watched: who breaks a rule is logged, and counted.
+	VerifyFilters bool
 
 	// Engine is this process as the engine of a supervisor, which keeps the lock of State and is told how the mirror
 	// ends; nil if it is none.
@@ -131,9 +135,14 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 	if o.wrapPlane != nil {
 		plane = o.wrapPlane(plane)
 	}
+	var watch *verify.Options
+	if o.VerifyFilters {
+		watch = new(verify.Options)
+	}
 	m.manager, err = manager.New(manager.Options{
 		Discovery: m.watcher, Planes: []weir.Plane{plane}, Elsewhere: map[string]weir.Reach{"memory": new(memory.Plane).Reach()},
 		Filters: []*weir.Filter{m.replicator.Filter()}, Ledger: m.ledger, Logger: o.Logger, StopTimeout: teardownTime,
+		Verify: watch,
 	})
 	return err
 }

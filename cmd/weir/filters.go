@@ -67,5 +67,11 @@ func printFilters(w io.Writer, list control.Filters, stats bool) error {
 	if len(list.Loadable) > 0 {
 		fmt.Fprintf(w, "\nnot loaded: %s\n", strings.Join(list.Loadable, ", "))
 	}
+	for i, v := range list.Violations {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "filter %s has broken rule %s, %d times; the log says where\n", v.Filter, v.Rule, v.Count)
+	}
 	return printEpoch(w, list.Epoch)
 }

@@ -49,7 +49,7 @@ const mirrorExit = `  0  every target has passed the barrier: all that was seen 
 type mirrorFlags struct {
 	once, oneVolume, adopt, dryRun   bool
 	noDevices, noPrivileges, lowPrio bool
-	json, fallback                   bool
+	json, fallback, verifyFilters    bool
 	exclude, forget                  []string
 	maxDelete, replaced, bwlimit     string
 	state, progress, logLevel        string
@@ -96,6 +96,7 @@ func newMirrorCommand() *cobra.Command {
 	p.BoolVar(&f.json, "json", false, "print a JSON object per line, on standard output")
 	p.StringVar(&f.progress, "progress", "auto", "show a live view: `auto`, always or never")
 	p.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
+	p.BoolVar(&f.verifyFilters, "verify-filters", false, "watch whether filters keep their rules; who breaks one is logged, and listed by weir filters")
 	p.BoolVar(&f.fallback, "mountinfo", false, "find mounts by mountinfo alone, as on kernels before 6.15")
 	completeFlags(c)
 	_ = p.MarkHidden("mountinfo") // For tests of what older kernels do.
@@ -145,7 +146,7 @@ func emptyValue(name string) error {
 func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options, err error) {
 	o = daemon.Options{
 		Source: source, Targets: targets, OneVolume: f.oneVolume, Forget: f.forget, Adopt: f.adopt, NoDevices: f.noDevices,
-		NoPrivileges: f.noPrivileges, State: f.state, Fallback: f.fallback,
+		NoPrivileges: f.noPrivileges, State: f.state, Fallback: f.fallback, VerifyFilters: f.verifyFilters,
 		Idle: f.lowPrio, Announce: control.RunningDir(),
 	}
 	if o.Rules, err = policy.ParseRules(f.exclude); err != nil {

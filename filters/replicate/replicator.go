@@ -141,12 +141,16 @@ func (r *Replicator) Filter() *weir.Filter {
 		Name: filterName, Altitude: altitude,
 		Wants:    weir.Changes,
 		Scans:    true,
-		Concerns: r.asked, Setup: r.setup, Unload: refuseUnload,
+		Concerns: r.asked, Setup: r.setup, Unload: r.unload,
 	}
 }
 
-// refuseUnload does not consent, also where it cannot refuse: a mirror without its filter is none.
-func refuseUnload(context.Context, bool) error {
+// unload does not consent, where it can refuse: a mirror without its filter is none.
+func (r *Replicator) unload(_ context.Context, mandatory bool) error {
+	if mandatory {
+		r.log.Warn("the filter is unloaded by force: replicas stand still until it is loaded again")
+		return nil
+	}
 	return errors.New("replicas would stand still until it is loaded again: to end them, end weir mirror")
 }
 

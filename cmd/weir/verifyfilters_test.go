@@ -1,0 +1,44 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirfs/weir/control"
+	"github.com/weirfs/weir/internal/voltest"
+	rules "github.com/weirfs/weir/verify"
+)
+
+// The filters that are compiled in keep the rules, whatever is asked of them.
+func TestFiltersAreVerified(t *testing.T) {
+	s := newStage(t)
+	source := voltest.New(t, "ext4")
+	s.source = source.Dir
+	p := startWeir(t, s.args("--verify-filters")...)
+	p.says(`msg="in sync"`, 2)
+	s.write("a")
+	s.arrives("a", s.good)
+	asked(t, 0, "detach replicate "+source.Dir, "is detached")
+	asked(t, 0, "attach replicate "+source.Dir, "is attached")
+	asked(t, 0, "unload replicate --force", "is unloaded")
+	asked(t, 0, "load replicate", "is loaded")
+	s.write("b")
+	s.arrives("b", s.good)
+	if out := asked(t, 0, "filters", `replicate +1 `); strings.Contains(out, "has broken") {
+		t.Error(out)
+	}
+	p.signal(unix.SIGINT)
+	p.ends(0, 10*time.Second)
+	var out strings.Builder
+	list := control.Filters{Violations: []rules.Count{{Filter: "gone", Rule: "leaked-hold", Count: 2}}}
+	if err := printFilters(&out, list, false); err != nil || !strings.Contains(out.String(), "filter gone has broken rule leaked-hold, 2 times") {
+		t.Errorf("printed %q, %v", out.String(), err)
+	}
+	f := mirrorFlags{verifyFilters: true, replaced: "hold", scanInterval: "10s", progress: "auto"}
+	if o, err := f.options("/a", []string{"/b"}); err != nil || !o.VerifyFilters {
+		t.Errorf("options %+v, %v", o, err)
+	}
+}
