@@ -3,6 +3,7 @@ package verify_test
 import (
 	"context"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 
@@ -85,5 +86,17 @@ func TestWatchedFilterIsAsItWas(t *testing.T) {
 	in.(weir.TeardownStarter).TeardownStart(weir.TeardownManual)
 	if w := v.Filter(plain); w.Unload != nil || w.Concerns != nil || w.Connect != nil {
 		t.Error("it has got callbacks")
+	}
+}
+
+func TestRulesAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/filters.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range verify.Rules() {
+		if row := "| `" + r.ID + "` | " + r.Says + " | " + r.Do + " |\n"; !strings.Contains(string(text), row) {
+			t.Errorf("docs/filters.md has no row\n%s", row)
+		}
 	}
 }
