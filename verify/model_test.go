@@ -58,8 +58,6 @@ func (m *instance) Changed()                                      {}
 func (m *instance) TeardownStart(weir.TeardownReason)             { m.call(m.start) }
 func (m *instance) Teardown(context.Context, weir.TeardownReason) { m.call(m.teardown) }
 
-const all = weir.Changes | weir.OpOpen | weir.OpAccess
-
 func (m *model) filter() *weir.Filter {
 	f := &weir.Filter{
 		Name: "model", Altitude: weir.MustAltitude("305000"), Wants: m.wants, Before: m.before, After: m.after,
