@@ -229,7 +229,7 @@ func (b *batch) edited(node replica.Node, at replica.Name, now replica.Attr) err
 	return b.put(node, at)
 }
 
-// onTarget looks at a node's object on the target, under one of its names.
+// onTarget looks at a node's object on the target, under one of its names. The error is errDrift if that is gone.
 func (b *batch) onTarget(node replica.Node) (at replica.Name, now replica.Attr, ok bool, err error) {
 	if at, ok, err = anyName(b.ix, node); err != nil || !ok {
 		return at, now, false, err
@@ -237,6 +237,9 @@ func (b *batch) onTarget(node replica.Node) (at replica.Name, now replica.Attr, 
 	dir, err := b.s.targetDir(b.ix, at.Parent)
 	if err == nil {
 		now, err = dir.Stat(at.Name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = b.lose(node, at)
 	}
 	return at, now, err == nil, err
 }
