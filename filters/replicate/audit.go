@@ -89,6 +89,10 @@ func (u *unit) auditUnseen(s *session) error {
 // auditDir audits a directory and sets aside what nobody knows. If the source has that it comes anew.
 func (u *unit) auditDir(s *session, key weir.Handle) error {
 	found, err := u.audit(s, key)
+	if errors.Is(err, target.ErrCovered) {
+		u.passedOver() // When the mount over it leaves, all is audited again.
+		return nil
+	}
 	if err != nil || len(found.unknown) == 0 {
 		return err
 	}

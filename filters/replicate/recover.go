@@ -5,6 +5,7 @@ import (
 	"io/fs"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/index"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
@@ -157,7 +158,8 @@ func (r *recovery) standing(node replica.Node, o tree.Object) (list []replica.Na
 	return list, nil
 }
 
-// dir opens a directory, unless it is not known to be where the index says.
+// dir opens a directory, unless it is not known to be where the index says, or cannot be reached below a mount: what was
+// to be done in it is owed until that leaves.
 func (r *recovery) dir(key weir.Handle) (*tree.Dir, error) {
 	if key != r.s.root && key != replica.Parking && !r.homes[key] {
 		node, known, err := r.ix.Get(key)
@@ -174,7 +176,12 @@ func (r *recovery) dir(key weir.Handle) (*tree.Dir, error) {
 		}
 		r.homes[key] = true
 	}
-	return r.s.targetDir(r.ix, key)
+	dir, err := r.s.targetDir(r.ix, key)
+	if errors.Is(err, target.ErrCovered) {
+		r.u.passedOver()
+		return nil, nil
+	}
+	return dir, err
 }
 
 // mayBeDir reports whether the inode of a key is not known to be anything but a directory.
