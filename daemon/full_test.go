@@ -221,3 +221,30 @@ func TestStopWhileTheTargetIsFull(t *testing.T) {
 	s.alike()
 	s.end()
 }
+
+// TestWrittenAgainOnAFullTarget writes into files what they hold already: the replica has it, and needs no room.
+func TestWrittenAgainOnAFullTarget(t *testing.T) {
+	s := newScene(t, "ext4", "ext4", false)
+	write(t, s.in("small"), strings.Repeat("same", 2<<10))
+	write(t, s.in("large"), strings.Repeat("same", 3<<20))
+	s.begin()
+	s.alike()
+	empty := fill(t, s.to.Dir)
+	for _, name := range []string{"small", "large"} {
+		f, err := os.OpenFile(s.in(name), os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString("same"); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	s.alike()
+	s.await("in sync", func() bool { return s.unit(s.src, s.dst).Phase == replicate.PhaseInSync })
+	if problems := s.m.Status().Problems; len(problems) > 0 {
+		t.Errorf("problems: %+v", problems)
+	}
+	s.end()
+	empty()
+}

@@ -14,7 +14,7 @@ import (
 
 // TestLargeFileWithTwoNames has the names of one large file copied together, at the start and live.
 func TestLargeFileWithTwoNames(t *testing.T) {
-	s := newScene(t, "ext4", "ext4", false)
+	s := newScene(t, "ext4", "xfs", false)
 	big := bytes.Repeat([]byte("large"), 4<<20)
 	make := func(dir string) {
 		mkdir(t, s.in(dir))

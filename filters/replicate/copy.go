@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
@@ -130,7 +131,14 @@ func (s *session) readOnce(u *unit, src, base *tree.File, f *find, sync bool) (*
 		}
 	}
 	if !same {
-		if err := s.copyTo(u, c, src, base, sync); err != nil {
+		err = s.copyTo(u, c, src, base, sync)
+		if target.Full(err) && base != nil { // What the replica has already takes no room.
+			var failed error
+			if same, failed = sameContent(s.ctx, src, base, c.version.Size, u.throttle); failed == nil && same {
+				err = nil
+			}
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
