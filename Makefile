@@ -3,7 +3,7 @@
 #   make deps      install what tests need and this machine lacks (as root, on Debian and its kin)
 #   make build     build/weir, one static binary
 #   make test      vet, staticcheck, and every test, with -race, on real volumes
-#   make torture   the model tests again and again, with new seeds, and the large variants of spec; SHORT=1 for a few minutes
+#   make torture   the model tests again and again, with new seeds, the storm of mounts, and the large variants of spec; SHORT=1 for a few minutes
 #   make bench     weir against cp, rsync and lsyncd
 
 SHELL := /bin/bash
@@ -23,6 +23,7 @@ test: deps
 
 torture: deps
 	go test -race -count=$(ROUNDS) -p=1 -timeout=0 -run 'Model|Torture' ./...
+	go test -race -count=1 -timeout=0 -run LiveStorm ./daemon -storm $(if $(SHORT),2000,10000)
 	$(if $(SHORT),,go test -count=1 -timeout=0 ./spec -large)
 
 bench: deps build

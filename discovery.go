@@ -28,6 +28,9 @@ type VolumeSink interface {
 	// Left says that the last mount of the volume is gone, in every namespace that is in sight. Its ID will not be used again.
 	Left(volume Volume)
 
+	// Passed says that a mount came and left before anybody could look at it: what it showed is not known.
+	Passed()
+
 	// Listed says that a complete listing has been told: after the start, and after each overflow.
 	Listed()
 

@@ -45,6 +45,10 @@ type Filter struct {
 	// declined when the volume's mounts have changed.
 	Setup func(ctx context.Context, site Site) (Instance, error)
 
+	// Passed is told of a volume that came and left before an instance of the filter was set up on it. Of a mount that
+	// nobody could look at, the info is zero. It must return soon.
+	Passed func(volume VolumeInfo)
+
 	// Unload is asked before the filter is unloaded. An error refuses, unless the unloading is mandatory. It is not
 	// called when the manager shuts down. A nil Unload consents.
 	Unload func(ctx context.Context, mandatory bool) error

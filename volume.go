@@ -124,7 +124,8 @@ type VolumeInfo struct {
 	LayerAltitude Altitude   `json:"layer_altitude,omitzero"`
 	Lower         []VolumeID `json:"lower,omitempty"`
 
-	Mounts []Mount `json:"mounts"` // weir's own namespace's first, in the order in which they were made, as far as that is known
+	Mounts []Mount `json:"mounts"`        // weir's own namespace's first, in the order in which they were made, as far as that is known
+	Was    []Mount `json:"was,omitempty"` // of a volume that has left: the mounts with which it arrived
 }
 
 // Mount is one place at which a volume is shown.

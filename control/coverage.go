@@ -21,7 +21,8 @@ type Coverage struct {
 	OutOfSight []string        `json:"out_of_sight"` // sentences: where there may be volumes that are not known
 	Columns    []Column        `json:"columns"`      // what is farthest from the volumes first
 	Volumes    []CoveredVolume `json:"volumes"`
-	Gaps       []Gap           `json:"gaps"` // the oldest first
+	Gaps       []Gap           `json:"gaps"`         // the oldest first
+	Dropped    uint64          `json:"gaps_dropped"` // older gaps on volumes that had left, which are not kept any more
 }
 
 // Column is one instance that a filter has on each volume.
@@ -68,9 +69,9 @@ func (s *Server) coverage(r *request) (any, error) {
 	if _, err := r.query(); err != nil {
 		return nil, err
 	}
-	gaps, session := s.options.Engine.Gaps()
+	gaps, dropped, session := s.options.Engine.Gaps()
 	c := coverageOf(s.options.Engine.Snapshot(), gaps, session, time.Now())
-	c.OutOfSight = s.outOfSight()
+	c.Dropped, c.OutOfSight = dropped, s.outOfSight()
 	return c, nil
 }
 

@@ -32,8 +32,9 @@ type Engine interface {
 	// last program that wants it so has gone.
 	Connect(ctx context.Context, filter string, load bool) (*manager.Conversation, error)
 
-	// Gaps returns the gaps that the ledger has, the oldest first, and the number of its session.
-	Gaps() (gaps []ledger.Gap, session uint64)
+	// Gaps returns the gaps that the ledger has, the oldest first, how many of volumes that had left it has dropped,
+	// and the number of its session.
+	Gaps() (gaps []ledger.Gap, dropped, session uint64)
 
 	// OutOfSight says in full sentences where there may be volumes that are not known.
 	OutOfSight() []string

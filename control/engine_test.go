@@ -27,7 +27,9 @@ type bench struct {
 }
 
 // Gaps implements Engine.
-func (b *bench) Gaps() ([]ledger.Gap, uint64) { return b.ledger.Gaps(), b.ledger.Session() }
+func (b *bench) Gaps() ([]ledger.Gap, uint64, uint64) {
+	return b.ledger.Gaps(), b.ledger.Dropped(), b.ledger.Session()
+}
 
 // Loadable implements Engine.
 func (b *bench) Loadable() []string { return []string{"low", "spare"} }

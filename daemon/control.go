@@ -50,8 +50,8 @@ func (c controlled) filter(name string) (*weir.Filter, error) {
 }
 
 // Gaps implements control.Engine.
-func (c controlled) Gaps() (gaps []ledger.Gap, session uint64) {
-	return c.mirror.ledger.Gaps(), c.mirror.ledger.Session()
+func (c controlled) Gaps() (gaps []ledger.Gap, dropped, session uint64) {
+	return c.mirror.ledger.Gaps(), c.mirror.ledger.Dropped(), c.mirror.ledger.Session()
 }
 
 // OutOfSight implements control.Engine.

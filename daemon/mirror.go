@@ -52,8 +52,10 @@ type Options struct {
 	// ends; nil if it is none.
 	Engine *Engine
 
-	wrapPlane   func(weir.Plane) weir.Plane // nil but in tests
-	coarseTimes bool                        // likewise; what the kernel's release says else
+	wrapPlane   func(weir.Plane) weir.Plane         // nil but in tests
+	wrapGaps    func(replicate.Gaps) replicate.Gaps // likewise
+	alter       func(*weir.Filter)                  // likewise
+	coarseTimes bool                                // likewise; what the kernel's release says else
 }
 
 // Mirror is one source with its targets. It is used by one goroutine, except for Status.
@@ -119,11 +121,15 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 	if m.ledger, err = ledger.Open(o.State); err != nil {
 		return err
 	}
+	var gaps replicate.Gaps = m.ledger
+	if o.wrapGaps != nil {
+		gaps = o.wrapGaps(gaps)
+	}
 	m.replicator, err = replicate.New(replicate.Options{
 		Source: o.Source, Targets: targets, Rules: o.Rules, Brake: o.Brake, Replaced: o.Replaced,
 		OneVolume: o.OneVolume, Forget: o.Forget, Adopt: o.Adopt, NoDevices: o.NoDevices, NoPrivileges: o.NoPrivileges,
 		Bandwidth: o.Bandwidth, Private: o.State, ScanInterval: o.ScanInterval, Index: m.index, Discovery: m.watcher,
-		Mounts: m.watcher, Gaps: m.ledger, Logger: o.Logger, CoarseTimes: o.coarseTimes || coarseTimes(), Unreported: m.watcher,
+		Mounts: m.watcher, Gaps: gaps, Logger: o.Logger, CoarseTimes: o.coarseTimes || coarseTimes(), Unreported: m.watcher,
 	})
 	if err != nil {
 		return err
@@ -139,9 +145,13 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 	if o.VerifyFilters {
 		watch = new(verify.Options)
 	}
+	filter := m.replicator.Filter()
+	if o.alter != nil {
+		o.alter(filter)
+	}
 	m.manager, err = manager.New(manager.Options{
 		Discovery: m.watcher, Planes: []weir.Plane{plane}, Elsewhere: map[string]weir.Reach{"memory": new(memory.Plane).Reach()},
-		Filters: []*weir.Filter{m.replicator.Filter()}, Ledger: m.ledger, Logger: o.Logger, StopTimeout: teardownTime,
+		Filters: []*weir.Filter{filter}, Ledger: m.ledger, Logger: o.Logger, StopTimeout: teardownTime,
 		Verify: watch,
 	})
 	return err

@@ -8,9 +8,11 @@ import (
 	"github.com/weirfs/weir"
 )
 
-// keepClosed and keepLeft are how many closed gaps and volumes that have left a compaction keeps.
+// How many closed gaps, open gaps on volumes that have left, and volumes that have left, a compaction keeps. Of memory
+// volumes nothing will ever close such a gap, so that the oldest are counted in the end instead of kept.
 const (
 	keepClosed = 1024
+	keepOver   = 16384
 	keepLeft   = 256
 )
 
@@ -25,6 +27,7 @@ type book struct {
 	session uint64
 	last    time.Time // of the last record
 	lastGap uint64
+	dropped uint64 // open gaps that were forgotten
 	volumes map[volumeKey]*Volume
 	gaps    map[uint64]*Gap
 }
@@ -41,6 +44,8 @@ func (b *book) apply(r record) {
 	}
 	v := b.volumes[volumeKey{b.session, r.ID}]
 	switch r.Kind {
+	case kindHeader:
+		b.dropped = r.Dropped
 	case kindSession:
 		b.session = r.Session
 	case kindVolume:
@@ -124,11 +129,16 @@ func (b *book) sortedGaps() []Gap {
 
 // forget drops the oldest of what is over.
 func (b *book) forget() {
-	over := 0
+	closed, over := 0, 0
 	for _, g := range slices.Backward(b.sortedGaps()) {
 		if !g.Open() {
-			if over++; over > keepClosed {
+			if closed++; closed > keepClosed {
 				delete(b.gaps, g.ID)
+			}
+		} else if !g.To.IsZero() {
+			if over++; over > keepOver {
+				delete(b.gaps, g.ID)
+				b.dropped++
 			}
 		}
 	}
@@ -144,7 +154,7 @@ func (b *book) forget() {
 
 // records says everything again, in as few records as possible.
 func (b *book) records() []record {
-	list := []record{{Kind: kindHeader, Version: version, At: b.last}}
+	list := []record{{Kind: kindHeader, Version: version, At: b.last, Dropped: b.dropped}}
 	for _, v := range b.sortedVolumes() {
 		list = append(list, record{Kind: kindVolume, At: v.Arrived, Volume: &v})
 	}

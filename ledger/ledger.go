@@ -120,7 +120,7 @@ func (l *Ledger) SightChanged(id weir.VolumeID, sight, why string) error {
 }
 
 // OpenGap records that filter has not covered the volume since from, and why. It returns the gap's
-// number for CloseGap.
+// number for CloseGap. The gap is over at once if the volume has left, or is none that anybody knows.
 func (l *Ledger) OpenGap(volume weir.VolumeInfo, filter string, from time.Time, cause string) (uint64, error) {
 	var id uint64
 	err := l.append(func(r *record) {
@@ -128,6 +128,9 @@ func (l *Ledger) OpenGap(volume weir.VolumeInfo, filter string, from time.Time, 
 		r.Kind, r.Gap = kindGap, &Gap{
 			ID: id, Session: l.book.session, Volume: volume.ID, Source: weir.QuotePath(volume.Source),
 			Identity: volume.Identity, Filter: filter, From: from.Round(0), Cause: cause,
+		}
+		if v := l.book.volumes[volumeKey{l.book.session, volume.ID}]; volume.ID == 0 || v != nil && !v.Left.IsZero() {
+			r.Gap.To = r.At
 		}
 	})
 	return id, err
@@ -179,7 +182,12 @@ func (g Gap) On(session uint64, volume weir.VolumeInfo) bool {
 	return over && sameIdentity(g.Identity, volume.Identity)
 }
 
+// sameIdentity reports whether both are of one volume. Of a volume that left before it could be looked at hardly
+// anything is known, which proves nothing.
 func sameIdentity(a, b weir.Identity) bool {
+	if a.UUID == "" && a.FSID == "" && a.RootHandle == "" {
+		return false
+	}
 	return a.FSType == b.FSType && a.UUID == b.UUID && a.FSID == b.FSID &&
 		a.RootHandle == b.RootHandle && a.RootBirth.Equal(b.RootBirth)
 }
@@ -196,6 +204,13 @@ func (l *Ledger) Gaps() []Gap {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.book.sortedGaps()
+}
+
+// Dropped returns how many open gaps on volumes that had left were forgotten, the oldest of very many.
+func (l *Ledger) Dropped() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.book.dropped
 }
 
 // Volumes returns the volumes, those that are there and the latest that have left, the oldest first.
@@ -253,7 +268,7 @@ func (l *Ledger) appendLocked(fill func(*record)) error {
 		return err
 	}
 	l.book.apply(r)
-	if l.err != nil || l.size > compactFrom && l.size > 4*l.floor {
+	if l.err != nil || l.size > compactFrom && l.size > 2*l.floor {
 		return l.compactLocked() // the book has the record
 	}
 	n, err := l.file.Write(line)

@@ -33,6 +33,7 @@ const (
 type record struct {
 	Kind    kind          `json:"kind"`
 	Version int           `json:"version,omitempty"` // header
+	Dropped uint64        `json:"dropped,omitempty"` // header: open gaps that were forgotten
 	At      time.Time     `json:"at"`
 	Session uint64        `json:"session,omitempty"` // session; volume, where it is not the current one
 	ID      weir.VolumeID `json:"id,omitempty"`      // volume, left, slot, sight

@@ -55,8 +55,10 @@ func (m *Manager) carryOutLocked(effect topology.Effect) (after func()) {
 		m.recordLocked(e)
 	case topology.VolumeGone:
 		m.recordLocked(e)
+		after = m.passedLocked(m.volumes[e.Volume])
 		delete(m.volumes, e.Volume)
 		m.dropRetriesLocked(e.Volume)
+		return after
 	case topology.FilterGone:
 		delete(m.filters, e.Filter)
 		delete(m.lives, e.Filter)
@@ -75,7 +77,7 @@ func (i *intake) Arrived(v weir.Volume, listed bool) {
 	info, excluded := v.Info(), m.options.Exclude(v)
 	m.mu.Lock()
 	if m.volumes[v.ID()] == nil {
-		m.volumes[v.ID()] = &volume{volume: v, stacks: map[topology.FrameID]*dispatch.Stack{}, info: info, since: now()}
+		m.volumes[v.ID()] = &volume{volume: v, stacks: map[topology.FrameID]*dispatch.Stack{}, info: info, since: now(), met: map[topology.FilterID]bool{}}
 	}
 	after := m.applyLocked(topology.VolumeArrived{
 		Volume: v.ID(), Listed: listed, Excluded: excluded, Layer: info.Layer, Altitude: info.LayerAltitude,
@@ -102,6 +104,14 @@ func (i *intake) Changed(v weir.Volume) {
 
 // Left implements weir.VolumeSink.
 func (i *intake) Left(v weir.Volume) { i.m.apply(topology.VolumeLeft{Volume: v.ID()}) }
+
+// Passed implements weir.VolumeSink.
+func (i *intake) Passed() {
+	i.m.mu.Lock()
+	tell := i.m.passedLocked(&volume{})
+	i.m.mu.Unlock()
+	tell()
+}
 
 // Listed implements weir.VolumeSink.
 func (i *intake) Listed() { i.m.apply(topology.DiscoveryListed{}) }

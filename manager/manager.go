@@ -60,6 +60,7 @@ type volume struct {
 	stacks map[topology.FrameID]*dispatch.Stack
 	info   weir.VolumeInfo
 	since  time.Time
+	met    map[topology.FilterID]bool // filters that have had an instance on it
 }
 
 // stackLocked returns the instances of a frame on a volume.

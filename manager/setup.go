@@ -88,6 +88,7 @@ func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, r
 			return
 		}
 		in.callback = callback
+		m.volumes[work.Volume].met[work.Filter] = true
 	})
 	if err != nil {
 		m.retire(in)

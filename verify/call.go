@@ -141,6 +141,10 @@ func (c *call) ResumePre(status weir.PreStatus) error {
 
 // ResumePost implements weir.Call.
 func (c *call) ResumePost() error {
+	if c.drain { // Who drains does not wait: the operation may have gone on already.
+		c.in.report(pendDraining, c, "a draining Post has resumed the operation")
+		return c.refuse()
+	}
 	if err := c.claim(inPost, pendedPost); err != nil {
 		return err
 	}

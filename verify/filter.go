@@ -23,6 +23,12 @@ func (v *Verifier) Filter(f *weir.Filter) *weir.Filter {
 			return err
 		}
 	}
+	if f.Passed != nil {
+		watched.Passed = func(volume weir.VolumeInfo) {
+			found := Violation{Rule: slowSetup, Filter: f.Name, What: fmt.Sprintf("Passed for volume %d", volume.ID)}
+			v.watch(v.options.Setup, found, func() { f.Passed(volume) })
+		}
+	}
 	if f.Unload != nil {
 		watched.Unload = func(ctx context.Context, mandatory bool) (err error) {
 			found := Violation{Rule: slowSetup, Filter: f.Name, What: "Unload"}

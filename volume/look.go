@@ -148,9 +148,18 @@ func (w *Watcher) absorbOne(event mount.Event, where *whereabouts) error {
 			w.attachForeign(f, false)
 		} else if event.Detached {
 			w.takeOut(event.ID)
+		} else {
+			w.passed()
 		}
 	}
 	return nil
+}
+
+// passed tells that a mount has left of which nothing was seen. looking is held.
+func (w *Watcher) passed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queueLocked(notice{kind: tellPassed})
 }
 
 // gone tells whether an error of mount.Stat means that the mount is not in the namespace, or outside the root of the

@@ -56,6 +56,7 @@ func (r *record) Arrived(v weir.Volume, listed bool) {
 }
 func (r *record) Changed(v weir.Volume) { r.add("changed", v, false) }
 func (r *record) Left(v weir.Volume)    { r.add("left", v, false) }
+func (r *record) Passed()               { r.add("passed", nil, false) }
 func (r *record) Listed()               { r.add("listed", nil, false) }
 func (r *record) Missed(string)         { r.add("missed", nil, false) }
 

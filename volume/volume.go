@@ -13,6 +13,8 @@ type volume struct {
 	id     weir.VolumeID
 	device mount.Device
 	fsType string
+	was    []weir.Mount // where it was seen first
+	source string
 
 	// The rest is guarded by w.mu.
 	leases       map[*lease]struct{}
@@ -30,6 +32,8 @@ func newVolume(w *Watcher, in *incarnation) *volume {
 		id:          in.id,
 		device:      in.device,
 		fsType:      in.sample().FSType,
+		was:         w.describe(in.mounts),
+		source:      in.sample().Source,
 		examination: newExamination(),
 		leases:      map[*lease]struct{}{},
 	}
@@ -59,6 +63,7 @@ func (v *volume) Info() weir.VolumeInfo {
 	}
 	info.Identity.FSType = v.fsType
 	if !mounts.any {
+		info.Source, info.Was = v.source, slices.Clone(v.was)
 		return info
 	}
 	first := mounts.first

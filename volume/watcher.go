@@ -72,6 +72,7 @@ const (
 	tellArrived noticeKind = iota
 	tellChanged
 	tellLeft
+	tellPassed
 	tellListed
 	tellMissed
 )
@@ -206,6 +207,8 @@ func (n notice) tell(sink weir.VolumeSink) {
 		sink.Changed(n.volume)
 	case tellLeft:
 		sink.Left(n.volume)
+	case tellPassed:
+		sink.Passed()
 	case tellListed:
 		sink.Listed()
 	case tellMissed:

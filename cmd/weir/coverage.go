@@ -39,7 +39,7 @@ const coverageExit = `  0  everything that should be covered is
   2  refused: the command line, or the running weir; also if none runs, or several
   3  failed`
 
-// latestGaps is how many gaps that are closed are shown.
+// latestGaps is how many gaps that are over are shown.
 const latestGaps = 10
 
 func newCoverageCommand() *cobra.Command {
@@ -109,10 +109,11 @@ func printCoverage(w io.Writer, cover control.Coverage, all bool) error {
 	if len(cover.OutOfSight) > 0 {
 		fmt.Fprintf(w, "\n%s\n", strings.Join(cover.OutOfSight, "\n"))
 	}
-	return errors.Join(why.print(w), printGaps(w, cover.Gaps, all), printFaults(w, cover), printEpoch(w, cover.Epoch))
+	return errors.Join(why.print(w), printGaps(w, cover, all), printFaults(w, cover), printEpoch(w, cover.Epoch))
 }
 
-func printGaps(w io.Writer, gaps []control.Gap, all bool) error {
+func printGaps(w io.Writer, cover control.Coverage, all bool) error {
+	gaps := cover.Gaps
 	if !all {
 		gaps = latest(gaps)
 	}
@@ -132,18 +133,28 @@ func printGaps(w io.Writer, gaps []control.Gap, all bool) error {
 		}
 		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", g.ID, g.Filter, volume, moment(g.From), moment(g.To), g.Cause, closed)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if left := len(cover.Gaps) - len(gaps); left > 0 {
+		fmt.Fprintf(w, "%d earlier gaps that are over are left out; --all lists them\n", left)
+	}
+	if cover.Dropped > 0 {
+		fmt.Fprintf(w, "%d older gaps on volumes that had left are not kept any more\n", cover.Dropped)
+	}
+	return nil
 }
 
-// latest returns every gap that is open, and the last of those that are closed.
+// latest returns every gap that is open on a volume that is there, and the last of those that are over.
 func latest(gaps []control.Gap) []control.Gap {
 	var kept []control.Gap
-	closed := 0
+	over := 0
 	for _, g := range slices.Backward(gaps) {
-		if g.ClosedBy != "" {
-			closed++
+		stands := g.To.IsZero() || g.Fault
+		if !stands {
+			over++
 		}
-		if g.ClosedBy == "" || closed <= latestGaps {
+		if stands || over <= latestGaps {
 			kept = append(kept, g)
 		}
 	}

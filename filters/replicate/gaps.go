@@ -9,18 +9,25 @@ import (
 // Gaps is the part of the ledger in which the filter records the intervals that it did not see.
 type Gaps interface {
 	OpenGap(volume weir.VolumeInfo, filter string, from time.Time, cause string) (uint64, error)
+	CloseGap(id uint64, by string) error
 	CloseGaps(volume weir.VolumeInfo, filter string, scanBegan time.Time, by string) error
 }
 
 // gapOpened records that what happens on a volume from now on may go unseen, until a walk that begins
-// later has ended.
-func (r *Replicator) gapOpened(volume weir.Volume, cause string) {
+// later has ended. It returns the gap's number, 0 if there is none.
+func (r *Replicator) gapOpened(volume weir.VolumeInfo, cause string) uint64 {
+	return r.gapSince(volume, time.Now(), cause)
+}
+
+func (r *Replicator) gapSince(volume weir.VolumeInfo, from time.Time, cause string) uint64 {
 	if r.options.Gaps == nil {
-		return
+		return 0
 	}
-	if _, err := r.options.Gaps.OpenGap(volume.Info(), filterName, time.Now(), cause); err != nil {
-		r.log.Error("the ledger does not take a gap", "volume", volume.ID(), "cause", cause, "error", err)
+	id, err := r.options.Gaps.OpenGap(volume, filterName, from, cause)
+	if err != nil {
+		r.log.Error("the ledger does not take a gap", "volume", volume.ID, "cause", cause, "error", err)
 	}
+	return id
 }
 
 // gapsClosed records that a walk has closed the gaps of a volume that were open when it began, if the walks
@@ -43,6 +50,11 @@ func (r *Replicator) gapsClosed(u *unit) {
 	if began.IsZero() {
 		return
 	}
+	r.mu.Lock()
+	if r.attached[volume.ID()] != nil {
+		r.compared[volume.ID()] = began
+	}
+	r.mu.Unlock()
 	if err := r.options.Gaps.CloseGaps(volume.Info(), filterName, began, "comparison of "+u.place.label().String()); err != nil {
 		r.log.Error("the ledger does not close a gap", "volume", volume.ID(), "error", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/replica"
@@ -17,6 +18,8 @@ type instance struct {
 	r      *Replicator
 	volume weir.Volume
 	known  weir.VolumeInfo // without the mounts of other namespaces; of Changed alone
+	since  time.Time       // of its set-up
+	unseen uint64          // the gap from the mount to the set-up; 0 if there is none
 }
 
 // here is what is known of a volume without the mounts of other namespaces: sources and targets are what weir's own
@@ -84,14 +87,15 @@ func (r *Replicator) setup(_ context.Context, site weir.Site) (weir.Instance, er
 	if err := r.concerns(volume); err != nil {
 		return nil, err
 	}
+	i := &instance{r: r, volume: volume, known: known, since: time.Now()}
 	if site.Reason == weir.SetupNewlyMounted && !coming(known) {
-		r.gapOpened(volume, "mounted by another program: what happened before its mark was not seen")
+		i.unseen = r.gapOpened(known, "mounted by another program: what happened before its mark was not seen")
 	}
 	r.mu.Lock()
 	r.attached[volume.ID()] = volume
 	r.mu.Unlock()
 	r.mountsChanged()
-	return &instance{r: r, volume: volume, known: known}, nil
+	return i, nil
 }
 
 // coming reports whether a volume is shown nowhere yet: nobody has changed anything on it.
@@ -201,7 +205,7 @@ func markEntry(p *place, k keys, units []*unit, dir weir.Handle, name string, op
 
 // Lost has every place of the volume walked.
 func (i *instance) Lost(reason string) {
-	i.r.gapOpened(i.volume, reason)
+	i.r.gapOpened(i.volume.Info(), reason)
 	i.r.mountsHinted() // Directories may have been moved, with mounts in them.
 	for _, p := range i.r.placesOn(i.volume) {
 		p.foreign.clear()
@@ -230,7 +234,12 @@ func (i *instance) Teardown(_ context.Context, reason weir.TeardownReason) {
 	}
 	i.r.mu.Lock()
 	delete(i.r.attached, i.volume.ID())
+	compared := i.r.compared[i.volume.ID()]
+	delete(i.r.compared, i.volume.ID())
 	i.r.mu.Unlock()
+	if reason == weir.TeardownVolumeLeft {
+		i.leftEarly(compared)
+	}
 	for _, p := range i.r.placesOn(i.volume) {
 		i.r.left(p)
 	}

@@ -82,6 +82,7 @@ type Replicator struct {
 	places   []*place
 	units    []*unit
 	attached map[weir.VolumeID]weir.Volume
+	compared map[weir.VolumeID]time.Time // when the last comparison of all of a volume that is attached began
 	declined map[weir.VolumeID]declined
 	mounted  int               // how many mounts there were below the source when the places were compared with them
 	notes    map[string]string // mounts below the source that are not followed, and why
@@ -101,7 +102,7 @@ func New(o Options) (*Replicator, error) {
 	}
 	r := &Replicator{
 		options: o, log: o.Logger, fineTimes: !o.CoarseTimes, stamp: time.Now().UTC().Format("20060102T150405Z"),
-		signal: make(chan struct{}, 1), mountsMoved: make(chan struct{}, 1), resurvey: make(chan struct{}, 1), attached: make(map[weir.VolumeID]weir.Volume),
+		signal: make(chan struct{}, 1), mountsMoved: make(chan struct{}, 1), resurvey: make(chan struct{}, 1), attached: make(map[weir.VolumeID]weir.Volume), compared: make(map[weir.VolumeID]time.Time),
 		declined: make(map[weir.VolumeID]declined),
 	}
 	r.surveyTimer = time.AfterFunc(idle, r.surveyDue)
@@ -141,7 +142,7 @@ func (r *Replicator) Filter() *weir.Filter {
 		Name: filterName, Altitude: altitude,
 		Wants:    weir.Changes,
 		Scans:    true,
-		Concerns: r.asked, Setup: r.setup, Unload: r.unload,
+		Concerns: r.asked, Setup: r.setup, Passed: r.passed, Unload: r.unload,
 	}
 }
 

@@ -1,0 +1,65 @@
+package replicate
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/weirfs/weir"
+)
+
+// Why there are gaps on volumes that have left: what was on them then may not be on the replicas.
+const (
+	leftEarly  = "left before its scan ended"
+	leftUnmet  = leftEarly + ": it had gone before it could be followed"
+	leftUnseen = leftEarly + ": it had gone before it could be looked at, and what it showed is not known"
+)
+
+// passed records that a volume was never followed which may have shown a part of the source.
+func (r *Replicator) passed(volume weir.VolumeInfo) {
+	switch {
+	case volume.ID == 0:
+		r.gapOpened(volume, leftUnseen)
+	case r.shows(volume):
+		r.gapOpened(volume, leftUnmet)
+	}
+}
+
+// leftEarly records that the volume was not compared as a whole while it was there. The gap that is open since it was
+// mounted is then a part of that one. at is when its last whole comparison began.
+func (i *instance) leftEarly(at time.Time) {
+	if at.After(i.since) || !i.r.shows(i.known) {
+		return
+	}
+	early := i.r.gapSince(i.known, i.since, leftEarly)
+	if i.unseen == 0 {
+		return
+	}
+	if err := i.r.options.Gaps.CloseGap(i.unseen, fmt.Sprintf("gap %d: %s", early, leftEarly)); err != nil {
+		i.r.log.Error("the ledger does not close a gap", "volume", i.volume.ID(), "error", err)
+	}
+}
+
+// shows reports whether a volume shows, or showed before it left, a part of the source that is replicated.
+func (r *Replicator) shows(volume weir.VolumeInfo) bool {
+	return !volume.Pseudo && slices.ContainsFunc(slices.Concat(volume.Mounts, volume.Was), func(m weir.Mount) bool {
+		return m.Own && r.follows(m.Point)
+	})
+}
+
+// follows reports whether what is mounted at a point is to be replicated.
+func (r *Replicator) follows(point string) bool {
+	source, private := r.options.Source, r.options.Private
+	switch {
+	case inside(point, source):
+		return true
+	case !inside(source, point) || r.options.OneVolume || private != "" && inside(private, point):
+		return false
+	}
+	for _, t := range r.targets {
+		if inside(point, t.Path()) || inside(t.Path(), point) {
+			return false
+		}
+	}
+	return !r.options.Rules.Excluded(relative(source, point), true)
+}
