@@ -214,7 +214,7 @@ func (i Shutdown) apply(s *State) {
 		return
 	}
 	s.stopping = true
-	for _, p := range s.pairs(func(Pair) bool { return true }) {
+	for _, p := range s.pairs(func(Pair) bool { return !s.faults.keepInstances }) {
 		s.withdraw(p, weir.TeardownShutdown)
 	}
 	for _, v := range s.volumeIDs() {

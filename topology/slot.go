@@ -106,7 +106,7 @@ func (s *State) settle(p Pair) {
 	case l.by != "" && !s.faults.forgetDetach:
 		s.setSlot(p, slot{state: SlotDetached, by: l.by, reason: l.reason})
 	default:
-		s.setSlot(p, slot{reason: l.reason, attempts: l.attempts, asked: l.asked && l.state == SlotFailed})
+		s.setSlot(p, slot{reason: l.reason, attempts: l.attempts, asked: l.asked && (l.state == SlotFailed || s.faults.keepAsked)})
 		s.offer(p)
 	}
 }
@@ -124,6 +124,7 @@ func (s *State) withdraw(p Pair, reason weir.TeardownReason) {
 		l.state, l.why, l.teardown = SlotDraining, "", reason
 		s.setSlot(p, l)
 		s.emit(Cancel{l.next(p)})
+	case s.faults.leaveUnclaimed || s.faults.claimDying:
 	default:
 		s.settle(p)
 	}
@@ -133,9 +134,12 @@ func (s *State) claimSlot(w Work) {
 	p := w.Pair()
 	l, known := s.slots[p]
 	switch {
-	case !known || l.claimed:
+	case !known || l.claimed && !s.faults.claimTwice:
 		return
-	case w == l.next(p) && l.state == SlotPending && s.wanted(p) && s.due(p):
+	case w == l.next(p) && (l.state == SlotPending || s.faults.claimTwice && l.claimed) && (s.wanted(p) || s.faults.claimDying) && s.due(p):
+		if s.faults.claimTwice && !l.claimed {
+			s.emit(Offer{w})
+		}
 		l.state, l.claimed, l.stale = SlotSettingUp, true, false
 	case w.Kind == TearDown && l.state == SlotDraining && l.instance:
 		l.claimed = true
@@ -166,7 +170,9 @@ func (s *State) finishSetUp(f Finished) {
 	case f.Outcome == OK:
 		s.setSlot(p, slot{reason: l.reason, attempts: l.attempts, asked: true})
 		s.offer(p)
-	case f.Outcome == Declined && l.stale:
+	case f.Outcome == Declined && l.stale && !s.faults.staleAnswer:
+		l.asked = s.faults.keepAsked
+		s.slots[p] = l
 		s.settle(p) // what it declined is not what is mounted now
 	case f.Outcome == Declined:
 		l.state, l.why = SlotDeclined, f.Why

@@ -28,11 +28,17 @@ type State struct {
 
 // faults break a promise on purpose. They are set by tests only, which prove that they would notice.
 type faults struct {
-	oweNothing   bool // publish without owing
-	commitBlind  bool // commit without looking again
-	forgetDetach bool // ignore that a detach is sticky
-	observeFirst bool // observe what no filter was asked about
-	bareFrame    bool // make a frame without links to the volumes that are there
+	oweNothing     bool // publish without owing
+	bareFrame      bool // make a frame without links to the volumes that are there
+	commitBlind    bool // commit without looking again
+	forgetDetach   bool // ignore that a detach is sticky
+	observeFirst   bool // observe what no filter was asked about
+	keepAsked      bool // set up what was declined without asking again
+	staleAnswer    bool // ignore that the volume changed while the filter was asked
+	leaveUnclaimed bool // leave the cancelling of unclaimed work to whoever claims it
+	claimDying     bool // claim without looking whether the volume is there still; unclaimed work is left to the claim
+	claimTwice     bool // look and claim in two steps
+	keepInstances  bool // shut down without tearing down
 }
 
 type volume struct {
