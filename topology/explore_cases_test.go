@@ -128,7 +128,9 @@ func TestEveryInterleavingOfTwo(t *testing.T) {
 }
 
 func TestEveryInterleavingOfThree(t *testing.T) {
-	every(t, 3, world{prompt: true}, nil)
+	every(t, 3, world{prompt: true}, func(list []actor) bool {
+		return !slices.ContainsFunc(list, func(a actor) bool { return a.name == "crash" && a.tail == 0 })
+	})
 }
 
 // Filters that hesitate, and fail, between two that come and go.

@@ -179,7 +179,7 @@ func (w *world) answer() string {
 func (w *world) before(i Input) {
 	switch i := i.(type) {
 	case VolumeArrived:
-		if _, known := w.kernel[i.Volume]; !known {
+		if !w.present[i.Volume] {
 			w.kernel[i.Volume] = i
 		}
 		w.arrive(i.Volume)
