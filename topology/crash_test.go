@@ -13,31 +13,24 @@ func (crash) apply(*State) {}
 
 // write is one write to the journal.
 func (w *world) write(e Recorded) {
-	before, had := w.journal[e.Pair]
+	before := w.pairs[e.Pair]
 	if w.tail > 0 {
-		w.written = append(w.written, entry{e.Pair, before, had})
+		w.written = append(w.written, entry{e.Pair, before.journal, before.journaled})
 		w.written = slices.Clone(w.written[max(0, len(w.written)-w.tail):])
 	}
-	if e.Ended {
-		delete(w.journal, e.Pair)
-	} else {
-		w.journal[e.Pair] = e.State
-	}
+	w.note(e.Pair, func(a *account) { a.journal, a.journaled = e.State, !e.Ended })
 }
 
 // crash forgets everything but what is mounted, what was asked for, and what the journal holds. What is attached by the
 // journal has a gap from then on; what is attached and is not by the journal must have its record among those lost.
 func (w *world) crash() string {
-	journal := maps.Clone(w.journal)
 	lost := map[Pair]bool{}
 	for _, e := range slices.Backward(w.written) {
 		lost[e.pair] = true
-		if delete(journal, e.pair); e.had {
-			journal[e.pair] = e.before
-		}
+		w.note(e.pair, func(a *account) { a.journal, a.journaled = e.before, e.had })
 	}
 	for p, l := range w.state.slots {
-		if l.state == SlotAttached && journal[p] != SlotAttached && !lost[p] {
+		if a := w.pairs[p]; l.state == SlotAttached && !(a.journaled && a.journal == SlotAttached) && !lost[p] {
 			return fmt.Sprintf("I11: a crash hides a gap of %v", p)
 		}
 	}

@@ -2,8 +2,6 @@ package topology
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/weirfs/weir"
@@ -68,18 +66,14 @@ func exploreFrom(w *world, faults faults, setup []Input, actors []actor) (states
 
 // settleAll lets all work succeed, for a start from rest.
 func (w *world) settleAll() {
-	for len(w.offers) > 0 {
-		for _, work := range sorted(w.offers) {
+	for list := w.which(offered); len(list) > 0; list = w.which(offered) {
+		for _, work := range list {
 			w.apply(Claim{work})
-			if w.runs[work] {
+			if w.works[work].runs {
 				w.apply(Finished{Work: work})
 			}
 		}
 	}
-}
-
-func sorted(set map[Work]bool) []Work {
-	return slices.SortedFunc(maps.Keys(set), func(a, b Work) int { return strings.Compare(string(a.encode(nil)), string(b.encode(nil))) })
 }
 
 func (e *explorer) visit(w *world) {
@@ -135,16 +129,16 @@ func (w *world) work(try func(func() string, func(*world) []Input)) {
 	spend := func(what string, work Work, i Input) {
 		try(func() string { return fmt.Sprint(what, " ", work) }, func(n *world) []Input { n.faults--; return []Input{i} })
 	}
-	for _, work := range sorted(w.offers) {
+	for _, work := range w.which(offered) {
 		input("claim", work, Claim{work})
 	}
-	for _, work := range sorted(w.retry) {
+	for _, work := range w.which(func(p progress) bool { return p.retry }) {
 		try(func() string { return fmt.Sprint("retry ", work) }, func(n *world) []Input {
-			delete(n.retry, work)
+			n.track(work, func(p *progress) { p.retry = false })
 			return []Input{RetryDue{work}}
 		})
 	}
-	for _, work := range sorted(w.runs) {
+	for _, work := range w.which(runs) {
 		input("ok", work, Finished{Work: work})
 		if w.faults == 0 {
 			continue
@@ -158,10 +152,10 @@ func (w *world) work(try func(func() string, func(*world) []Input)) {
 			continue
 		}
 		spend("failed", work, Finished{work, Failed, "trouble"})
-		if !w.hung[work] {
+		if !w.works[work].hung {
 			try(func() string { return fmt.Sprint("late ", work) }, func(n *world) []Input {
 				n.faults--
-				n.hung[work] = true
+				n.track(work, func(p *progress) { p.hung = true })
 				return []Input{TimedOut{work, "late"}}
 			})
 		}

@@ -41,13 +41,13 @@ func (w *world) exact() string {
 		if _, known := w.known[p.Filter]; !known || !w.present[p.Volume] {
 			return fmt.Sprintf("I8: slot %v refers to what is gone", p)
 		}
-		if want := int(bit(l.instance)); w.balance[p] != want {
-			return fmt.Sprintf("I5: %v is %v with %d instances", p, l.state, w.balance[p])
+		if want := int(bit(l.instance)); int(w.pairs[p].balance) != want {
+			return fmt.Sprintf("I5: %v is %v with %d instances", p, l.state, w.pairs[p].balance)
 		}
 		if l.state != SlotAttached {
 			continue
 		}
-		if w.sticky[p] || !w.volumes[p.Volume] || !w.filters[p.Filter] {
+		if w.pairs[p].sticky || !w.volumes[p.Volume] || !w.filters[p.Filter] {
 			return fmt.Sprintf("I7, I8: %v is attached though it was withdrawn", p)
 		}
 		if !w.state.links[w.state.jointOf(p)].covers() {
@@ -64,7 +64,8 @@ func (w *world) exact() string {
 func (l link) covers() bool { return l.held || l.missed }
 
 func (w *world) balanced() string {
-	for p, n := range w.balance {
+	for p, a := range w.pairs {
+		n := a.balance
 		if _, ok := w.state.slots[p]; n < 0 || n > 1 || n == 1 && !ok {
 			return fmt.Sprintf("I5: %d instances of %v (slot %v)", n, p, ok)
 		}
@@ -98,12 +99,12 @@ func (w *world) ordered() string {
 // journaled: the journal says what is.
 func (w *world) journaled() string {
 	for p, l := range w.state.slots {
-		if state, known := w.journal[p]; !known || state != l.state {
-			return fmt.Sprintf("I11: %v is %v, the journal says %v (%t)", p, l.state, state, known)
+		if a := w.pairs[p]; !a.journaled || a.journal != l.state {
+			return fmt.Sprintf("I11: %v is %v, the journal says %v (%t)", p, l.state, a.journal, a.journaled)
 		}
 	}
-	for p := range w.journal {
-		if _, known := w.state.slots[p]; !known {
+	for p, a := range w.pairs {
+		if _, known := w.state.slots[p]; !known && a.journaled {
 			return fmt.Sprintf("I11: %v stands in the journal, and is no more", p)
 		}
 	}
@@ -118,7 +119,7 @@ func (w *world) atRest() string {
 		default:
 			return fmt.Sprintf("stuck: %v is %v (%s)", p, l.state, l.why)
 		}
-		if w.sticky[p] && l.state != SlotDetached {
+		if w.pairs[p].sticky && l.state != SlotDetached {
 			return fmt.Sprintf("I7: %v was detached and is %v", p, l.state)
 		}
 	}

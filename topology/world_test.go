@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -15,10 +16,7 @@ type world struct {
 	state  *State
 	at     []int
 	memos  []memo
-	offers map[Work]bool
-	runs   map[Work]bool
-	hung   map[Work]bool
-	retry  map[Work]bool
+	works  map[Work]progress
 	faults int  // failures, refusals and timeouts that may still happen
 	prompt bool // filters answer in no time
 
@@ -27,12 +25,8 @@ type world struct {
 	present  map[weir.VolumeID]bool          // arrived and not gone
 	filters  map[FilterID]bool               // started and not stopping
 	known    map[FilterID]FilterRegistered
-	sticky   map[Pair]bool
-	asked    map[Pair]bool // the filter has said that the volume concerns it
-	moved    map[Pair]bool // the volume has changed since the filter was last asked, or Setup began
-	balance  map[Pair]int
+	pairs    map[Pair]account
 	attached map[Joint]int
-	journal  map[Pair]SlotState
 	written  []entry // the last that were written to the journal, which a crash will lose
 	tail     int     // how many that are
 	shutdown bool
@@ -40,6 +34,55 @@ type world struct {
 
 	filtersBefore []FilterRegistered // what a crash has ended, and a restart starts again
 }
+
+// progress is what is known of a piece of work.
+type progress struct{ offered, runs, hung, retry bool }
+
+// account is what is known of a pair.
+type account struct {
+	sticky    bool // it was detached by hand
+	asked     bool // the filter has said that the volume concerns it
+	moved     bool // the volume has changed since the filter was last asked, or Setup began
+	balance   int8 // set-ups without a teardown
+	journaled bool
+	journal   SlotState
+}
+
+// note changes what is known of a pair.
+func (w *world) note(p Pair, change func(*account)) {
+	a := w.pairs[p]
+	change(&a)
+	w.pairs[p] = a
+}
+
+// track changes what is known of a piece of work.
+func (w *world) track(work Work, change func(*progress)) {
+	p := w.works[work]
+	if change(&p); p == (progress{}) {
+		delete(w.works, work)
+	} else {
+		w.works[work] = p
+	}
+}
+
+// which returns the work of which something is so.
+func (w *world) which(is func(progress) bool) []Work {
+	var list []Work
+	for work, p := range w.works {
+		if is(p) {
+			list = append(list, work)
+		}
+	}
+	slices.SortFunc(list, compareWorks)
+	return list
+}
+
+func compareWorks(a, b Work) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Frame, b.Frame), comparePairs(a.Pair(), b.Pair()))
+}
+
+func offered(p progress) bool { return p.offered }
+func runs(p progress) bool    { return p.runs }
 
 // entry is one write to the journal: what stood there before.
 type entry struct {
@@ -51,23 +94,20 @@ type entry struct {
 // bring begins with a machine that knows nothing, and an observer who has seen nothing.
 func (w *world) bring() {
 	w.state = New()
-	w.offers, w.runs, w.hung, w.retry = map[Work]bool{}, map[Work]bool{}, map[Work]bool{}, map[Work]bool{}
+	w.works, w.pairs = map[Work]progress{}, map[Pair]account{}
 	w.volumes, w.present = map[weir.VolumeID]bool{}, map[weir.VolumeID]bool{}
 	w.filters, w.known = map[FilterID]bool{}, map[FilterID]FilterRegistered{}
-	w.sticky, w.asked, w.moved = map[Pair]bool{}, map[Pair]bool{}, map[Pair]bool{}
-	w.balance, w.attached = map[Pair]int{}, map[Joint]int{}
-	w.journal, w.written = map[Pair]SlotState{}, nil
+	w.attached, w.written = map[Joint]int{}, nil
 }
 
 func (w *world) clone() *world {
 	c := *w
 	c.state = w.state.Clone()
 	c.at, c.memos = slices.Clone(w.at), slices.Clone(w.memos)
-	c.offers, c.runs, c.hung, c.retry = maps.Clone(w.offers), maps.Clone(w.runs), maps.Clone(w.hung), maps.Clone(w.retry)
+	c.works, c.pairs = maps.Clone(w.works), maps.Clone(w.pairs)
 	c.kernel, c.volumes, c.present = maps.Clone(w.kernel), maps.Clone(w.volumes), maps.Clone(w.present)
 	c.filters, c.known = maps.Clone(w.filters), maps.Clone(w.known)
-	c.sticky, c.asked, c.moved = maps.Clone(w.sticky), maps.Clone(w.asked), maps.Clone(w.moved)
-	c.balance, c.attached, c.journal, c.written = maps.Clone(w.balance), maps.Clone(w.attached), maps.Clone(w.journal), slices.Clone(w.written)
+	c.attached, c.written = maps.Clone(w.attached), slices.Clone(w.written)
 	return &c
 }
 
@@ -78,11 +118,9 @@ func (w *world) key() string {
 		b = append(b, byte(at))
 		b = fmt.Appendf(b, "%v", w.memos[i])
 	}
-	for _, set := range []map[Work]bool{w.offers, w.runs, w.hung, w.retry} {
-		b = append(b, '|')
-		for _, work := range sorted(set) {
-			b = work.encode(b)
-		}
+	for _, work := range w.which(func(progress) bool { return true }) {
+		p := w.works[work]
+		b = append(work.encode(b), bit(p.offered), bit(p.runs), bit(p.hung), bit(p.retry))
 	}
 	b = append(b, byte(w.faults), bit(w.shutdown), bit(w.down), byte(len(w.kernel)), byte(len(w.filtersBefore)))
 	for _, v := range slices.Sorted(maps.Keys(w.kernel)) {
@@ -101,9 +139,9 @@ func (w *world) key() string {
 		b = append(append(b, f.low.String()...), f.reach.String()...)
 	}
 	for _, p := range s.pairs(func(Pair) bool { return true }) {
-		l := s.slots[p]
+		l, a := s.slots[p], w.pairs[p]
 		b = append(p.encode(b), byte(l.state), bit(l.by != ""), byte(l.reason), byte(l.teardown), byte(l.attempts),
-			bit(l.asked), bit(l.claimed), bit(l.instance), bit(l.stale), bit(w.sticky[p]), bit(w.asked[p]), bit(w.moved[p]), byte(w.balance[p]))
+			bit(l.asked), bit(l.claimed), bit(l.instance), bit(l.stale), bit(a.sticky), bit(a.asked), bit(a.moved), byte(a.balance))
 	}
 	for _, j := range s.joints(func(Joint) bool { return true }) {
 		l := s.links[j]
@@ -151,7 +189,7 @@ func (w *world) apply(i Input) string {
 			}
 		}
 	}
-	if f, ok := i.(Finished); ok && f.Outcome == Declined && w.moved[f.Work.Pair()] && w.state.slots[f.Work.Pair()].state == SlotDeclined {
+	if f, ok := i.(Finished); ok && f.Outcome == Declined && w.pairs[f.Work.Pair()].moved && w.state.slots[f.Work.Pair()].state == SlotDeclined {
 		return fmt.Sprintf("I2: %v stays declined, though its volume has changed since", f.Work.Pair())
 	}
 	if why := w.check(); why != "" || !w.prompt {
@@ -162,14 +200,14 @@ func (w *world) apply(i Input) string {
 
 // answer has every filter that can be asked say that the volume concerns it.
 func (w *world) answer() string {
-	for _, work := range sorted(w.offers) {
+	for _, work := range w.which(offered) {
 		if work.Kind != Ask {
 			continue
 		}
 		if why := w.apply(Claim{work}); why != "" {
 			return why
 		}
-		if w.runs[work] {
+		if w.works[work].runs {
 			return w.apply(Finished{Work: work})
 		}
 	}
@@ -179,7 +217,7 @@ func (w *world) answer() string {
 func (w *world) before(i Input) {
 	switch i := i.(type) {
 	case VolumeArrived:
-		if !w.present[i.Volume] {
+		if _, mounted := w.kernel[i.Volume]; !mounted || !w.present[i.Volume] {
 			w.kernel[i.Volume] = i
 		}
 		w.arrive(i.Volume)
@@ -200,20 +238,20 @@ func (w *world) before(i Input) {
 		delete(w.filters, i.Filter)
 	case Detach:
 		if w.there(i.Pair) {
-			w.sticky[i.Pair] = true
+			w.note(i.Pair, func(a *account) { a.sticky = true })
 		}
 	case Attach:
 		if w.there(i.Pair) {
-			delete(w.sticky, i.Pair)
+			w.note(i.Pair, func(a *account) { a.sticky = false })
 		}
 	case VolumeChanged:
-		for run := range w.runs {
+		for _, run := range w.which(runs) {
 			if run.Volume == i.Volume && run.Kind.ofSlot() {
-				w.moved[run.Pair()] = true
+				w.note(run.Pair(), func(a *account) { a.moved = true })
 			}
 		}
 	case Claim:
-		delete(w.offers, i.Work)
+		w.track(i.Work, func(p *progress) { p.offered = false })
 	case Finished:
 		w.finish(i)
 	case Shutdown:
@@ -238,17 +276,16 @@ func (w *world) begin(f FilterID) {
 }
 
 func (w *world) finish(i Finished) {
-	delete(w.runs, i.Work)
-	delete(w.hung, i.Work)
+	w.track(i.Work, func(p *progress) { p.runs, p.hung = false, false })
 	switch {
 	case i.Work.Kind == Ask:
-		w.asked[i.Work.Pair()] = i.Outcome == OK
+		w.note(i.Work.Pair(), func(a *account) { a.asked = i.Outcome == OK })
 	case i.Work.Kind == SetUp && i.Outcome == OK:
-		w.balance[i.Work.Pair()]++
+		w.note(i.Work.Pair(), func(a *account) { a.balance++ })
 	case i.Work.Kind == SetUp && i.Outcome == Declined:
-		delete(w.asked, i.Work.Pair())
+		w.note(i.Work.Pair(), func(a *account) { a.asked = false })
 	case i.Work.Kind == TearDown:
-		w.balance[i.Work.Pair()]--
+		w.note(i.Work.Pair(), func(a *account) { a.balance-- })
 	case i.Work.Kind == AttachFrame && i.Outcome == OK:
 		w.attached[i.Work.joint()]++
 	case i.Work.Kind == DetachFrame:
@@ -259,22 +296,18 @@ func (w *world) finish(i Finished) {
 func (w *world) observe(e Effect) string {
 	switch e := e.(type) {
 	case Offer:
-		w.offers[e.Work] = true
+		w.track(e.Work, func(p *progress) { p.offered = true })
 	case Start:
 		return w.start(e)
 	case Retry:
-		w.retry[e.Work] = true
+		w.track(e.Work, func(p *progress) { p.retry = true })
 	case Recorded:
 		w.write(e)
 	case VolumeGone:
 		delete(w.present, e.Volume)
-		maps.DeleteFunc(w.sticky, func(p Pair, _ bool) bool { return p.Volume == e.Volume })
-		maps.DeleteFunc(w.asked, func(p Pair, _ bool) bool { return p.Volume == e.Volume })
 		return w.unused(func(p Pair) bool { return p.Volume == e.Volume })
 	case FilterGone:
 		delete(w.known, e.Filter)
-		maps.DeleteFunc(w.sticky, func(p Pair, _ bool) bool { return p.Filter == e.Filter })
-		maps.DeleteFunc(w.asked, func(p Pair, _ bool) bool { return p.Filter == e.Filter })
 		return w.unused(func(p Pair) bool { return p.Filter == e.Filter })
 	case Down:
 		w.down = true
@@ -286,7 +319,7 @@ func (w *world) observe(e Effect) string {
 // start checks what may be begun.
 func (w *world) start(e Start) string {
 	work := e.Work
-	for other := range w.runs {
+	for _, other := range w.which(runs) {
 		if other.Volume == work.Volume && other.Filter == work.Filter && other.Instance == work.Instance && other.Frame == work.Frame &&
 			work.Kind.ofSlot() == other.Kind.ofSlot() {
 			return fmt.Sprintf("I5: %v runs beside %v", work, other)
@@ -295,40 +328,43 @@ func (w *world) start(e Start) string {
 	if work.Kind == AttachFrame && !w.concerned(work.joint()) {
 		return fmt.Sprintf("%v is observed, and no filter has said that it concerns it", work.joint())
 	}
-	if work.Kind == SetUp && !w.asked[work.Pair()] {
+	if work.Kind == SetUp && !w.pairs[work.Pair()].asked {
 		return fmt.Sprintf("%v is set up, and its filter has not said that it concerns it", work.Pair())
 	}
-	if work.Kind.ofSlot() && work.Kind != TearDown && w.sticky[work.Pair()] {
+	if work.Kind.ofSlot() && work.Kind != TearDown && w.pairs[work.Pair()].sticky {
 		return fmt.Sprintf("I7: set-up of %v, which is detached", work.Pair())
 	}
 	if work.Kind == SetUp && e.Setup == weir.SetupNewlyMounted && w.kernel[work.Volume].Listed {
 		return fmt.Sprintf("I4: %v is set up as newly mounted, and was listed", work.Pair())
 	}
-	w.runs[work] = true
-	delete(w.moved, work.Pair())
+	w.track(work, func(p *progress) { p.runs = true })
+	if work.Kind.ofSlot() {
+		w.note(work.Pair(), func(a *account) { a.moved = false })
+	}
 	return ""
 }
 
 func (w *world) concerned(j Joint) bool {
-	for p, asked := range w.asked {
-		if asked && w.state.jointOf(p) == j {
+	for p, a := range w.pairs {
+		if a.asked && w.state.jointOf(p) == j {
 			return true
 		}
 	}
 	return false
 }
 
-// unused checks that what is declared gone is used by nobody.
-func (w *world) unused(which func(Pair) bool) string {
-	for p, n := range w.balance {
-		if which(p) && n != 0 {
-			return fmt.Sprintf("I8: balance of %v is %d at its end", p, n)
+// unused checks that what is declared gone is used by nobody, and forgets it.
+func (w *world) unused(gone func(Pair) bool) string {
+	for p, a := range w.pairs {
+		if gone(p) && a.balance != 0 {
+			return fmt.Sprintf("I8: balance of %v is %d at its end", p, a.balance)
 		}
 	}
-	for run := range w.runs {
-		if run.Kind.ofSlot() && which(run.Pair()) {
+	for _, run := range w.which(runs) {
+		if run.Kind.ofSlot() && gone(run.Pair()) {
 			return fmt.Sprintf("I8: %v runs at its end", run)
 		}
 	}
+	maps.DeleteFunc(w.pairs, func(p Pair, a account) bool { return gone(p) && !a.journaled })
 	return ""
 }
