@@ -66,7 +66,7 @@ func (h *Histogram) Below(share float64) time.Duration {
 type Stats struct {
 	Flow
 	Inside    int       `json:"inside"`    // operations that are in the instance, or below and to come back to it
-	Failures  uint64    `json:"failures"`  // operations that failed because the filter did not do what it should
+	Failures  uint64    `json:"failures"`  // operations that failed because the filter did not do what it should, and panics
 	Completed uint64    `json:"completed"` // completed operations that were delivered
 	Pre       Histogram `json:"pre"`
 	Post      Histogram `json:"post"`

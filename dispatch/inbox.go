@@ -15,6 +15,7 @@ import (
 type inbox struct {
 	wants atomic.Uint32 // weir.Ops
 	limit int
+	fail  func(callback string, p any) // told of panics
 
 	mu       sync.Mutex
 	instance weir.Instance // nil until open
@@ -46,12 +47,44 @@ func (b *inbox) deliver(ops []weir.Operation) {
 // hand delivers operations. The caller is inside.
 func (b *inbox) hand(instance weir.Instance, ops []weir.Operation) {
 	began := time.Now()
-	instance.Completed(ops)
+	b.complete(instance, ops)
 	took := time.Since(began)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.completed += uint64(len(ops))
 	b.times.add(took)
+}
+
+// The calls to the instance. What one has panicked over may be half done, so that the instance has to look everywhere.
+func (b *inbox) complete(instance weir.Instance, ops []weir.Operation) {
+	defer b.recovered("Completed")
+	instance.Completed(ops)
+}
+
+func (b *inbox) tellChanged(instance weir.Instance) {
+	defer b.recovered("Changed")
+	instance.Changed()
+}
+
+func (b *inbox) tellLost(instance weir.Instance, reason string) {
+	defer b.recovered(lostCallback)
+	instance.Lost(reason)
+}
+
+const lostCallback = "Lost"
+
+// recovered is deferred by whoever calls the instance, and is inside.
+func (b *inbox) recovered(callback string) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	b.fail(callback, p)
+	if callback != lostCallback { // Who panics over that has been told.
+		b.mu.Lock()
+		b.queue, b.lost = nil, "a panic in "+callback
+		b.mu.Unlock()
+	}
 }
 
 // measure adds what has been delivered.
@@ -111,7 +144,7 @@ func (b *inbox) put(ops []weir.Operation) {
 // lose tells the instance that operations were lost.
 func (b *inbox) lose(reason string) {
 	if instance := b.enter(func() { b.queue, b.lost = nil, reason }); instance != nil {
-		instance.Lost(reason)
+		b.tellLost(instance, reason)
 		b.empty(instance)
 	}
 }
@@ -119,7 +152,7 @@ func (b *inbox) lose(reason string) {
 // change tells the instance that its volume's mounts have changed.
 func (b *inbox) change() {
 	if instance := b.enter(func() { b.changed = true }); instance != nil {
-		instance.Changed()
+		b.tellChanged(instance)
 		b.empty(instance)
 	}
 }
@@ -154,10 +187,10 @@ func (b *inbox) empty(instance weir.Instance) {
 		}
 		b.mu.Unlock()
 		if changed {
-			instance.Changed()
+			b.tellChanged(instance)
 		}
 		if lost != "" {
-			instance.Lost(lost)
+			b.tellLost(instance, lost)
 		}
 		if len(queue) > 0 {
 			b.hand(instance, queue)

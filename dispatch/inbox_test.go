@@ -2,7 +2,9 @@ package dispatch
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,7 +45,7 @@ func (r *recording) want(t *testing.T, want string) {
 
 // newInbox has room for three, of one kind.
 func newInbox() *inbox {
-	b := &inbox{limit: 3}
+	b := &inbox{limit: 3, fail: func(string, any) {}}
 	b.wants.Store(uint32(weir.OpCreate))
 	return b
 }
@@ -118,4 +120,44 @@ func TestInboxIsClosed(t *testing.T) {
 	late := new(recording)
 	never.open(late)
 	late.want(t, "")
+}
+
+// TestPanicsInCallbacksAreLosses has each callback panic once: the instance is told that it has to look everywhere, and goes on.
+func TestPanicsInCallbacksAreLosses(t *testing.T) {
+	b, r := newInbox(), new(panicking)
+	var failed []string
+	b.fail = func(callback string, p any) { failed = append(failed, fmt.Sprint(callback, ": ", p)) }
+	b.open(r)
+	b.deliver(ops("a", "b"))
+	b.deliver(ops("c"))
+	b.change()
+	b.deliver(ops("d"))
+	r.want(t, "a b lost c changed lost d")
+	if got, want := strings.Join(failed, ", "), "Completed: a, Lost: a panic in Completed, Changed: changed"; got != want {
+		t.Errorf("told of %q, want %q", got, want)
+	}
+	if err := b.close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// panicking panics the first time in each callback, after the call was noted.
+type panicking struct {
+	recording
+	completed, lost, changed sync.Once
+}
+
+func (p *panicking) Completed(ops []weir.Operation) {
+	p.recording.Completed(ops)
+	p.completed.Do(func() { panic(ops[0].Name) })
+}
+
+func (p *panicking) Lost(reason string) {
+	p.recording.Lost(reason)
+	p.lost.Do(func() { panic(reason) })
+}
+
+func (p *panicking) Changed() {
+	p.recording.Changed()
+	p.changed.Do(func() { panic("changed") })
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 
@@ -67,6 +68,7 @@ func NewInstance(s Site) *Instance {
 		stack: s.Stack, twin: s.Twin, logger: s.Logger, shared: s.Shared, idle: make(chan struct{}),
 		want: s.Want, inbox: inbox{limit: s.Inbox},
 	}
+	in.inbox.fail = in.panicked
 	in.SetWants(s.Filter.Wants)
 	if s.Definition.Name != s.Filter.Name {
 		in.label = fmt.Sprintf("instance %s of %s", s.Definition.Name, in.label)
@@ -77,6 +79,14 @@ func NewInstance(s Site) *Instance {
 	}
 	in.busy.Store(int32(len(in.lanes)))
 	return in
+}
+
+// panicked counts and logs a panic in a callback that no operation waits for.
+func (in *Instance) panicked(callback string, p any) {
+	if n := in.failures.Add(1); n&(n-1) == 0 {
+		in.logger.Error("a callback has panicked", "instance", in.label, "callback", callback, "failures", n,
+			"error", fmt.Sprintf("%v\n%s", p, debug.Stack()))
+	}
 }
 
 // Check tells whether a filter's instance can be called with all that the filter has asked for.
