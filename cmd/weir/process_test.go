@@ -67,6 +67,9 @@ func startWeir(t *testing.T, args ...string) *weirProcess {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.done
+		if t.Failed() {
+			t.Logf("weir has said:\n%s", p.output())
+		}
 	})
 	go func() {
 		_ = p.cmd.Wait()

@@ -30,9 +30,9 @@ func (r *Replicator) settle(ctx context.Context, s *survey, p *place, path strin
 	same := p.volume != nil && p.volume.ID() == volume.ID() && p.holding == "" // What is held may be cleared up now.
 	p.mu.Unlock()
 	switch {
-	case same:
 	case !attached:
 		r.left(p)
+	case same:
 	default:
 		if err := r.meet(ctx, p, path, volume); err != nil && ctx.Err() == nil {
 			s.unsettled = true
@@ -216,10 +216,23 @@ func (r *Replicator) follow(p *place, volume weir.Volume, id weir.Identity, self
 	for _, u := range units {
 		u.scanWanted(scanRequest{audit: true, reason: "the volume has come"})
 	}
-	p.mu.Lock()
-	p.volume, p.covering = volume, true
-	p.mu.Unlock()
+	if !r.shown(p, volume) {
+		return // What comes with the next instance on it is looked at then.
+	}
 	r.log.Info("volume is followed", "place", p.label(), "volume", volume.ID(), "type", id.FSType, "why", d.Reason)
+}
+
+// shown has the units of a place work on a volume, unless its instance has ended meanwhile.
+func (r *Replicator) shown(p *place, volume weir.Volume) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.attached[volume.ID()] == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.volume, p.covering = volume, true
+	return true
 }
 
 // hold leaves the replica of a place as it is although a volume is there.
