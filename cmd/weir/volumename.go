@@ -23,11 +23,9 @@ func volumeNamed(ctx context.Context, client *control.Client, name string) (cont
 
 // findVolume returns the one volume that has a number, a mount point, a device or a label.
 func findVolume(list []control.Volume, name string) (control.Volume, error) {
-	var found []control.Volume
-	for _, v := range list {
-		if named(v.Info, name) && !v.Leaving {
-			found = append(found, v)
-		}
+	found := allNamed(list, name)
+	if len(found) == 0 && name != "" && !strings.Contains(name, "/") {
+		found = allNamed(list, "./"+name)
 	}
 	refused := &weir.Error{Op: "find volume", Kind: weir.KindRefused, Path: name}
 	switch len(found) {
@@ -40,6 +38,15 @@ func findVolume(list []control.Volume, name string) (control.Volume, error) {
 		refused.Err, refused.Hint = fmt.Errorf("it may be %s", candidates(found)), "name the one that is meant by its number"
 	}
 	return control.Volume{}, refused
+}
+
+func allNamed(list []control.Volume, name string) (found []control.Volume) {
+	for _, v := range list {
+		if named(v.Info, name) && !v.Leaving {
+			found = append(found, v)
+		}
+	}
+	return found
 }
 
 func named(info weir.VolumeInfo, name string) bool {

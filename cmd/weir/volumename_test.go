@@ -37,4 +37,10 @@ func TestVolumesAreFoundByName(t *testing.T) {
 			t.Errorf("%q: %v, want %s", name, err, why)
 		}
 	}
+	t.Chdir("/")
+	for name, want := range map[string]weir.VolumeID{"a": 1, "c": 2, "disk": 1} {
+		if v, err := findVolume(list, name); err != nil || v.Info.ID != want {
+			t.Errorf("in its directory %q is volume %d, %v, want %d", name, v.Info.ID, err, want)
+		}
+	}
 }
