@@ -158,13 +158,16 @@ func (w *world) changeUnlink() error {
 	return errors.Join(appendTo(p, w.content()), os.Remove(p))
 }
 
-// unlinkChange changes a file through a descriptor whose name is gone.
+// unlinkChange changes a file through a descriptor whose name is gone. A pipe takes no more than it has room for.
 func (w *world) unlinkChange() error {
 	f, err := os.OpenFile(w.path("file"), os.O_RDWR|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
 	if err := os.Remove(f.Name()); err != nil {
 		return err
 	}
