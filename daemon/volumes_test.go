@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -300,6 +301,31 @@ func TestBlindVolumesAreScanned(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestLayerIsCopiedOnce writes through an overlay whose lower and upper directories are on the source's own volume, where
+// the same changes are seen again: each file is copied once, from the layer.
+func TestLayerIsCopiedOnce(t *testing.T) {
+	for _, nfsExport := range []bool{true, false} {
+		t.Run(fmt.Sprint("nfs_export ", nfsExport), func(t *testing.T) {
+			s := newScene(t, "ext4", "xfs", false)
+			s.o.ScanInterval = 200 * time.Millisecond
+			below := func(name string) string { return mkdir(t, filepath.Join(s.from.Dir, name)) }
+			write(t, filepath.Join(below("lower"), "from below"), "1")
+			voltest.Overlay(t, nfsExport, below("lower"), below("upper"), below("work"), mkdir(t, s.in("layer")))
+			s.begin()
+			s.alike()
+			const files = 20
+			for n := range files {
+				write(t, s.in(name("layer/file", n)), "2")
+			}
+			s.alike()
+			if copied := s.m.Status().Copied; copied >= 2*files { // One may be seen before its text is in it.
+				t.Errorf("%d files were copied, want %d", copied, files+1)
+			}
+			s.end()
+		})
+	}
 }
 
 // TestBlindVolumeIsCopiedByOneWalk has nothing but the first walk copy a tree whose directories have no handles.
