@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/internal/sys/fd"
 	"github.com/weirfs/weir/internal/sys/mount"
 )
 
@@ -66,16 +67,34 @@ func (w *Watcher) showing(id uint64) weir.Volume {
 	return nil
 }
 
-// locatedOn tells whether path exists on the mount that the table says. The error is ELOOP if a symbolic
-// link leads there.
+// locatedOn tells whether path, which is no mount point, exists on the mount that the table says. The error is ELOOP if
+// a symbolic link leads there. The directory above is asked for its device: an overlay whose layers are on several file
+// systems gives every file the device of one of these, and only directories its own.
 func (w *Watcher) locatedOn(ctx context.Context, table []mount.Entry, m mount.Entry, path string) (bool, error) {
-	file, err := w.enterWithin(ctx, table, path, mount.Anything, refuse)
+	dir, err := w.within(ctx, func() (*fd.FD, error) { return enterAbove(table, path) })
+	if errors.Is(err, syscall.EXDEV) {
+		return false, nil // Something has been mounted there meanwhile.
+	}
 	if err != nil {
 		return false, err
 	}
-	defer file.Close()
-	on, err := onDevice(file, m.Device)
-	return on || m.FSType == "btrfs" && mount.IsBtrfs(file), err
+	defer dir.Close()
+	on, err := onDevice(dir, m.Device)
+	return on || m.FSType == "btrfs" && mount.IsBtrfs(dir), err
+}
+
+// enterAbove enters the directory above path, if path is there and on the mount of that directory. Otherwise there is
+// EXDEV.
+func enterAbove(table []mount.Entry, path string) (*fd.FD, error) {
+	dir, err := enter(table, filepath.Dir(path), mount.Place, refuse)
+	if err != nil {
+		return nil, err
+	}
+	file, err := mount.OpenOnMount(dir, filepath.Base(path), mount.Anything)
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	return dir, file.Close()
 }
 
 // atLink finds the volume of a path with symbolic links by the mount that the kernel's lookup ends on.

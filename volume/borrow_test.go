@@ -291,3 +291,29 @@ func closed(c <-chan struct{}) bool {
 		return false
 	}
 }
+
+// TestAtOnLayersOfSeveralFileSystems has overlays whose files carry the device of the layer that they lie on, or a number
+// of their own, and whose directories carry the overlay's.
+func TestAtOnLayersOfSeveralFileSystems(t *testing.T) {
+	eachMode(t, func(t *testing.T, options Options) {
+		lower, upper := voltest.New(t, "ext4").Dir, voltest.New(t, "tmpfs").Dir
+		if err := errors.Join(os.MkdirAll(lower+"/l/below", 0o755), os.WriteFile(lower+"/l/below/file", nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		w := New(options)
+		for i, nfsExport := range []bool{true, false} {
+			own := fmt.Sprintf("%s/%d", upper, i)
+			merged := own + "/merged"
+			voltest.Overlay(t, nfsExport, lower+"/l", own+"/u", own+"/w", merged)
+			if err := os.WriteFile(merged+"/new", nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			v := mustAt(t, w, merged)
+			for _, path := range []string{"/below", "/below/file", "/new"} {
+				if at := mustAt(t, w, merged+path); at.ID() != v.ID() {
+					t.Errorf("nfs_export %t: %s is on another volume", nfsExport, path)
+				}
+			}
+		}
+	})
+}

@@ -33,9 +33,18 @@ func (m Mode) flags() int {
 // OpenBelow opens path relative to dir, across mounts, but never above dir. A symbolic link in it is ELOOP.
 // An empty path is dir itself.
 func OpenBelow(dir *fd.FD, path string, mode Mode) (*fd.FD, error) {
+	return openBelow(dir, path, mode, 0)
+}
+
+// OpenOnMount is OpenBelow on the one mount that dir is on: where path crosses to another one there is EXDEV.
+func OpenOnMount(dir *fd.FD, path string, mode Mode) (*fd.FD, error) {
+	return openBelow(dir, path, mode, unix.RESOLVE_NO_XDEV)
+}
+
+func openBelow(dir *fd.FD, path string, mode Mode, resolve uint64) (*fd.FD, error) {
 	how := unix.OpenHow{
 		Flags:   uint64(mode.flags()),
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | resolve,
 	}
 	if path == "" {
 		path = "."
