@@ -214,11 +214,12 @@ func (m *Mirror) drain(manage *task) error {
 	m.endBy = begun.Add(StopTimeout - 2*grace)
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
+	blind := m.blind()
 	for {
 		left := m.replicator.Behind()
-		m.tellBehind(left)
+		m.tellBehind(m.inOrder(left, blind))
 		if len(left) == 0 && m.rests() {
-			return nil
+			return behindIfAny(blind, notSeen)
 		}
 		select {
 		case <-ticker.C:
@@ -228,10 +229,31 @@ func (m *Mirror) drain(manage *task) error {
 		case <-manage.done:
 		}
 		if len(left) == 0 {
-			return nil
+			return behindIfAny(blind, notSeen)
 		}
-		return behind(left, notDurable)
+		return behind(m.inOrder(left, blind), notDurable)
 	}
+}
+
+// blind returns the targets on which a place has its replica of which nothing is seen although it is there: somebody has
+// taken the filter from it.
+func (m *Mirror) blind() (targets []string) {
+	for _, u := range m.status().Units {
+		if u.Phase == replicate.PhaseDetached {
+			targets = append(targets, u.Target)
+		}
+	}
+	return m.inOrder(targets, nil)
+}
+
+// inOrder returns the targets that are in one of two lists, each once.
+func (m *Mirror) inOrder(a, b []string) (list []string) {
+	for _, path := range m.options.Targets {
+		if slices.Contains(a, path) || slices.Contains(b, path) {
+			list = append(list, path)
+		}
+	}
+	return list
 }
 
 // tellBehind passes on by number which targets are behind, when that has changed.
@@ -250,7 +272,15 @@ func (m *Mirror) tellBehind(left []string) {
 const (
 	tooSoon    = "weir was stopped before it had looked at"
 	notDurable = "not everything is durable on"
+	notSeen    = "the filter was taken from a part of the source, and what has changed there since is not on"
 )
+
+func behindIfAny(targets []string, why string) error {
+	if len(targets) == 0 {
+		return nil
+	}
+	return behind(targets, why)
+}
 
 // behind says why targets are left behind.
 func behind(targets []string, why string) error {

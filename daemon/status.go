@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"fmt"
+
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/topology"
@@ -22,7 +24,7 @@ func (m *Mirror) status() replicate.Status {
 }
 
 // explain adds what the replicator does not know: why the manager has not brought it the volume of a source that is
-// absent.
+// absent, or that somebody has taken the filter from it.
 func (m *Mirror) explain(units []replicate.UnitStatus) {
 	var now *manager.Snapshot
 	for i := range units {
@@ -33,34 +35,51 @@ func (m *Mirror) explain(units []replicate.UnitStatus) {
 			snapshot := m.manager.Snapshot()
 			now = &snapshot
 		}
-		if why := trouble(*now, m.replicator.Filter().Name, units[i].Place, units[i].Place != m.options.Source); why != "" {
-			units[i].Reason, units[i].Todo = why, ""
+		if v := showing(*now, units[i].Place, units[i].Place != m.options.Source); v != nil {
+			account(&units[i], *now, m.replicator.Filter().Name, v)
 		}
 	}
 }
 
-// trouble says why the volume that shows a path has no instance of the filter, or nothing if it is none of the filter's.
-// What is nested is shown by what is mounted there, and by nothing else.
-func trouble(s manager.Snapshot, filter, path string, nested bool) (why string) {
+// account says why the volume that shows a place has no instance of the filter, if it is one of the filter's.
+func account(u *replicate.UnitStatus, s manager.Snapshot, filter string, v *manager.VolumeSnapshot) {
+	f, slot := s.Filter(filter), s.Slot(filter, v.Info.ID)
+	switch why := ofVolume(*v, slot); {
+	case f == nil || f.Stopping:
+		u.Phase, u.Reason = replicate.PhaseDetached, "the filter is unloaded"
+		u.Todo = "weir load " + filter + "" + untilThen
+	case slot != nil && slot.By != "":
+		u.Phase, u.Reason = replicate.PhaseDetached, "detached by hand, by "+slot.By
+		u.Todo = fmt.Sprintf("weir attach %s %d%s", filter, v.Info.ID, untilThen)
+	case why != "":
+		u.Reason, u.Todo = why, ""
+	}
+}
+
+const untilThen = ": its replica stays as it is until then"
+
+// showing returns the volume that shows a path, or nil if that is not known. What is nested is shown by what is mounted
+// there, and by nothing else.
+func showing(s manager.Snapshot, path string, nested bool) (best *manager.VolumeSnapshot) {
 	longest := -1
-	for _, v := range s.Volumes {
+	for i, v := range s.Volumes {
 		for _, mount := range v.Info.Mounts {
 			shows := mount.Point == path || !nested && below(mount.Point, path)
 			if mount.Own && shows && len(mount.Point) > longest {
-				longest, why = len(mount.Point), ofVolume(s, filter, v)
+				longest, best = len(mount.Point), &s.Volumes[i]
 			}
 		}
 	}
-	return why
+	return best
 }
 
-func ofVolume(s manager.Snapshot, filter string, v manager.VolumeSnapshot) string {
+func ofVolume(v manager.VolumeSnapshot, slot *manager.SlotSnapshot) string {
 	for _, l := range v.Links {
 		if l.Why != "" && l.State != topology.LinkUnsupported {
 			return "the volume cannot be marked: " + l.Why
 		}
 	}
-	if slot := s.Slot(filter, v.Info.ID); slot != nil && slot.State == topology.SlotFailed {
+	if slot != nil && slot.State == topology.SlotFailed {
 		return "the volume cannot be followed: " + slot.Why
 	}
 	return ""

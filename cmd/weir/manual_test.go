@@ -27,7 +27,7 @@ func TestManualIsComplete(t *testing.T) {
 		words = append(words, "`"+string(act)+"`")
 	}
 	for _, phase := range []replicate.Phase{
-		replicate.PhaseHeld, replicate.PhaseSourceAbsent, replicate.PhaseTargetAbsent, replicate.PhaseWaiting, replicate.PhaseFull,
+		replicate.PhaseHeld, replicate.PhaseDetached, replicate.PhaseSourceAbsent, replicate.PhaseTargetAbsent, replicate.PhaseWaiting, replicate.PhaseFull,
 		replicate.PhaseBraked, replicate.PhaseComparing, replicate.PhaseCopying, replicate.PhaseSettling, replicate.PhaseInSync, replicate.PhaseLeftOut,
 	} {
 		words = append(words, "`"+string(phase)+"`")

@@ -232,18 +232,27 @@ func (i *instance) Teardown(_ context.Context, reason weir.TeardownReason) {
 	if reason == weir.TeardownShutdown {
 		return
 	}
-	i.r.mu.Lock()
-	delete(i.r.attached, i.volume.ID())
-	compared := i.r.compared[i.volume.ID()]
-	delete(i.r.compared, i.volume.ID())
-	i.r.mu.Unlock()
+	compared := i.ended(reason)
 	if reason == weir.TeardownVolumeLeft {
 		i.leftEarly(compared)
 	}
-	for _, p := range i.r.placesOn(i.volume) {
-		i.r.left(p)
-	}
 	i.r.mountsChanged()
+}
+
+// ended takes the volume from its places in one step, so that no survey finds it missing before it is known why. It
+// returns when the last comparison of all of it began.
+func (i *instance) ended(reason weir.TeardownReason) (compared time.Time) {
+	i.r.mu.Lock()
+	defer i.r.mu.Unlock()
+	delete(i.r.attached, i.volume.ID())
+	compared = i.r.compared[i.volume.ID()]
+	delete(i.r.compared, i.volume.ID())
+	for _, p := range i.r.places {
+		if p.shows(i.volume) {
+			i.r.leftLocked(p, reason)
+		}
+	}
+	return compared
 }
 
 // placesOn returns the places that show a volume.

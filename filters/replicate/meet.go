@@ -251,16 +251,31 @@ func (r *Replicator) hold(p *place, volume weir.Volume, reason string) {
 func (r *Replicator) left(p *place) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.leftLocked(p)
+	r.leftLocked(p, weir.TeardownVolumeLeft)
 }
 
-// leftLocked notes that the volume of a place is away. r.mu is held.
-func (r *Replicator) leftLocked(p *place) {
+// leftLocked notes that the volume of a place is away, or that the filter is. r.mu is held.
+func (r *Replicator) leftLocked(p *place, reason weir.TeardownReason) {
 	p.mu.Lock()
 	had := p.volume != nil
+	if had {
+		p.taken = reason != weir.TeardownVolumeLeft
+	}
 	p.volume, p.holding = nil, ""
 	p.mu.Unlock()
 	if had {
-		r.log.Warn("source absent"+replicaStays, "place", p.label())
+		r.log.Warn(lacks(reason)+replicaStays, "place", p.label())
+	}
+}
+
+// lacks says why nothing of a place is seen, by why the instance on its volume has ended.
+func lacks(reason weir.TeardownReason) string {
+	switch reason {
+	case weir.TeardownManual:
+		return "detached by hand"
+	case weir.TeardownFilterUnload:
+		return "the filter is unloaded"
+	default:
+		return "source absent"
 	}
 }

@@ -117,7 +117,7 @@ func (r *Replicator) reconcile() {
 	r.notes, r.mounted = s.notes, s.mounted
 	for _, p := range r.places {
 		if !s.present[p] {
-			r.leftLocked(p)
+			r.leftLocked(p, weir.TeardownVolumeLeft)
 		}
 	}
 	for _, p := range r.places {
@@ -225,8 +225,9 @@ func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, r
 	}
 	parent := r.placeAbove(rel, s.present)
 	at, key, isDir, err := r.mountKey(ctx, parent, rel)
-	if p := r.placeShowing(volume, rel); p != nil && errors.Is(err, errSilent) {
-		s.present[p], s.unsettled = true, true // It does not need what is around it.
+	silent := errors.Is(err, errSilent)
+	if p := r.placeShowing(volume, rel); p != nil && (silent || errors.Is(err, errAround) && parent.isTaken()) {
+		s.present[p], s.unsettled = true, s.unsettled || silent // It does not need what is around it.
 		return nil
 	}
 	if err != nil {

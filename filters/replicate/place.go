@@ -27,6 +27,7 @@ type place struct {
 	volume   weir.Volume          // nil while the volume is away
 	covering bool                 // what is mounted in it is being found out; until then no unit looks at it
 	holding  string               // why nothing is done although a volume is there; "" if it is followed
+	taken    bool                 // the volume stayed when its instance ended last: somebody has taken the filter from it
 	known    bool                 // whether a volume has been followed here before
 	merge    bool                 // what a former volume left on the replica is not deleted
 	covered  map[weir.Handle]bool // directories on which volumes are mounted; true: their content is a place's
@@ -71,6 +72,20 @@ func (p *place) missing() error {
 		return fmt.Errorf("%w: %s", errHeld, p.holding)
 	}
 	return errAbsent
+}
+
+// isTaken reports whether somebody has taken the filter from the volume.
+func (p *place) isTaken() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.volume == nil && p.taken
+}
+
+// shows reports whether a volume is in the place, also if that is held.
+func (p *place) shows(volume weir.Volume) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.volume != nil && p.volume.ID() == volume.ID()
 }
 
 // covers reports whether a volume is mounted on the directory of that key, and whether that volume has a

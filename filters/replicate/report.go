@@ -18,6 +18,7 @@ type Phase string
 // Phases, from the one that needs the operator most to the one that needs nobody.
 const (
 	PhaseHeld         Phase = "held"          // a volume stands there of which it is not known whether it is the right one
+	PhaseDetached     Phase = "detached"      // the volume is there, and somebody has taken the filter from it; its replica stays
 	PhaseSourceAbsent Phase = "source absent" // the volume is away; its replica stays
 	PhaseTargetAbsent Phase = "target absent" // the target is not there, or is not the one that the index describes
 	PhaseWaiting      Phase = "waiting"       // something failed and is tried again

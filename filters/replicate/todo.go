@@ -11,6 +11,7 @@ import (
 const (
 	todoHeld   = "start with --replaced merge (copy what is there, delete nothing) or --replaced mirror (take it as the truth), or put back what stood there"
 	todoSource = "mount it: its replica stays as it is until then"
+	todoTaken  = "attach or load the filter again: its replica stays as it is until then"
 	todoTarget = "mount it, or see why it is not there"
 	todoRoom   = "free some room"
 	todoBrake  = "start with --max-delete off, or a larger number, if the deletions are meant"
@@ -24,6 +25,8 @@ func (p Phase) todo() string {
 	switch p {
 	case PhaseHeld:
 		return todoHeld
+	case PhaseDetached:
+		return todoTaken
 	case PhaseSourceAbsent:
 		return todoSource
 	case PhaseTargetAbsent:

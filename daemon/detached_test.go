@@ -1,0 +1,99 @@
+package daemon
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate"
+	"github.com/weirfs/weir/internal/voltest"
+)
+
+// awaitDetached waits until a place is told to be detached, and why; what helps begins with the command.
+func (s *scene) awaitDetached(place, why, command string) {
+	s.t.Helper()
+	s.await("it is told who took the filter away", func() bool {
+		u := s.unit(place, s.dst)
+		return u.Phase == replicate.PhaseDetached && u.Reason == why && strings.HasPrefix(u.Todo, command)
+	})
+}
+
+// endBlind stops the mirror while something is not seen.
+func (s *scene) endBlind() {
+	s.t.Helper()
+	err := s.stop()
+	if weir.KindOf(err) != weir.KindBehind || !strings.Contains(err.Error(), "the filter was taken from a part of the source") || !strings.Contains(err.Error(), s.dst) {
+		s.t.Errorf("stop: %v", err)
+	}
+	if log := s.log.String(); strings.Contains(log, "source absent") {
+		s.t.Errorf("a source that is there is called absent:\n%s", log)
+	}
+}
+
+// TestDetachedVolumeIsNotCalledAbsent takes the filter from a nested volume, which stays: what is around it goes on.
+func TestDetachedVolumeIsNotCalledAbsent(t *testing.T) {
+	s := newScene(t, "ext4", "ext4", false)
+	nested := voltest.New(t, "ext4", voltest.At(s.in("m")))
+	s.begin()
+	s.alike()
+	at, err := s.m.watcher.At(nested.Dir)
+	ok(t, err)
+	ok(t, s.m.manager.Detach(t.Context(), "replicate", "", at.ID(), "root"))
+	write(t, s.in("m/unseen"), "1")
+	write(t, s.in("seen"), "1")
+	s.awaitDetached(nested.Dir, "detached by hand, by root", "weir attach replicate ")
+	s.awaitText(s.at("seen"), "1")
+	ok(t, s.m.manager.Attach("replicate", "", at.ID()))
+	s.alike()
+	ok(t, s.m.manager.Detach(t.Context(), "replicate", "", at.ID(), "root"))
+	s.awaitDetached(nested.Dir, "detached by hand, by root", "weir attach replicate ")
+	s.endBlind()
+	s.begin()
+	s.alike()
+	s.end()
+}
+
+// TestNestedVolumeIsFollowedWhileWhatIsAroundItIsDetached takes the filter from the outer one of two volumes.
+func TestNestedVolumeIsFollowedWhileWhatIsAroundItIsDetached(t *testing.T) {
+	s := newScene(t, "ext4", "ext4", false)
+	voltest.New(t, "ext4", voltest.At(s.in("m")))
+	s.begin()
+	s.alike()
+	at, err := s.m.watcher.At(s.src)
+	ok(t, err)
+	ok(t, s.m.manager.Detach(t.Context(), "replicate", "", at.ID(), "root"))
+	s.awaitDetached(s.src, "detached by hand, by root", "weir attach replicate ")
+	write(t, s.in("unseen"), "1")
+	write(t, s.in("m/seen"), "1")
+	s.awaitText(s.at("m/seen"), "1")
+	ok(t, s.m.manager.Attach("replicate", "", at.ID()))
+	s.alike()
+	s.end()
+	if log := s.log.String(); strings.Contains(log, "source absent") {
+		t.Errorf("a source that is there is called absent:\n%s", log)
+	}
+}
+
+// TestUnloadedFilterIsNotCalledAbsence unloads the filter, and then unmounts what has to be mounted in any case.
+func TestUnloadedFilterIsNotCalledAbsence(t *testing.T) {
+	s := newScene(t, "ext4", "ext4", false)
+	nested := voltest.New(t, "ext4", voltest.At(s.in("m")))
+	s.begin()
+	s.alike()
+	ok(t, s.m.manager.Unload(t.Context(), "replicate", true))
+	write(t, s.in("unseen"), "1")
+	for _, place := range []string{s.src, nested.Dir} {
+		s.awaitDetached(place, "the filter is unloaded", "weir load replicate ")
+	}
+	nested.Unmount()
+	s.await("a volume that has left meanwhile is absent", func() bool {
+		return s.unit(nested.Dir, s.dst).Phase == replicate.PhaseSourceAbsent
+	})
+	nested.Mount()
+	s.awaitDetached(nested.Dir, "the filter is unloaded", "weir load replicate ")
+	ok(t, controlled{s.m.manager, s.m}.Load("replicate"))
+	s.alike()
+	ok(t, s.m.manager.Unload(t.Context(), "replicate", true))
+	s.awaitDetached(s.src, "the filter is unloaded", "weir load replicate ")
+	s.endBlind()
+}
