@@ -83,17 +83,17 @@ func TestUnloadedFilterIsNotCalledAbsence(t *testing.T) {
 	ok(t, s.m.manager.Unload(t.Context(), "replicate", true))
 	write(t, s.in("unseen"), "1")
 	for _, place := range []string{s.src, nested.Dir} {
-		s.awaitDetached(place, "the filter is unloaded", "weir load replicate ")
+		s.awaitDetached(place, "the filter is unloaded", "weir load replicate:")
 	}
 	nested.Unmount()
 	s.await("a volume that has left meanwhile is absent", func() bool {
 		return s.unit(nested.Dir, s.dst).Phase == replicate.PhaseSourceAbsent
 	})
 	nested.Mount()
-	s.awaitDetached(nested.Dir, "the filter is unloaded", "weir load replicate ")
+	s.awaitDetached(nested.Dir, "the filter is unloaded", "weir load replicate:")
 	ok(t, controlled{s.m.manager, s.m}.Load("replicate"))
 	s.alike()
 	ok(t, s.m.manager.Unload(t.Context(), "replicate", true))
-	s.awaitDetached(s.src, "the filter is unloaded", "weir load replicate ")
+	s.awaitDetached(s.src, "the filter is unloaded", "weir load replicate:")
 	s.endBlind()
 }

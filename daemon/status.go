@@ -47,7 +47,7 @@ func account(u *replicate.UnitStatus, s manager.Snapshot, filter string, v *mana
 	switch why := ofVolume(*v, slot); {
 	case f == nil || f.Stopping:
 		u.Phase, u.Reason = replicate.PhaseDetached, "the filter is unloaded"
-		u.Todo = "weir load " + filter + "" + untilThen
+		u.Todo = "weir load " + filter + untilThen
 	case slot != nil && slot.By != "":
 		u.Phase, u.Reason = replicate.PhaseDetached, "detached by hand, by "+slot.By
 		u.Todo = fmt.Sprintf("weir attach %s %d%s", filter, v.Info.ID, untilThen)
