@@ -48,12 +48,12 @@ func (r *Replicator) leftOutMoved() bool {
 	return watched && len(r.options.Mounts.MountsBelow(r.options.Source)) != before
 }
 
-// sourceIsBack reports whether a source that was away is there again. A rename may have brought it, of which nobody tells
-// either.
+// sourceIsBack reports whether a source that was away, or that another directory has stood in for, may be there again. A
+// rename may have brought it, of which nobody tells either.
 func (r *Replicator) sourceIsBack() bool {
 	root := r.rootPlace()
 	root.mu.Lock()
-	away, mounted := root.volume == nil, root.known && root.mountRoot
+	away, mounted := root.volume == nil || root.holding != "" && !root.mountRoot, root.known && root.mountRoot
 	root.mu.Unlock()
 	if !away {
 		return false

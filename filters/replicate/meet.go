@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/policy"
@@ -245,6 +246,33 @@ func (r *Replicator) hold(p *place, volume weir.Volume, reason string) {
 		r.log.Warn("place is held: nothing is changed on its replica", "place", p.label(), "reason", reason,
 			"todo", todoHeld)
 	}
+}
+
+// astray lets go of a place where another directory stands than the one that was followed as root: it is decided anew what
+// becomes of it.
+func (r *Replicator) astray(p *place, root weir.Handle) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.mu.Lock()
+	stale := p.root != root
+	p.mu.Unlock()
+	if !stale {
+		r.leftLocked(p, weir.TeardownVolumeLeft)
+		r.surveyInLocked(hintDelay)
+	}
+}
+
+// awayAround returns where a volume is away, or held, in whose mount point a place is; "" if there is none.
+func (r *Replicator) awayAround(p *place) string {
+	rel, _, _ := p.at()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, q := range r.places {
+		if above, volume, _ := q.at(); above != "" && volume == nil && strings.HasPrefix(rel, above+"/") {
+			return r.sourcePath(above)
+		}
+	}
+	return ""
 }
 
 // left is leftLocked for who does not hold r.mu.

@@ -137,7 +137,7 @@ func (u *unit) report() UnitStatus {
 			st.Sight, st.Scan = sight.String(), u.r.options.ScanInterval.String()
 		}
 	}
-	leftOutBy := u.r.leftOutBy(u.place)
+	leftOutBy, around := u.r.leftOutBy(u.place), u.r.awayAround(u.place)
 	memory := u.r.options.Index.Health()
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -169,6 +169,9 @@ func (u *unit) report() UnitStatus {
 		if st.Phase = PhaseSourceAbsent; u.place.parent != nil {
 			st.Todo = todoSource + "; or start with --forget " + weir.QuotePath(st.Place) + " if it has left for good"
 		}
+	case errors.Is(outage, errNoPoint) && around != "":
+		st.Phase, st.Reason = PhaseWaiting, "it is mounted inside the mount point of "+weir.QuotePath(around)+", whose volume is away"
+		st.Todo = "mount that first: what is in its bare mount point is not copied"
 	case outage != nil && weir.KindOf(outage) == weir.KindAbsent:
 		st.Phase, st.Reason, st.Todo = PhaseTargetAbsent, absence(outage), remedy(outage)
 	case outage != nil && target.Full(outage):

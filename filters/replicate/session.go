@@ -99,6 +99,7 @@ func (s *session) openSource(volume weir.Volume) error {
 		return err
 	}
 	if s.keys.ofRoot(self) != s.root {
+		s.u.r.astray(s.u.place, s.root)
 		return &weir.Error{Op: opSource, Kind: weir.KindAbsent, Path: path, Err: errors.New("another directory stands in its place")}
 	}
 	s.u.place.mu.Lock()
