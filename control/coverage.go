@@ -45,7 +45,7 @@ type CoveredVolume struct {
 
 // Cell is one instance on one volume.
 type Cell struct {
-	State string `json:"state"` // attached, local only, scan only, pending, setting up, failed, declined, excluded, detached, draining, none
+	State string `json:"state"` // attached, local only, scan only, blind, pending, setting up, failed, declined, excluded, detached, draining, none
 	Why   string `json:"why,omitempty"`
 	Fault bool   `json:"fault,omitempty"`
 
@@ -79,6 +79,9 @@ func coverageOf(s manager.Snapshot, gaps []ledger.Gap, session uint64, now time.
 	c := Coverage{Epoch: s.Epoch, Time: now, Faults: []string{}, Columns: columnsOf(s), Volumes: []CoveredVolume{}, Gaps: []Gap{}}
 	if !s.Complete {
 		c.Faults = append(c.Faults, "not all volumes are known: "+cmp.Or(s.Missed, "they are being listed"))
+	}
+	for _, name := range s.Missing {
+		c.Faults = append(c.Faults, fmt.Sprintf("filter %s is not loaded", name))
 	}
 	slots := slotsOf(s)
 	for _, v := range s.Volumes {
@@ -151,12 +154,21 @@ func cellOf(s manager.Snapshot, v manager.VolumeSnapshot, slots []manager.SlotSn
 	if i < 0 {
 		return Cell{State: "none"}
 	}
-	slot := slots[i]
+	cell := stateOf(s, v, slots[i])
+	if slots[i].State == topology.SlotDetached {
+		cell.Why = "by " + slots[i].By
+	}
+	return cell
+}
+
+// stateOf says in one word how it is with an instance on a volume, and why.
+func stateOf(s manager.Snapshot, v manager.VolumeSnapshot, slot manager.SlotSnapshot) Cell {
+	filter := s.Filter(slot.Filter)
 	cell := Cell{State: slot.State.String(), Why: whyOf(slot)}
 	link := linkOf(v, slot.Frame)
 	switch slot.State {
 	case topology.SlotAttached:
-		return seenAs(v.Info, link, slot.Idle)
+		cell = seenAs(v.Info, link, slot.Idle, filter != nil && filter.Scans)
 	case topology.SlotPending:
 		if link.Why != "" {
 			cell.Why = "the volume cannot be observed: " + link.Why
@@ -165,20 +177,29 @@ func cellOf(s manager.Snapshot, v manager.VolumeSnapshot, slots []manager.SlotSn
 	case topology.SlotSettingUp, topology.SlotFailed:
 		cell.Fault = true
 	case topology.SlotDetached:
-		cell.Why, cell.Fault = "by "+slot.By, slot.By != topology.ByDefinition
+		cell.Fault = slot.By != topology.ByDefinition
 	}
-	filter := s.Filter(slot.Filter)
 	cell.Fault = cell.Fault && !v.Leaving && !s.Stopping && (filter == nil || !filter.Stopping && filter.Asks())
 	return cell
 }
 
-// seenAs says how much an instance sees that is attached.
-func seenAs(info weir.VolumeInfo, link manager.LinkSnapshot, idle bool) Cell {
+// The words for an instance that is attached and of which the kernel tells nothing: its filter looks at intervals, or does
+// not look at all.
+const (
+	scanOnly = "scan only"
+	blind    = "blind"
+)
+
+// seenAs says how much an instance sees that is attached, of a filter that scans or does not.
+func seenAs(info weir.VolumeInfo, link manager.LinkSnapshot, idle, scans bool) Cell {
+	why := cmp.Or(link.Why, info.SightReason)
 	switch {
 	case idle:
 		return Cell{State: "attached", Why: "it asks for nothing now", idle: true}
+	case link.State != topology.LinkAttached && scans:
+		return Cell{State: scanOnly, Why: why}
 	case link.State != topology.LinkAttached:
-		return Cell{State: "scan only", Why: cmp.Or(link.Why, info.SightReason)}
+		return Cell{State: blind, Why: "it does not scan, and is told of nothing: " + why, Fault: true}
 	case info.Sight == weir.SightLocal:
 		return Cell{State: "local only", Why: info.SightReason}
 	}
@@ -202,9 +223,17 @@ func gapOf(s manager.Snapshot, g ledger.Gap, session uint64) Gap {
 			continue
 		}
 		gap.Volume = v.Info.ID
-		slot := s.Slot(g.Filter, v.Info.ID)
-		covers := slot != nil && slot.State != topology.SlotDeclined && slot.State != topology.SlotExcluded
-		gap.Fault = gap.Fault || g.Open() && !v.Leaving && covers
+		gap.Fault = gap.Fault || g.Open() && !v.Leaving && shouldCover(s, g.Filter, v.Info.ID)
 	}
 	return gap
+}
+
+// shouldCover tells whether a volume, of which the filter has missed something, is still the filter's business. One that is
+// not loaded and should be cannot say that it is not.
+func shouldCover(s manager.Snapshot, filter string, volume weir.VolumeID) bool {
+	slot := s.Slot(filter, volume)
+	if slot == nil {
+		return slices.Contains(s.Missing, filter)
+	}
+	return slot.State != topology.SlotDeclined && slot.State != topology.SlotExcluded
 }

@@ -118,7 +118,7 @@ func (s *Server) pass(snapshot manager.Snapshot, v manager.VolumeSnapshot, above
 		seen := (cell.State == "attached" || cell.State == "local only") && !cell.idle
 		p.Instances = append(p.Instances, Explained{column, cell, seen})
 		p.Seen = p.Seen || seen
-		frames[column.Frame] = frames[column.Frame] || seen || cell.State == "scan only"
+		frames[column.Frame] = frames[column.Frame] || seen || cell.State == scanOnly || cell.State == blind
 	}
 	for _, l := range linksOf(v) {
 		if !frames[l.Frame] {

@@ -30,6 +30,8 @@ type Filters struct {
 type Filter struct {
 	Name      string        `json:"name"`
 	Instances int           `json:"instances"` // that are attached
+	ScanOnly  int           `json:"scan_only"` // of them, those that are told of nothing and look at intervals
+	Blind     int           `json:"blind"`     // of them, those that are told of nothing and do not look
 	Altitude  weir.Altitude `json:"altitude"`
 	Frame     int           `json:"frame"`
 	Wants     string        `json:"wants"` // operations
@@ -66,11 +68,15 @@ func (s *Server) filters(r *request) (any, error) {
 
 func filtersOf(s manager.Snapshot, known []string) Filters {
 	list := Filters{Epoch: s.Epoch, Filters: []Filter{}, Loadable: []string{}, Violations: append([]verify.Count{}, s.Violations...)}
+	volumes := map[weir.VolumeID]*manager.VolumeSnapshot{}
+	for i := range s.Volumes {
+		volumes[s.Volumes[i].Info.ID] = &s.Volumes[i]
+	}
 	for _, f := range s.Filters {
 		one := Filter{Name: f.Name, Altitude: f.Altitude, Frame: int(f.Frame), Wants: f.Wants, Stopping: f.Stopping, Stats: statsOf(f.Stats)}
 		for _, slot := range s.Slots {
 			if slot.Filter == f.Name && slot.State == topology.SlotAttached {
-				one.Instances++
+				one.count(sightedAs(s, volumes[slot.Volume], slot).State)
 			}
 		}
 		list.Filters = append(list.Filters, one)
@@ -82,6 +88,17 @@ func filtersOf(s manager.Snapshot, known []string) Filters {
 		}
 	}
 	return list
+}
+
+// count adds an attached instance.
+func (f *Filter) count(state string) {
+	f.Instances++
+	switch state {
+	case scanOnly:
+		f.ScanOnly++
+	case blind:
+		f.Blind++
+	}
 }
 
 // Instances is the answer to GET /v1/instances.
@@ -99,8 +116,8 @@ type Instance struct {
 	Altitude weir.Altitude `json:"altitude"`
 	Instance string        `json:"instance"`
 	Frame    int           `json:"frame"`
-	State    string        `json:"state"`
-	Why      string        `json:"why,omitempty"` // why it is not attached
+	State    string        `json:"state"`         // the word that the matrix has for it
+	Why      string        `json:"why,omitempty"` // why it is not attached, or sees less
 	By       string        `json:"by,omitempty"`  // who has detached it
 	Attempts int           `json:"attempts,omitempty"`
 	Hung     bool          `json:"hung,omitempty"`
@@ -147,11 +164,21 @@ func instancesOf(s manager.Snapshot, keep func(manager.SlotSnapshot) bool) Insta
 }
 
 func instanceOf(s manager.Snapshot, slot manager.SlotSnapshot) Instance {
+	v := snapshotOf(s, slot.Volume)
+	cell := sightedAs(s, v, slot)
 	return Instance{
-		ID: idOf(slot), Filter: slot.Filter, Volume: slot.Volume, Name: nameOf(snapshotOf(s, slot.Volume)), Altitude: slot.Altitude,
-		Instance: slot.Instance, Frame: int(slot.Frame), State: slot.State.String(), Why: whyOf(slot), By: slot.By,
+		ID: idOf(slot), Filter: slot.Filter, Volume: slot.Volume, Name: nameOf(v), Altitude: slot.Altitude,
+		Instance: slot.Instance, Frame: int(slot.Frame), State: cell.State, Why: cell.Why, By: slot.By,
 		Attempts: slot.Attempts, Hung: slot.Hung,
 	}
+}
+
+// sightedAs is stateOf on a volume that may have left.
+func sightedAs(s manager.Snapshot, v *manager.VolumeSnapshot, slot manager.SlotSnapshot) Cell {
+	if v == nil {
+		return Cell{State: slot.State.String(), Why: whyOf(slot)}
+	}
+	return stateOf(s, *v, slot)
 }
 
 // idOf names a slot for good: numbers of filters and of volumes are not used again.

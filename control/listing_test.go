@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -129,8 +130,9 @@ func TestCoverage(t *testing.T) {
 func TestFaultsNeedSomebodyWhoIsToCover(t *testing.T) {
 	snapshot := func(state topology.SlotState) manager.Snapshot {
 		return manager.Snapshot{
-			Complete: true, Volumes: []manager.VolumeSnapshot{{Info: weir.VolumeInfo{ID: 1}}}, Filters: []manager.FilterSnapshot{{Name: "f", Wants: "create"}},
-			Slots: []manager.SlotSnapshot{{Filter: "f", Instance: "f", Volume: 1, State: state, By: "root"}},
+			Complete: true, Filters: []manager.FilterSnapshot{{Name: "f", Wants: "create"}},
+			Volumes: []manager.VolumeSnapshot{{Info: weir.VolumeInfo{ID: 1}, Links: []manager.LinkSnapshot{{State: topology.LinkAttached}}}},
+			Slots:   []manager.SlotSnapshot{{Filter: "f", Instance: "f", Volume: 1, State: state, By: "root"}},
 		}
 	}
 	covered := func(s manager.Snapshot) bool {
@@ -182,9 +184,73 @@ func TestCellsTellWhatIsSeen(t *testing.T) {
 		if c.link != topology.LinkAttached {
 			v.Links[0].Why = "because"
 		}
-		s := manager.Snapshot{Slots: []manager.SlotSnapshot{{Filter: "f", Instance: "f", Volume: 1, State: c.slot}}}
+		s := manager.Snapshot{
+			Filters: []manager.FilterSnapshot{{Name: "f", Scans: true}},
+			Slots:   []manager.SlotSnapshot{{Filter: "f", Instance: "f", Volume: 1, State: c.slot}},
+		}
 		if got := cellOf(s, v, s.Slots, Column{Filter: "f", Instance: "f"}).String(); got != c.want {
 			t.Errorf("%s on a link that is %s: %s, want %s", c.slot, c.link, got, c.want)
+		}
+	}
+}
+
+// TestFilterThatDoesNotScanIsBlindWhereNothingIsTold in each answer by the same word, and that is a fault.
+func TestFilterThatDoesNotScanIsBlindWhereNothingIsTold(t *testing.T) {
+	b := begin(t, filter("deaf", "100", everywhere))
+	v := memory.NewVolume(1, "/odd")
+	v.Refuse(&weir.Error{Op: "attach", Kind: weir.KindUnsupported, Err: errors.New("no handles")})
+	b.discovery.Mount(v)
+	b.await(func(s manager.Snapshot) bool {
+		return s.Slot("deaf", 1) != nil && s.Slot("deaf", 1).State == topology.SlotAttached
+	})
+	const why = "it does not scan, and is told of nothing: "
+	c := get[Coverage](b, "/v1/coverage")
+	if cell := c.Volumes[0].Cells[0]; cell.State != "blind" || !cell.Fault || c.Covered || !strings.Contains(c.Faults[0], "deaf is blind: "+why) {
+		t.Errorf("coverage: %+v, %q", cell, c.Faults)
+	}
+	x, err := b.Explain(t.Context(), "/odd/a")
+	if err != nil || x.Seen || x.Passes[0].Instances[0].Seen || !strings.Contains(x.Why, "deaf is blind: "+why) || len(x.Passes[0].Marks) != 1 {
+		t.Errorf("explained: %+v, %v", x, err)
+	}
+	if in := b.instance("deaf", "deaf", 1); in.State != "blind" || !strings.Contains(in.Why, why) {
+		t.Errorf("instance: %+v", in)
+	}
+	if f := get[Filters](b, "/v1/filters").Filters[0]; f.Instances != 1 || f.Blind != 1 || f.ScanOnly != 0 {
+		t.Errorf("filter: %+v", f)
+	}
+}
+
+// TestFilterThatIsMissingIsAFault: of those that the manager was made for, not of one that serves who comes, nor of one that
+// somebody has loaded besides.
+func TestFilterThatIsMissingIsAFault(t *testing.T) {
+	server := filter("server", "300", everywhere)
+	server.Wants = 0
+	b := begin(t, filter("main", "100", everywhere), server)
+	b.discovery.Mount(memory.NewVolume(1, "/"))
+	report(t, b.Load("spare"))
+	settled := func(s manager.Snapshot) bool {
+		return s.Settled() && len(s.Slots) == 3*len(s.Volumes) && len(s.Volumes) == 1
+	}
+	b.await(settled)
+	for _, name := range []string{"server", "spare"} {
+		report(t, b.Unload(t.Context(), name, true))
+		if c := get[Coverage](b, "/v1/coverage"); !c.Covered {
+			t.Errorf("without %s: %q", name, c.Faults)
+		}
+	}
+	report(t, b.Load("spare"))
+	b.await(func(manager.Snapshot) bool {
+		gaps := get[Coverage](b, "/v1/coverage").Gaps
+		return len(gaps) == 1 && gaps[0].Filter == "spare" && gaps[0].ClosedBy == "attached; what was missed is not looked for"
+	})
+	report(t, b.Unload(t.Context(), "main", true))
+	c := get[Coverage](b, "/v1/coverage")
+	if len(c.Faults) != 2 || c.Faults[0] != "filter main is not loaded" || !strings.Contains(c.Faults[1], "of filter main is open: the filter was unloaded") {
+		t.Errorf("without main: %q", c.Faults)
+	}
+	for _, g := range c.Gaps {
+		if g.Fault != (g.Filter == "main") {
+			t.Errorf("gap %+v", g)
 		}
 	}
 }

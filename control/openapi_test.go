@@ -134,8 +134,8 @@ func (c *checked) described(method, path string, answer *http.Response) *openapi
 // TestDescriptionRefuses proves that the comparison would notice.
 func TestDescriptionRefuses(t *testing.T) {
 	schema := document(t).Components.Schemas["Filter"].Value
-	for _, odd := range []string{`{}`, `{"name":1,"instances":1,"altitude":"1","frame":0,"wants":"","stopping":false,"stats":{}}`,
-		`{"name":"a","instances":1,"altitude":"1","frame":0,"wants":"","stopping":false,"stats":0}`} {
+	for _, odd := range []string{`{}`, `{"name":1,"instances":1,"scan_only":0,"blind":0,"altitude":"1","frame":0,"wants":"","stopping":false,"stats":{}}`,
+		`{"name":"a","instances":1,"scan_only":0,"blind":0,"altitude":"1","frame":0,"wants":"","stopping":false,"stats":0}`} {
 		var value any
 		report(t, json.Unmarshal([]byte(odd), &value))
 		if schema.VisitJSON(value) == nil {
@@ -143,7 +143,7 @@ func TestDescriptionRefuses(t *testing.T) {
 		}
 	}
 	report(t, schema.VisitJSON(map[string]any{
-		"name": "a", "instances": 1.0, "altitude": weir.MustAltitude("1.5").String(), "frame": 0.0, "wants": "", "stopping": false,
+		"name": "a", "instances": 1.0, "scan_only": 0.0, "blind": 0.0, "altitude": weir.MustAltitude("1.5").String(), "frame": 0.0, "wants": "", "stopping": false,
 		"stats": map[string]any{"completed": 1.0, "operations": 0.0, "inside": 0.0, "failures": 0.0, "delivery": 1024.0, "pre": 0.0, "post": 0.0},
 	}))
 }

@@ -26,6 +26,7 @@ func scene(t *testing.T) *bench {
 		}
 		return nil
 	})
+	low.Scans = true
 	high := filter("high", "200", only("memory2"))
 	high.Instances = []weir.Definition{
 		{Name: "high", Altitude: high.Altitude}, {Name: "second", Altitude: weir.MustAltitude("201.5"), Manual: true},

@@ -24,6 +24,10 @@ type Snapshot struct {
 	Filters  []FilterSnapshot `json:"filters"`
 	Slots    []SlotSnapshot   `json:"slots"` // by volume, then by the order in which filters were started
 
+	// Missing names the filters among Options.Filters that ask for operations by themselves and are not loaded, unless the
+	// manager is being stopped: what they are for is not done.
+	Missing []string `json:"missing,omitempty"`
+
 	// Violations counts the rules that filters have broken, also those that are gone, since they were to be verified.
 	Violations []verify.Count `json:"violations,omitempty"`
 }
@@ -59,6 +63,7 @@ type FilterSnapshot struct {
 	Altitude weir.Altitude    `json:"altitude"`
 	Frame    topology.FrameID `json:"frame"`
 	Wants    string           `json:"wants"`
+	Scans    bool             `json:"scans,omitempty"` // it looks by itself for what it has missed
 	Before   string           `json:"before,omitempty"`
 	After    string           `json:"after,omitempty"`
 	Stopping bool             `json:"stopping"`
@@ -180,7 +185,7 @@ func (m *Manager) snapshotLocked() Snapshot {
 	for _, v := range view.Filters {
 		f := m.filters[v.ID]
 		s.Filters = append(s.Filters, FilterSnapshot{
-			f.Name, f.Altitude, v.Frame, f.Wants.String(), f.Before.String(), f.After.String(), v.Stopping, nil,
+			f.Name, f.Altitude, v.Frame, f.Wants.String(), f.Scans, f.Before.String(), f.After.String(), v.Stopping, nil,
 		})
 	}
 	for _, v := range view.Slots {
@@ -190,7 +195,18 @@ func (m *Manager) snapshotLocked() Snapshot {
 			v.State, m.whyLocked(v), v.By, v.Attempts, v.Hung, m.idleLocked(v.Pair),
 		})
 	}
+	s.Missing = m.missing(s)
 	return s
+}
+
+// missing lists the filters that the manager was made with, and that are not there.
+func (m *Manager) missing(s Snapshot) (names []string) {
+	for _, f := range m.options.Filters {
+		if !s.Stopping && asks(f) && s.Filter(f.Name) == nil {
+			names = append(names, f.Name)
+		}
+	}
+	return names
 }
 
 // idleLocked tells whether an instance asks for nothing now.

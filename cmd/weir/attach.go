@@ -43,10 +43,18 @@ func newAttachCommand() *cobra.Command {
 				return mistaken(err)
 			}
 			return a.print(c.OutOrStdout(), in, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "instance %s is attached to volume %d (%s) at altitude %s, in frame %d\n",
-					in.Instance, in.Volume, in.Name, in.Altitude, in.Frame)
+				_, err := fmt.Fprintf(w, "instance %s is attached to volume %d (%s) at altitude %s, in frame %d%s\n",
+					in.Instance, in.Volume, in.Name, in.Altitude, in.Frame, lessThanAll(in))
 				return err
 			})
 		},
 	})
+}
+
+// lessThanAll says of an instance that is attached why it does not see everything.
+func lessThanAll(in control.Instance) string {
+	if in.Why == "" {
+		return ""
+	}
+	return fmt.Sprintf("; it is %s: %s", in.State, in.Why)
 }

@@ -89,6 +89,7 @@ func TestRunningMirrorIsAsked(t *testing.T) {
 	asked(t, 2, "unload replicate", "replicas would stand still until it is loaded again: to end them, end weir mirror; ")
 	asked(t, 0, "unload replicate --force", "filter replicate is unloaded")
 	asked(t, 1, "explain "+source.Dir, "no filter is loaded")
+	asked(t, 1, "coverage", "NOT COVERED:\n  filter replicate is not loaded\n  volume "+id+" .*gap 2 of filter replicate is open: the filter was unloaded")
 	asked(t, 0, "filters", "not loaded: replicate")
 	s.write("unseen")
 	asked(t, 0, "load replicate", "filter replicate is loaded at altitude 309999, in frame 0")
@@ -119,6 +120,8 @@ func TestLayersAreExplained(t *testing.T) {
 	asked(t, 0, "explain "+s.source+"/marked", layer, `frame 0: observed by fanotify`, `1\. +replicate +altitude 309999 +frame 0 +attached`, reaches)
 	asked(t, 1, "explain "+s.source+"/blind", "NOT be seen: replicate is scan only: ", layer, "frame 0: unsupported: ", reaches)
 	asked(t, 0, "coverage", "overlay +attached", "overlay +scan only", "replicate scan only: ")
+	asked(t, 0, "instances", `replicate +\d+ +309999 +replicate +0 +scan only +`+s.source+"/blind")
+	asked(t, 0, "filters", `replicate +3 +309999 +0 +1 scan only\n`)
 
 	elsewhere := exec.Command("/proc/self/exe", "explain", "/")
 	elsewhere.Env = append(os.Environ(), asWeirEnv+"=1")

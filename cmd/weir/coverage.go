@@ -22,6 +22,7 @@ instances, then the gaps that the ledger has, and what is wrong. A cell is
   attached     operations are delivered
   local only   those of this machine are; others change the volume as well
   scan only    the volume reports nothing; its changes are found by scans
+  blind        the volume reports nothing, and the filter does not scan
   pending, setting up, failed
                there shall be an instance, and there is none yet
   detached     somebody has taken the instance away
@@ -30,12 +31,14 @@ instances, then the gaps that the ledger has, and what is wrong. A cell is
   draining     the instance ends
   none         nothing is owed
 
-A gap is an interval in which a filter did not cover a volume; a scan closes it.
+A gap is an interval in which a filter did not cover a volume; a scan closes it. While
+a filter that the running weir is for is not loaded, that is a fault, too.
 Pseudo file systems, and all but the latest of the gaps that are closed, are with
 --all only.`
 
 const coverageExit = `  0  everything that should be covered is
-  1  something is not: failed, pending or detached, or a gap of a volume that is there
+  1  something is not: setting up, failed, pending, blind or detached, a gap of a volume
+     that is there, or a filter that is not loaded
   2  refused: the command line, or the running weir; also if none runs, or several
   3  failed`
 

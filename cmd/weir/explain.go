@@ -84,10 +84,13 @@ func explain(c *cobra.Command, client *control.Client, path string) (x control.E
 }
 
 func printExplanation(w io.Writer, x control.Explanation) error {
-	if x.Seen {
-		fmt.Fprintf(w, "an event at %s would be seen\n", x.Path)
-	} else {
+	switch {
+	case !x.Seen:
 		fmt.Fprintf(w, "an event at %s would NOT be seen: %s\n", x.Path, x.Why)
+	case !x.Passes[0].Seen:
+		fmt.Fprintf(w, "an event at %s would be seen only if it reaches the volumes below, and where an instance is attached to them\n", x.Path)
+	default:
+		fmt.Fprintf(w, "an event at %s would be seen\n", x.Path)
 	}
 	for _, p := range x.Passes {
 		if err := printPass(w, p); err != nil {

@@ -13,7 +13,8 @@ import (
 
 const filtersLong = `List the filters of the running weir, the one that is farthest from the volumes
 first: how many instances of it are attached, its altitude, and the frame that
-holds it. With --stats also what its instances have had to do: operations that they
+holds it, and how many of the instances are scan only or blind, as weir coverage
+says it. With --stats also what its instances have had to do: operations that they
 were told of, and how long that took them at the most in 99 of 100 cases; operations
 that have passed through them and are under way, and those that failed because of
 the filter, on planes that intercept.`
@@ -51,15 +52,11 @@ func printFilters(w io.Writer, list control.Filters, stats bool) error {
 	}
 	fmt.Fprintln(table)
 	for _, f := range list.Filters {
-		note := ""
-		if f.Stopping {
-			note = "\tis being unloaded"
-		}
 		fmt.Fprintf(table, "%s\t%d\t%s\t%d", f.Name, f.Instances, f.Altitude, f.Frame)
 		if l := f.Stats; stats {
 			fmt.Fprintf(table, "\t%d\t%v\t%d\t%d\t%d\t%v\t%v", l.Completed, l.Delivery, l.Operations, l.Inside, l.Failures, l.Pre, l.Post)
 		}
-		fmt.Fprintln(table, note)
+		fmt.Fprintln(table, notes(f))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -74,4 +71,22 @@ func printFilters(w io.Writer, list control.Filters, stats bool) error {
 		fmt.Fprintf(w, "filter %s has broken rule %s, %d times; the log says where\n", v.Filter, v.Rule, v.Count)
 	}
 	return printEpoch(w, list.Epoch)
+}
+
+// notes says at the end of a filter's line what is not as usual.
+func notes(f control.Filter) string {
+	var all []string
+	if f.ScanOnly > 0 {
+		all = append(all, fmt.Sprintf("%d scan only", f.ScanOnly))
+	}
+	if f.Blind > 0 {
+		all = append(all, fmt.Sprintf("%d blind", f.Blind))
+	}
+	if f.Stopping {
+		all = append(all, "is being unloaded")
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "\t" + strings.Join(all, ", ")
 }

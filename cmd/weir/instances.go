@@ -15,8 +15,9 @@ import (
 )
 
 const instancesLong = `List the instances of filters on volumes in the running weir, what is farthest
-from the volume first. What is owed is listed too, with its state; volumes that a
-filter declines, or that a rule excludes, are with --all only.
+from the volume first, with the states that weir coverage explains. What is owed is
+listed too; volumes that a filter declines, or that a rule excludes, are with --all
+only.
 
 VOLUME is a number that weir volumes shows, a mount point, a device, or a label.`
 
