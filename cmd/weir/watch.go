@@ -25,12 +25,14 @@ device or a label, what happens on that one, until it leaves.
 Operations on one file by one process that were not yet read are one line, such as
 create|modify|close. There is no column for results: what observes volumes sees
 what has succeeded, and only planes that intercept see failures. A process that has
-gone before its name could be read is called "exited". A name is the one that the
-directory has when it is looked up, right after the operation; what has none any
-more is told as far as it is known.
+gone before its name could be read is called "exited". With --comm, such operations
+are counted as undecided, which is told: short processes are often gone so soon.
+--comm exited shows them. A name is the one that the directory has when it is looked
+up, right after the operation; what has none any more is told as far as it is known.
 
 What this command itself does is left out. What it could not show in time is
-counted, and told. The filter "activity" does the work: it is loaded for this, and
+counted, and told; so is the moment between the mount of a volume by another
+program and its mark, of which nothing is seen. The filter "activity" does the work: it is loaded for this, and
 unloaded when nobody watches any more, unless it was loaded already.`
 
 const watchExample = `  weir watch                              everything that changes

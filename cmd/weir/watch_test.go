@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -368,4 +369,81 @@ func resident(t *testing.T, pid int) int64 {
 		t.Fatal(err)
 	}
 	return pages * int64(os.Getpagesize())
+}
+
+// TestWatchByNameCountsTheRest has 200 processes that are gone at once: what each did is told, or counted.
+func TestWatchByNameCountsTheRest(t *testing.T) {
+	const many = 200
+	s := newStage(t)
+	s.source = voltest.New(t, "tmpfs").Dir
+	s.mirror()
+	named, gone := watch(t, s.source, "--comm", "touch"), watch(t, s.source, "--comm", "exited")
+	for i := range many {
+		if err := exec.Command("touch", fmt.Sprint(s.source, "/f", i)).Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	paths := func(w watched) map[string]bool {
+		told := map[string]bool{}
+		events, dropped := w.events()
+		for _, e := range events {
+			told[e.Path] = true
+		}
+		if dropped > 0 {
+			t.Errorf("%d dropped", dropped)
+		}
+		return told
+	}
+	eventually(t, 10*time.Second, func() error {
+		together := paths(named)
+		maps.Copy(together, paths(gone))
+		if len(together) != many {
+			return fmt.Errorf("%d files of %d are told", len(together), many)
+		}
+		return nil
+	})
+	named.interrupt(`"undecided":`)
+	if n, told := undecided(t, named), len(paths(named)); n+told < many || told < many && !strings.Contains(named.output(), `"event":"undecided"`) {
+		t.Errorf("%d files are told and %d operations undecided of %d\n%s", told, n, many, named.output())
+	}
+}
+
+// undecided returns the number in the end.
+func undecided(t *testing.T, w watched) int {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(w.output()), "\n")
+	var end struct{ Undecided int }
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &end); err != nil {
+		t.Fatal(err)
+	}
+	return end.Undecided
+}
+
+// TestWatchTellsWhatItHasNotSeen mounts below what is watched, with mount(2) and with weir mount.
+func TestWatchTellsWhatItHasNotSeen(t *testing.T) {
+	s := newStage(t)
+	s.source = voltest.New(t, "tmpfs").Dir
+	s.mirror()
+	w := watch(t, s.source)
+	theirs, ours := filepath.Join(s.source, "theirs"), filepath.Join(s.source, "ours")
+	for _, dir := range []string{theirs, ours} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Mount("theirs", theirs, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(theirs, unix.MNT_DETACH) })
+	w.says("("+theirs+") is watched from ", 1)
+	asked(t, 0, "mount -t tmpfs none "+ours, "attached before: replicate, activity")
+	t.Cleanup(func() { _ = unix.Unmount(ours, unix.MNT_DETACH) })
+	if err := os.WriteFile(filepath.Join(ours, "first"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.says("first", 1)
+	w.interrupt(`"exit_status":0`)
+	if out := w.output(); strings.Count(out, `"event":"note"`) != 1 {
+		t.Errorf("another moment is told of\n%s", out)
+	}
 }

@@ -22,9 +22,11 @@ type activityView struct {
 	json      bool
 	request   activity.Request
 
-	begun   time.Time
-	told    uint64
-	dropped uint64
+	begun     time.Time
+	told      uint64
+	dropped   uint64
+	undecided uint64
+	noted     uint64 // of undecided
 }
 
 func newActivityView(c *cobra.Command, asJSON bool, r activity.Request) *activityView {
@@ -110,12 +112,26 @@ func (v *activityView) print(m activity.Message) {
 		v.dropped = m.Dropped
 		v.say("dropped", fmt.Sprintf("%d operations have been dropped so far", m.Dropped), map[string]any{"dropped": m.Dropped})
 	}
+	v.count(m.Undecided)
 	for _, note := range m.Notes {
 		v.say("note", note, map[string]any{"text": note})
 	}
 	if m.End != "" && m.Kind == 0 {
 		v.say("note", m.End, map[string]any{"text": m.End})
 	}
+}
+
+// count tells how many operations could not be decided about when there is the first, and each time that they have become ten
+// times as many: where processes are short, it would else be a line for each of them.
+func (v *activityView) count(undecided uint64) {
+	v.undecided = max(v.undecided, undecided)
+	if v.undecided == 0 || v.undecided < 10*v.noted {
+		return
+	}
+	v.noted = v.undecided
+	text := fmt.Sprintf("operations of processes whose names could not be read any more, so far: %d; they may be of %s; without --comm all are shown",
+		v.undecided, weir.QuotePath(v.request.Process))
+	v.say("undecided", text, map[string]any{"undecided": v.undecided})
 }
 
 func (v *activityView) line(b io.Writer, e activity.Event) {
@@ -153,9 +169,13 @@ func (v *activityView) finish(err error) {
 		if err != nil {
 			fields["exit_status"] = weir.KindOf(err).ExitStatus()
 		}
-		fields["told"], fields["dropped"], fields["seconds"] = v.told, v.dropped, took.Seconds()
+		fields["told"], fields["dropped"], fields["undecided"], fields["seconds"] = v.told, v.dropped, v.undecided, took.Seconds()
 		event(v.out, "end", fields)
 		return
 	}
-	fmt.Fprintf(v.errs, "weir: watched for %v: %d told, %d dropped\n", took.Round(time.Millisecond), v.told, v.dropped)
+	undecided := ""
+	if v.request.Process != "" {
+		undecided = fmt.Sprintf(", %d undecided", v.undecided)
+	}
+	fmt.Fprintf(v.errs, "weir: watched for %v: %d told, %d dropped%s\n", took.Round(time.Millisecond), v.told, v.dropped, undecided)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -99,6 +100,7 @@ type watcher struct {
 	t       *testing.T
 	events  []activity.Event
 	dropped uint64
+	unsure  uint64
 	notes   []string
 	end     activity.Message
 	now     activity.Watching
@@ -146,6 +148,7 @@ func (w *watcher) next() (m activity.Message) {
 	if m.Dropped > 0 {
 		w.dropped = m.Dropped
 	}
+	w.unsure = max(w.unsure, m.Undecided)
 	if m.End != "" {
 		w.end = m
 	}
@@ -326,10 +329,10 @@ func TestVolumesComeAndGo(t *testing.T) {
 	for one.end.End == "" {
 		one.next()
 	}
-	for len(all.notes) == 0 {
+	for len(all.notes) < 2 {
 		all.next()
 	}
-	if one.end.End != "volume 1 (/m) has left" || all.notes[0] != one.end.End || one.end.Kind != 0 {
+	if one.end.End != "volume 1 (/m) has left" || all.notes[1] != one.end.End || one.end.Kind != 0 {
 		t.Errorf("told %+v and %q", one.end, all.notes)
 	}
 	must(t, <-one.ended, later.Create("c"))
@@ -374,5 +377,81 @@ func TestOddVolumesAndRequests(t *testing.T) {
 	odd.from <- []byte(`{"ops":"fly"}`)
 	if m := odd.next(); m.Kind != weir.KindRefused || !strings.Contains(m.End, "there is no such operation; there are create") {
 		t.Errorf("told %+v", m)
+	}
+}
+
+// TestRequestsAreRead has nothing ignored that is in one.
+func TestRequestsAreRead(t *testing.T) {
+	b := begin(t)
+	for text, why := range map[string]string{
+		`{"x":1}`:            `unknown field "x"; send one JSON object; its fields are ops,`,
+		`{"comm":"touch"}`:   `unknown field "comm"`,
+		`{} {"ops":"close"}`: "something follows the object",
+		`garbage`:            "the request is not understood: ",
+		``:                   "the request is not understood: ",
+	} {
+		place, err := b.Connect(t.Context(), activity.Name)
+		must(t, err)
+		w := &watcher{pipe: newPipe(), t: t, ended: make(chan error, 1)}
+		go func() { w.ended <- place.Talk(weir.Peer{}, w.pipe) }()
+		w.from <- []byte(text)
+		if m := w.next(); m.Kind != weir.KindRefused || !strings.Contains(m.End, why) || m.Watching != nil {
+			t.Errorf("%q: told %+v", text, m)
+		}
+		if err := <-w.ended; weir.KindOf(err) != weir.KindRefused {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestProcessesWithoutNames counts what a process did of which nobody knows whether it has the name that is asked for.
+func TestProcessesWithoutNames(t *testing.T) {
+	b := begin(t)
+	gone := exec.Command("true")
+	must(t, gone.Run())
+	one, other := b.watch(activity.Request{Process: "nobody", Volume: 1, Path: "/m/d"}), b.watch(activity.Request{Process: "exited"})
+	dir, err := b.volume.Handle("")
+	must(t, err)
+	for _, name := range []string{"d", "e"} {
+		must(t, b.volume.Do(t.Context(), &weir.Parameters{Op: weir.OpCreate, Dir: dir, Name: name, PID: gone.Process.Pid}).Err)
+	}
+	must(t, b.volume.Create("d2"))
+	other.wants("create /m/d", "create /m/e")
+	for one.unsure == 0 {
+		one.next()
+	}
+	if one.unsure != 1 || len(one.events) > 0 || other.unsure != 0 {
+		t.Errorf("%d and %d are undecided, and %s is told", one.unsure, other.unsure, one.lines())
+	}
+}
+
+// TestMomentBeforeTheMark is told of whatever begins to be watched later, to those who watch it.
+func TestMomentBeforeTheMark(t *testing.T) {
+	b := begin(t)
+	below, far := b.watch(activity.Request{Path: "/m"}), b.watch(activity.Request{Path: "/far"})
+	v := b.mount(2, "/elsewhere")
+	must(t, v.Create("unseen"))
+	later := b.mount(3, "/m/later")
+	must(t, later.Create("seen"))
+	below.wants("create /m/later/seen")
+	b.discovery.Remount(v, "/elsewhere", "/m/bound")
+	for len(below.notes) < 2 {
+		below.next()
+	}
+	must(t, v.Create("seen"))
+	below.wants("create /m/bound/seen")
+	for i, title := range []string{"volume 3 (/m/later)", "volume 2 (/elsewhere)"} {
+		var at string
+		if n, err := fmt.Sscanf(strings.TrimPrefix(below.notes[i], title), " is watched from %s on: what happened there between its mount and then was", &at); n != 1 {
+			t.Errorf("told %q: %v", below.notes[i], err)
+		} else if at, err := time.Parse(time.RFC3339, at); err != nil || time.Since(at) > time.Minute {
+			t.Error(at, err)
+		}
+	}
+	must(t, b.volume.Create("end"))
+	below.wants("create /m/end")
+	far.hangUp()
+	if len(below.notes) != 2 || len(far.notes) != 0 {
+		t.Errorf("told %q and %q", below.notes, far.notes)
 	}
 }

@@ -7,7 +7,9 @@
 //
 // Operations as the plane delivers them: completed, and merged while they waited. A name is the one that the directory has
 // when it is looked up, which is right after the operation in most cases, and never before it. What cannot be named any
-// more is told as far as it is known, so that every operation is either told once or counted as dropped.
+// more is told as far as it is known, so that every operation is either told once or counted: as dropped, or as undecided if
+// who watches has asked for a process by its name, and that of who did it is not known. What happens between the mount of a
+// volume and the moment from which on it is watched is neither; when that was is told in a note.
 //
 // # Goroutines and locks
 //

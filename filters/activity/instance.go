@@ -174,12 +174,13 @@ func (in *instance) run() {
 			ended = true
 		}
 		waiting, dropped, moved := in.take()
+		before := in.monitor.watching(in)
 		if moved || len(waiting) > 0 && time.Since(looked) > stale {
 			in.look()
 			looked = time.Now()
 		}
 		if moved && !ended {
-			in.follow()
+			in.follow(before)
 		}
 		if watching := in.monitor.watching(in); len(watching) > 0 {
 			dropped += in.tell(waiting, watching)
@@ -198,12 +199,32 @@ func (in *instance) take() (waiting []happening, dropped uint64, moved bool) {
 	return waiting, dropped, moved
 }
 
-// follow looks again who watches the volume, after its mounts have changed.
-func (in *instance) follow() {
+// follow looks again who watches the volume, after its mounts have changed. Before that it was those.
+func (in *instance) follow(before []*watcher) {
 	bounded, cancel := context.WithTimeout(in.ctx, settleTime)
 	defer cancel()
 	if err := in.settle(bounded); err != nil && weir.KindOf(err) != weir.KindAbsent {
 		in.monitor.note(in, fmt.Sprintf("%s cannot be watched: %v", in.title(), err))
+	} else if err == nil {
+		in.begun(before)
+	}
+}
+
+// noteTime is how a note says when, since it may be read anywhere, and later.
+const noteTime = "2006-01-02T15:04:05.000Z07:00"
+
+// begun tells those who watch the volume since its mounts have changed, and did not before, that there was a moment which they
+// have not seen. There was none if the mount is still to come, as with weir mount.
+func (in *instance) begun(before []*watcher) {
+	now := time.Now()
+	in.look()
+	mounts := in.mountsSeen()
+	there := slices.DeleteFunc(slices.Clone(mounts), func(m weir.Mount) bool { return m.Coming })
+	for _, w := range in.monitor.watching(in) {
+		if len(there) > 0 && !slices.Contains(before, w) && w.concerns(in.volume.ID(), there) {
+			w.note(fmt.Sprintf("%s is watched from %s on: what happened there between its mount and then was not seen",
+				in.title(), now.Format(noteTime)))
+		}
 	}
 }
 

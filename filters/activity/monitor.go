@@ -52,6 +52,8 @@ func (m *Monitor) setup(ctx context.Context, site weir.Site) (weir.Instance, err
 	}
 	if err != nil {
 		m.note(in, fmt.Sprintf("%s cannot be watched: %v", in.title(), err))
+	} else if site.Reason != weir.SetupManual {
+		in.begun(nil)
 	}
 	go in.run()
 	return in, nil

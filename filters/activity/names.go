@@ -33,6 +33,7 @@ const (
 // named is an operation with what is known of its names: paths on the volume, or what is said instead.
 type named struct {
 	process  string
+	nameless bool // process is what is said instead
 	path, to place
 }
 
@@ -82,16 +83,16 @@ func (n *names) readProcesses(all []happening) {
 	}
 }
 
-// process names one.
-func (n *names) process(pid int) string {
+// process names one. known is false if name is what is said instead.
+func (n *names) process(pid int) (name string, known bool) {
 	p, read := n.processes[pid]
 	switch {
 	case pid == 0:
-		return "unknown"
+		return "unknown", false
 	case !read:
-		return "exited"
+		return "exited", false
 	}
-	return p.name
+	return p.name, true
 }
 
 // readDirs makes sure that the directories are known which the first of the operations speak of, and returns how many
@@ -146,7 +147,8 @@ func (n *names) of(op weir.Operation) named {
 	if e, told := n.entries[op.Object]; op.Dir == "" && told { // as when its last name goes: that is told right behind
 		at = e
 	}
-	p := named{process: n.process(op.PID), path: n.entry(at.Dir, at.Name, op.IsDir)}
+	process, known := n.process(op.PID)
+	p := named{process: process, nameless: !known, path: n.entry(at.Dir, at.Name, op.IsDir)}
 	if op.Ops&weir.OpRename != 0 {
 		p.to = n.entry(op.NewDir, op.NewName, op.IsDir)
 	}

@@ -47,8 +47,8 @@ func TestNamesOfProcesses(t *testing.T) {
 	all := []happening{{op: weir.Operation{PID: 1 << 30}}, {op: weir.Operation{PID: 1<<30 + 1}}, {op: weir.Operation{PID: 1<<30 + 2}}, {}}
 	n.readProcesses(all)
 	for i, want := range []string{"brief", "exited", "exited", "unknown"} {
-		if got := n.process(all[i].op.PID); got != want {
-			t.Errorf("%d is called %q, want %q", all[i].op.PID, got, want)
+		if got, known := n.process(all[i].op.PID); got != want || known != (want == "brief") {
+			t.Errorf("%d is called %q (known: %v), want %q", all[i].op.PID, got, known, want)
 		}
 	}
 }

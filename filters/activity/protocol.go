@@ -1,6 +1,10 @@
 package activity
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -17,12 +21,27 @@ type Request struct {
 	Reads bool     `json:"reads,omitempty"`
 
 	PID     int    `json:"pid,omitempty"`     // of this process only
-	Process string `json:"process,omitempty"` // of processes of this name only
+	Process string `json:"process,omitempty"` // of processes of this name only; "exited" and "unknown" are those whose name is not known
 
 	// Volume is the only one, or, with Path, the one that shows Path now. Path, absolute and as weir.QuotePath writes it,
 	// asks for what is at or below it, also on volumes that are mounted there.
 	Volume weir.VolumeID `json:"volume,omitempty"`
 	Path   string        `json:"path,omitempty"`
+}
+
+const requestHint = "send one JSON object; its fields are ops, reads, pid, process, volume and path"
+
+// read refuses fields that are not known: who sends them would be told something else than was meant.
+func (r *Request) read(text []byte) error {
+	from := json.NewDecoder(bytes.NewReader(text))
+	from.DisallowUnknownFields()
+	if err := from.Decode(r); err != nil {
+		return err
+	}
+	if _, err := from.Token(); err != io.EOF {
+		return errors.New("something follows the object")
+	}
+	return nil
 }
 
 // Message is what a program is told.
@@ -33,6 +52,10 @@ type Message struct {
 	Events  []Event  `json:"events,omitempty"`
 	Dropped uint64   `json:"dropped,omitempty"` // operations that were not told since the begin
 	Notes   []string `json:"notes,omitempty"`   // what else has happened, in full clauses
+
+	// Undecided is how many operations were not told since the begin because the request names a process, and that of who
+	// did them is not known.
+	Undecided uint64 `json:"undecided,omitempty"`
 
 	// End says why this is the last message. Kind is not 0 if it is a failure.
 	End  string    `json:"end,omitempty"`

@@ -32,13 +32,16 @@ type watcher struct {
 	since   time.Time
 	wake    chan struct{}
 
-	mu      sync.Mutex
-	events  []Event
-	dropped uint64
-	told    uint64 // of dropped
-	notes   []string
-	end     string
+	mu     sync.Mutex
+	events []Event
+	counts counts
+	told   counts // of counts
+	notes  []string
+	end    string
 }
+
+// counts are of operations that are not told.
+type counts struct{ dropped, undecided uint64 }
 
 func newWatcher(r Request, peer weir.Peer) *watcher {
 	return &watcher{request: r, path: weir.UnquotePath(r.Path), self: peer.PID, since: time.Now(), wake: make(chan struct{}, 1)}
@@ -86,7 +89,8 @@ func (w *watcher) wantsProcess(name string) bool {
 // tell tells an operation, if the program wants to know of it.
 func (w *watcher) tell(h happening, n named, mounts []weir.Mount, volume weir.VolumeID) {
 	op := h.op
-	if h.at.Before(w.since) || !w.wantsOf(op) || !w.wantsProcess(n.process) {
+	wanted := w.wantsProcess(n.process)
+	if h.at.Before(w.since) || !w.wantsOf(op) || !wanted && !n.nameless {
 		return
 	}
 	p, here := w.shown(n.path, mounts, volume)
@@ -95,6 +99,10 @@ func (w *watcher) tell(h happening, n named, mounts []weir.Mount, volume weir.Vo
 		to, there = w.shown(n.to, mounts, volume)
 	}
 	if !here && !there {
+		return
+	}
+	if !wanted {
+		w.change(func() { w.counts.undecided++ })
 		return
 	}
 	e := Event{Time: h.at, Ops: op.Ops & w.wants(), PID: op.PID, Process: weir.QuotePath(n.process), Path: weir.QuotePath(p), Dir: op.IsDir, Volume: volume}
@@ -133,7 +141,7 @@ func (w *watcher) add(e Event) {
 		if len(w.events) < room {
 			w.events = append(w.events, e)
 		} else {
-			w.dropped++
+			w.counts.dropped++
 		}
 	})
 }
@@ -141,7 +149,7 @@ func (w *watcher) add(e Event) {
 // drop counts operations that nobody has looked at.
 func (w *watcher) drop(n uint64) {
 	if n > 0 {
-		w.change(func() { w.dropped += n })
+		w.change(func() { w.counts.dropped += n })
 	}
 }
 
@@ -186,8 +194,8 @@ func (w *watcher) next() (m Message, more bool) {
 		w.events, m.End = nil, w.end
 	}
 	w.notes = nil
-	if w.dropped != w.told {
-		w.told, m.Dropped = w.dropped, w.dropped
+	if w.counts != w.told {
+		w.told, m.Dropped, m.Undecided = w.counts, w.counts.dropped, w.counts.undecided
 	}
 	return m, len(w.events) > 0
 }
@@ -235,8 +243,8 @@ func ask(ctx context.Context, port weir.Port) (r Request, err error) {
 	if err != nil {
 		return r, err
 	}
-	if err := json.Unmarshal(text, &r); err != nil {
-		refused := &weir.Error{Op: "watch", Kind: weir.KindRefused, Err: fmt.Errorf("the request is not understood: %w", err)}
+	if err := r.read(text); err != nil {
+		refused := &weir.Error{Op: "watch", Kind: weir.KindRefused, Err: fmt.Errorf("the request is not understood: %w", err), Hint: requestHint}
 		_ = send(bounded, port, Message{End: refused.Error(), Kind: weir.KindRefused})
 		return r, refused
 	}
@@ -267,7 +275,7 @@ func (w *watcher) serve(ctx, talking context.Context, port weir.Port) error {
 }
 
 func (m Message) empty() bool {
-	return len(m.Events) == 0 && m.Dropped == 0 && len(m.Notes) == 0 && m.End == ""
+	return len(m.Events) == 0 && m.Dropped == 0 && m.Undecided == 0 && len(m.Notes) == 0 && m.End == ""
 }
 
 func send(ctx context.Context, port weir.Port, m Message) error {
