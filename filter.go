@@ -3,6 +3,7 @@ package weir
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Filter is what an author registers with a manager. The struct must not be changed after that.
@@ -21,8 +22,8 @@ type Filter struct {
 	// OpOpen and OpAccess cost every reader of a volume; leave them out unless they are needed.
 	Wants Ops
 
-	// Scans says that the filter looks by itself for what it has missed, and tells the ledger when it has done so. The
-	// gaps of other filters are closed when they are attached again.
+	// Scans says that the filter looks by itself for what it has missed, and calls Host.Scanned when it has done so: its
+	// gaps in the ledger are open until then. Those of other filters are closed when they are attached.
 	Scans bool
 
 	// Before and After are the operations that pass through the instances, which implement Interceptor, on their way
@@ -114,6 +115,21 @@ type Host interface {
 
 	// DropContext takes the context off its object, if it has one.
 	DropContext(key ContextKey)
+
+	// Missed records in the ledger that the filter has not seen what happened on the instance's volume between since and
+	// now, and why: cause is a clause for the operator, such as Instance.Lost gives. The gap of a filter with Scans is open
+	// until Scanned closes it; that of another is closed at once, since nobody looks for what it hides. The manager itself
+	// records that an instance was not there yet, or not any more. Like Scanned it may be called from callbacks: it is
+	// written in the order of the calls, and neither waits for the disk; a ledger that cannot be written is logged. The
+	// error is of KindRefused if since is the zero time or cause is empty, and of KindAbsent if the instance has ended.
+	Missed(since time.Time, cause string) error
+
+	// Scanned closes the filter's gaps on the instance's volume that were over when a scan began, after that scan has looked
+	// at everything the filter has to know of the volume, and has ended. began is the time on the machine's clock right
+	// before the scan looked at the first object; a scan that was begun for a gap, after Setup or Missed was called, is late
+	// enough. by names the scan for the operator. The error is of KindRefused for a filter without Scans and if by is empty,
+	// and of KindAbsent if the instance has ended.
+	Scanned(began time.Time, by string) error
 
 	// Issue does an operation on the instance's volume, which only the instances below it see. The error is of
 	// KindUnsupported where nothing intercepts operations.

@@ -2,6 +2,7 @@ package control
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,12 +62,13 @@ func TestDetachLasts(t *testing.T) {
 	b.gap("detached by hand", "a scan", false)
 }
 
-// gap waits until the first gap is that of filter low on volume 2.
+// gap waits until filter low has that gap on volume 2.
 func (b *bench) gap(cause, closedBy string, fault bool) {
 	b.t.Helper()
 	b.await(func(manager.Snapshot) bool {
-		gaps := get[Coverage](b, "/v1/coverage").Gaps
-		return len(gaps) > 0 && gaps[0].Filter == "low" && gaps[0].Volume == 2 && gaps[0].Cause == cause && gaps[0].ClosedBy == closedBy && gaps[0].Fault == fault
+		return slices.ContainsFunc(get[Coverage](b, "/v1/coverage").Gaps, func(g Gap) bool {
+			return g.Filter == "low" && g.Volume == 2 && g.Cause == cause && g.ClosedBy == closedBy && g.Fault == fault
+		})
 	})
 }
 

@@ -217,7 +217,7 @@ func linkOf(v manager.VolumeSnapshot, frame topology.FrameID) manager.LinkSnapsh
 
 // gapOf looks which volume a gap is on. It is a fault if that is there and the filter should cover it.
 func gapOf(s manager.Snapshot, g ledger.Gap, session uint64) Gap {
-	gap := Gap{ID: g.ID, Source: g.Source, Filter: g.Filter, From: g.From, To: g.To, Cause: g.Cause, ClosedBy: g.ClosedBy}
+	gap := Gap{ID: g.ID, Source: g.Source, Filter: g.Filter, From: g.From, To: g.Ended(), Cause: g.Cause, ClosedBy: g.ClosedBy}
 	for _, v := range s.Volumes {
 		if !g.On(session, v.Info) {
 			continue

@@ -98,22 +98,29 @@ func TestCoverage(t *testing.T) {
 
 	there, gone := memory.NewVolume(1, "/").Info(), memory.NewVolume(9, "/gone").Info()
 	declined := memory.NewVolume(1, "/").Info()
+	faults := map[uint64]bool{} // the other gaps are of what came before the mounts were seen
+	var low uint64
 	for _, gap := range []struct {
 		info   weir.VolumeInfo
 		filter string
-	}{{there, "low"}, {gone, "low"}, {declined, "high"}} {
-		if _, err := b.ledger.OpenGap(gap.info, gap.filter, time.Now(), "a test"); err != nil {
+		fault  bool
+	}{{there, "low", true}, {gone, "low", false}, {declined, "high", false}} {
+		id, err := b.ledger.OpenGap(gap.info, gap.filter, time.Now(), "a test")
+		if err != nil {
 			t.Fatal(err)
+		}
+		if faults[id] = gap.fault; gap.fault {
+			low = id
 		}
 	}
 	c = get[Coverage](b, "/v1/coverage")
-	for i, fault := range []bool{true, false, false} {
-		if c.Gaps[i].Fault != fault {
-			t.Errorf("gap %+v, want fault %t", c.Gaps[i], fault)
+	for _, gap := range c.Gaps {
+		if gap.Fault != faults[gap.ID] {
+			t.Errorf("gap %+v, want fault %t", gap, faults[gap.ID])
 		}
 	}
-	report(t, b.ledger.CloseGap(1, "a scan"))
-	if c = get[Coverage](b, "/v1/coverage"); c.Gaps[0].Fault || c.Gaps[0].ClosedBy != "a scan" || len(c.Faults) != 1 {
+	report(t, b.ledger.CloseGap(low, "a scan"))
+	if c = get[Coverage](b, "/v1/coverage"); !slices.ContainsFunc(c.Gaps, func(g Gap) bool { return g.ID == low && g.ClosedBy == "a scan" && !g.Fault }) || len(c.Faults) != 1 {
 		t.Errorf("after a scan: %+v", c)
 	}
 	b.discovery.Unmount(b.volumes[4])

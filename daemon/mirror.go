@@ -152,7 +152,7 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 	m.manager, err = manager.New(manager.Options{
 		Discovery: m.watcher, Planes: []weir.Plane{plane}, Elsewhere: map[string]weir.Reach{"memory": new(memory.Plane).Reach()},
 		Filters: []*weir.Filter{filter}, Ledger: m.ledger, Logger: o.Logger, StopTimeout: teardownTime,
-		Verify: watch,
+		Verify: watch, Accounting: []string{filter.Name}, // the replicator knows which volumes show nothing of the source
 	})
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/weirfs/weir"
 )
@@ -28,6 +29,10 @@ type Site struct {
 	// Want changes what the instance is told of.
 	Want func(ctx context.Context, in *Instance, wants weir.Ops) error
 
+	// Missed and Scanned tell the ledger what the instance's filter has not seen, and that it has looked for it.
+	Missed  func(since time.Time, cause string) error
+	Scanned func(began time.Time, by string) error
+
 	// Inbox is how many completed operations may wait.
 	Inbox int
 
@@ -44,6 +49,8 @@ type Instance struct {
 	stack         *Stack
 	twin          func(weir.VolumeID) *Instance
 	want          func(context.Context, *Instance, weir.Ops) error
+	missed        func(time.Time, string) error
+	scanned       func(time.Time, string) error
 	logger        *slog.Logger
 
 	// callback and interceptor are set when the lanes open, and not changed after that.
@@ -66,7 +73,7 @@ func NewInstance(s Site) *Instance {
 		label: fmt.Sprintf("filter %s on volume %d", s.Filter.Name, s.Volume), altitude: s.Definition.Altitude,
 		before: s.Filter.Before, after: s.Filter.After, kinds: s.Filter.Contexts, volume: s.Volume,
 		stack: s.Stack, twin: s.Twin, logger: s.Logger, shared: s.Shared, idle: make(chan struct{}),
-		want: s.Want, inbox: inbox{limit: s.Inbox},
+		want: s.Want, missed: s.Missed, scanned: s.Scanned, inbox: inbox{limit: s.Inbox},
 	}
 	in.inbox.fail = in.panicked
 	in.SetWants(s.Filter.Wants)
@@ -178,6 +185,12 @@ func (in *Instance) Host() weir.Host { return host{in} }
 
 // Want implements weir.Host.
 func (h host) Want(ctx context.Context, wants weir.Ops) error { return h.want(ctx, h.Instance, wants) }
+
+// Missed implements weir.Host.
+func (h host) Missed(since time.Time, cause string) error { return h.missed(since, cause) }
+
+// Scanned implements weir.Host.
+func (h host) Scanned(began time.Time, by string) error { return h.scanned(began, by) }
 
 var errEnded = errors.New("the instance has ended")
 

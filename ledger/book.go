@@ -72,9 +72,7 @@ func (b *book) apply(r record) {
 	case kindClosed:
 		if g := b.gaps[r.Closed]; g != nil {
 			g.ClosedBy = r.By
-			if g.To.IsZero() {
-				g.To = r.At
-			}
+			g.end(r.At)
 		}
 	}
 }
@@ -83,8 +81,8 @@ func (b *book) apply(r record) {
 func (b *book) left(v *Volume, at time.Time) {
 	v.Left, v.Slots = at, nil
 	for _, g := range b.gaps {
-		if g.Session == v.Session && g.Volume == v.ID && g.To.IsZero() {
-			g.To = at
+		if g.Session == v.Session && g.Volume == v.ID {
+			g.end(at)
 		}
 	}
 }

@@ -74,8 +74,8 @@ func (l *Ledger) endSession() {
 			}
 		}
 		for _, g := range l.book.gaps {
-			if g.Session == v.Session && g.Volume == v.ID && g.To.IsZero() && g.From.Before(ended) {
-				g.To = ended
+			if g.Session == v.Session && g.Volume == v.ID && g.From.Before(ended) {
+				g.end(ended)
 			}
 		}
 		kept := l.book.volumes[volumeKey{v.Session, v.ID}]
@@ -122,18 +122,27 @@ func (l *Ledger) SightChanged(id weir.VolumeID, sight, why string) error {
 // OpenGap records that filter has not covered the volume since from, and why. It returns the gap's
 // number for CloseGap. The gap is over at once if the volume has left, or is none that anybody knows.
 func (l *Ledger) OpenGap(volume weir.VolumeInfo, filter string, from time.Time, cause string) (uint64, error) {
-	var id uint64
+	return l.addGap(volume, Gap{Filter: filter, From: from, Cause: cause})
+}
+
+// Missed records a gap that is over: its Filter, From, Until, Cause, and ClosedBy if nobody looks for what it hid.
+func (l *Ledger) Missed(volume weir.VolumeInfo, g Gap) error {
+	_, err := l.addGap(volume, g)
+	return err
+}
+
+func (l *Ledger) addGap(volume weir.VolumeInfo, g Gap) (uint64, error) {
+	g.Volume, g.Source, g.Identity = volume.ID, weir.QuotePath(volume.Source), volume.Identity
+	g.From, g.Until = g.From.Round(0), g.Until.Round(0)
 	err := l.append(func(r *record) {
-		id = l.book.lastGap + 1
-		r.Kind, r.Gap = kindGap, &Gap{
-			ID: id, Session: l.book.session, Volume: volume.ID, Source: weir.QuotePath(volume.Source),
-			Identity: volume.Identity, Filter: filter, From: from.Round(0), Cause: cause,
+		g.ID, g.Session = l.book.lastGap+1, l.book.session
+		v := l.book.volumes[volumeKey{l.book.session, volume.ID}]
+		if !g.Open() || volume.ID == 0 || v != nil && !v.Left.IsZero() {
+			g.end(r.At)
 		}
-		if v := l.book.volumes[volumeKey{l.book.session, volume.ID}]; volume.ID == 0 || v != nil && !v.Left.IsZero() {
-			r.Gap.To = r.At
-		}
+		r.Kind, r.Gap = kindGap, &g
 	})
-	return id, err
+	return g.ID, err
 }
 
 // CloseGap records that a scan, which by names, has looked at everything that the gap hid. Closing a gap
@@ -149,8 +158,8 @@ func (l *Ledger) CloseGap(id uint64, by string) error {
 	return l.append(func(r *record) { r.Kind, r.Closed, r.By = kindClosed, id, by })
 }
 
-// CloseGaps closes every gap of filter on the volume that began before the scan did, also those that
-// former sessions left on a volume of the same identity.
+// CloseGaps closes every gap of filter on the volume that began before the scan did, and was over if its end is known, also
+// those that former sessions left on a volume of the same identity.
 func (l *Ledger) CloseGaps(volume weir.VolumeInfo, filter string, scanBegan time.Time, by string) error {
 	var errs []error
 	for _, id := range l.openGaps(volume, filter, scanBegan) {
@@ -159,12 +168,12 @@ func (l *Ledger) CloseGaps(volume weir.VolumeInfo, filter string, scanBegan time
 	return errors.Join(errs...)
 }
 
-// openGaps returns the open gaps of a filter on a volume that began until then, the oldest first.
+// openGaps returns the open gaps of a filter on a volume that a scan which begins then can close, the oldest first.
 func (l *Ledger) openGaps(volume weir.VolumeInfo, filter string, until time.Time) (ids []uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for id, g := range l.book.gaps {
-		if g.Open() && g.Filter == filter && g.On(l.book.session, volume) && !g.From.After(until) {
+		if g.Open() && g.Filter == filter && g.On(l.book.session, volume) && !g.From.After(until) && !g.Until.After(until) {
 			ids = append(ids, id)
 		}
 	}

@@ -129,6 +129,28 @@ func TestScanClosesGapsOfTheSameVolume(t *testing.T) {
 	}
 }
 
+// TestGapWithAnEnd has gaps that are over while their volume is there: a scan closes them that began after their end.
+func TestGapWithAnEnd(t *testing.T) {
+	dir, c := t.TempDir(), newClock()
+	l := mustOpen(t, dir, c)
+	must(t, l.VolumeArrived(info(1), false), l.VolumeArrived(info(2), false))
+	from := c.now()
+	within, until := c.now(), c.now()
+	gap := Gap{Filter: "f", From: from, Until: until, Cause: "a queue was full"}
+	closed := gap
+	closed.ClosedBy = "nobody"
+	must(t, l.Missed(info(1), gap), l.Missed(info(2), gap), l.Missed(info(1), closed), l.CloseGaps(info(1), "f", within, "too early"))
+	if g := l.Gaps(); !g[0].Open() || !g[0].To.IsZero() || !g[0].Ended().Equal(until) || g[2].Open() || !g[2].To.Equal(until) {
+		t.Errorf("gaps are %+v", g)
+	}
+	must(t, l.CloseGaps(info(1), "f", until, "in time"), l.VolumeLeft(2), l.Close())
+	for _, g := range mustOpen(t, dir, c).Gaps() {
+		if !g.To.Equal(until) || g.Open() != (g.Volume == 2) {
+			t.Errorf("gap is %+v", g)
+		}
+	}
+}
+
 func TestGolden(t *testing.T) {
 	dir, c := t.TempDir(), newClock()
 	l := mustOpen(t, dir, c)

@@ -85,8 +85,28 @@ type Gap struct {
 	Filter   string        `json:"filter"`
 	From     time.Time     `json:"from"`
 	To       time.Time     `json:"to,omitzero"`
+	Until    time.Time     `json:"until,omitzero"` // when it ended, where that is known before To: nothing later was missed
 	Cause    string        `json:"cause"`
 	ClosedBy string        `json:"closed_by,omitempty"`
+}
+
+// end sets To, unless that is known, to the end of the gap: at the latest then.
+func (g *Gap) end(at time.Time) {
+	switch {
+	case !g.To.IsZero():
+	case !g.Until.IsZero() && g.Until.Before(at):
+		g.To = g.Until
+	default:
+		g.To = at
+	}
+}
+
+// Ended returns when the interval ended, zero if it goes on.
+func (g Gap) Ended() time.Time {
+	if g.To.IsZero() {
+		return g.Until
+	}
+	return g.To
 }
 
 // Open tells whether no scan has closed the gap.

@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/dispatch"
@@ -22,6 +23,8 @@ type instance struct {
 	callback  weir.Instance // once Setup has returned
 	committed bool          // attached, and not yet torn down
 	gated     bool          // it uses the joint's gate
+	ended     bool          // nothing is left of it
+	told      time.Time     // since when it is told of everything, where something may have been done before
 }
 
 // share names what the instances of a filter on a volume have in common.
@@ -52,6 +55,7 @@ func (m *Manager) shareLocked(key share, name string) *shared {
 func (m *Manager) retire(in *instance) {
 	in.End()
 	m.mu.Lock()
+	in.ended = true
 	in.shared.users--
 	last := in.shared.users == 0
 	if last {
@@ -84,6 +88,8 @@ func (m *Manager) enlistLocked(pair topology.Pair) *instance {
 		Want: func(ctx context.Context, own *dispatch.Instance, wants weir.Ops) error {
 			return m.want(ctx, pair, own, wants)
 		},
+		Missed:  func(since time.Time, cause string) error { return m.missed(in, since, cause) },
+		Scanned: func(began time.Time, by string) error { return m.scanned(in, began, by) },
 	})
 	m.instances[pair] = in
 	in.stack.Add(in.Instance)
@@ -103,6 +109,7 @@ func (m *Manager) commitLocked(pair topology.Pair) (after func()) {
 	in := m.instances[pair]
 	in.committed = true
 	m.recordBackLocked(pair)
+	m.recordUnseenLocked(in)
 	in.Open(in.callback)
 	return in.Begin
 }

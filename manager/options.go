@@ -27,6 +27,10 @@ type Options struct {
 	// Ledger records volumes and slots. Nil records nothing. The manager does not close it.
 	Ledger *ledger.Ledger
 
+	// Accounting are the names of filters that write into the ledger by themselves what was done on a volume before they
+	// were set up on it: the manager does not do it for them.
+	Accounting []string
+
 	// Logger is told of failures. The default discards.
 	Logger *slog.Logger
 

@@ -68,7 +68,7 @@ func (m *Manager) recordBackLocked(pair topology.Pair) {
 	f, info, at := m.filters[pair.Filter], m.volumes[pair.Volume].info, now()
 	if !f.Scans {
 		m.recorder.put(func(l *ledger.Ledger) error {
-			return l.CloseGaps(info, f.Name, at, "attached; what was missed is not looked for")
+			return l.CloseGaps(info, f.Name, at, unsought)
 		})
 	}
 }

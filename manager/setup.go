@@ -68,6 +68,7 @@ func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, r
 		err = m.provide(ctx, in)
 	}
 	if err == nil {
+		m.meet(in, reason, v)
 		err = within(l.force, func() error {
 			return guard(f, "Setup", func() (err error) {
 				if callback, err = f.Setup(ctx, site); err != nil {
@@ -88,7 +89,7 @@ func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, r
 			return
 		}
 		in.callback = callback
-		m.volumes[work.Volume].met[work.Filter] = true
+		m.metLocked(in)
 	})
 	if err != nil {
 		m.retire(in)

@@ -3,6 +3,7 @@ package manager_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -160,7 +161,8 @@ func TestVolumesAreMountedWhileFiltersStart(t *testing.T) {
 	if n := len(book.Volumes()); n != volumes && n < len(mounted) {
 		t.Errorf("the ledger knows %d volumes", n)
 	}
-	if gaps := book.Gaps(); len(gaps) != len(mounted)*filters || gaps[0].Cause != "weir was not running" {
-		t.Errorf("after the end the ledger has %d gaps for %d pairs", len(gaps), len(mounted)*filters)
+	gaps := slices.DeleteFunc(book.Gaps(), func(g ledger.Gap) bool { return !g.Open() })
+	if len(gaps) != len(mounted)*filters || gaps[0].Cause != "weir was not running" {
+		t.Errorf("after the end the ledger has %d open gaps for %d pairs", len(gaps), len(mounted)*filters)
 	}
 }

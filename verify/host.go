@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/weirfs/weir"
 )
@@ -88,6 +89,18 @@ func (h *host) Hold(owner string) (release func(), err error) {
 func (h *host) Want(ctx context.Context, wants weir.Ops) error {
 	h.use("Want")
 	return h.Host.Want(ctx, wants)
+}
+
+// Missed implements weir.Host.
+func (h *host) Missed(since time.Time, cause string) error {
+	h.use("Missed")
+	return h.Host.Missed(since, cause)
+}
+
+// Scanned implements weir.Host.
+func (h *host) Scanned(began time.Time, by string) error {
+	h.use("Scanned")
+	return h.Host.Scanned(began, by)
 }
 
 // use reports a call after the end.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/plane/memory"
 	"github.com/weirfs/weir/verify"
@@ -26,6 +27,8 @@ type World struct {
 	Plane *memory.Plane
 
 	discovery memory.Discovery
+	ledger    *ledger.Ledger
+	state     string // its directory
 	fault     func(format string, args ...any)
 	fatal     func(args ...any)
 	last      weir.VolumeID
@@ -57,8 +60,11 @@ func Run(t *testing.T, test func(w *World), filters ...*weir.Filter) {
 // newWorld starts a manager. fault is told of what is wrong, fatal has the test end.
 func newWorld(fault func(string, ...any), fatal func(...any)) *World {
 	w := &World{Plane: new(memory.Plane), fault: fault, fatal: fatal, ended: make(chan error, 1)}
+	if err := w.keep(); err != nil {
+		fatal(err)
+	}
 	m, err := manager.New(manager.Options{
-		Discovery: &w.discovery, Planes: []weir.Plane{&plane{w.Plane, w}},
+		Discovery: &w.discovery, Planes: []weir.Plane{&plane{w.Plane, w}}, Ledger: w.ledger,
 		Logger: slog.New(slog.NewTextHandler(w, nil)), Verify: &verify.Options{Violation: w.violated},
 	})
 	if err != nil {
@@ -78,6 +84,9 @@ func (w *World) close() {
 		w.fault("the manager does not stop: %v", err)
 	}
 	w.Settle()
+	if err := w.forget(); err != nil {
+		w.fault("%v", err)
+	}
 	if left := others(); len(left) > 0 {
 		w.fault("%d goroutines are left when everything has ended, one of them:\n%s", len(left), left[0])
 		time.Sleep(1000 * time.Hour) // so that one that only sleeps does not end the whole test as a deadlock

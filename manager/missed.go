@@ -1,0 +1,106 @@
+package manager
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/ledger"
+)
+
+// unsought is why a gap is closed of a filter that does not look for what it has missed: there is nothing to wait for.
+const unsought = "attached; what was missed is not looked for"
+
+// unseen is why there is a gap before an instance that observes.
+const unseen = "mounted by another program: what happened before its mark was not seen"
+
+// meet notes from when on an instance is told of everything, if programs could use the volume before: it has just been
+// mounted, and not by weir, which would have waited. A gate sees what passes it from the first operation on.
+func (m *Manager) meet(in *instance, reason weir.SetupReason, v weir.Volume) {
+	told, coming := now(), isComing(v.Info())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if reason == weir.SetupNewlyMounted && !coming && !in.gated && m.held[in.joint] != nil {
+		in.told = told
+	}
+}
+
+// metLocked says that an instance has been set up: what others of its filter are told of is not missed.
+func (m *Manager) metLocked(in *instance) {
+	met := m.volumes[in.pair.Volume].met
+	if met[in.pair.Filter] {
+		in.told = time.Time{}
+	}
+	met[in.pair.Filter] = true
+}
+
+// isComing tells whether a volume is shown nowhere yet: nobody has changed anything on it.
+func isComing(info weir.VolumeInfo) bool {
+	return len(info.Mounts) > 0 && !slices.ContainsFunc(info.Mounts, func(m weir.Mount) bool { return !m.Coming })
+}
+
+// recordUnseenLocked records what was done on a volume before an instance that is attached now was told of it.
+func (m *Manager) recordUnseenLocked(in *instance) {
+	f := m.filters[in.pair.Filter]
+	if !in.told.IsZero() && asks(f) && !slices.Contains(m.options.Accounting, f.Name) {
+		m.recordMissedLocked(in, m.volumes[in.pair.Volume].since, in.told, unseen)
+	}
+}
+
+// missed records what an instance says that its filter has not seen.
+func (m *Manager) missed(in *instance, since time.Time, cause string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch f, err := m.recordsLocked(in); {
+	case err != nil:
+		return err
+	case since.IsZero() || cause == "":
+		return recordError(weir.KindRefused, fmt.Errorf("filter %s does not say since when it has missed something, and why", f.Name))
+	}
+	m.recordMissedLocked(in, since, now(), cause)
+	return nil
+}
+
+// recordMissedLocked records a gap that is over.
+func (m *Manager) recordMissedLocked(in *instance, since, until time.Time, cause string) {
+	f, info := m.filters[in.pair.Filter], m.volumes[in.pair.Volume].info
+	gap := ledger.Gap{Filter: f.Name, From: since, Until: until, Cause: cause}
+	if !f.Scans {
+		gap.ClosedBy = unsought
+	}
+	m.recorder.put(func(l *ledger.Ledger) error { return l.Missed(info, gap) })
+}
+
+// scanned closes the gaps that a scan has closed, as an instance says. It goes the way of all records: those that were
+// opened before it are in the ledger by then.
+func (m *Manager) scanned(in *instance, began time.Time, by string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f, err := m.recordsLocked(in)
+	switch {
+	case err != nil:
+		return err
+	case !f.Scans:
+		return recordError(weir.KindRefused, fmt.Errorf("filter %s is not one that scans: set Filter.Scans", f.Name))
+	case by == "":
+		return recordError(weir.KindRefused, fmt.Errorf("filter %s does not name its scan", f.Name))
+	}
+	info := m.volumes[in.pair.Volume].info
+	m.recorder.put(func(l *ledger.Ledger) error { return l.CloseGaps(info, f.Name, began, by) })
+	return nil
+}
+
+// recordsLocked returns the filter of an instance that has not ended.
+func (m *Manager) recordsLocked(in *instance) (*weir.Filter, error) {
+	f := m.filters[in.pair.Filter]
+	if in.ended || f == nil || m.volumes[in.pair.Volume] == nil {
+		return nil, recordError(weir.KindAbsent, errors.New("the instance has ended"))
+	}
+	return f, nil
+}
+
+func recordError(kind weir.Kind, err error) error {
+	return &weir.Error{Op: "record what was missed", Kind: kind, Err: err}
+}
