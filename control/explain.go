@@ -18,7 +18,7 @@ type Explanation struct {
 	Epoch uint64 `json:"epoch"`
 	Path  string `json:"path"`
 	Seen  bool   `json:"seen"`
-	Why   string `json:"why,omitempty"` // why not
+	Why   string `json:"why,omitempty"` // why not, or not on the volume that shows the path
 
 	// Passes are the volumes that an event passes: the one that shows the path, and, if that is a layer, those below it,
 	// of which it reaches those that the layer takes it to.
@@ -73,7 +73,7 @@ func (s *Server) explain(r *request) (any, error) {
 	for _, p := range x.Passes {
 		x.Seen = x.Seen || p.Seen
 	}
-	if !x.Seen {
+	if !x.Passes[0].Seen {
 		x.Why = x.Passes[0].whyNot()
 	}
 	return x, nil

@@ -251,7 +251,11 @@ func TestFilterThatIsMissingIsAFault(t *testing.T) {
 		return len(gaps) == 1 && gaps[0].Filter == "spare" && gaps[0].ClosedBy == "attached; what was missed is not looked for"
 	})
 	report(t, b.Unload(t.Context(), "main", true))
-	c := get[Coverage](b, "/v1/coverage")
+	var c Coverage
+	b.await(func(manager.Snapshot) bool { // The ledger is told by a goroutine of its own.
+		c = get[Coverage](b, "/v1/coverage")
+		return len(c.Gaps) == 2
+	})
 	if len(c.Faults) != 2 || c.Faults[0] != "filter main is not loaded" || !strings.Contains(c.Faults[1], "of filter main is open: the filter was unloaded") {
 		t.Errorf("without main: %q", c.Faults)
 	}
@@ -304,7 +308,7 @@ func TestExplanations(t *testing.T) {
 			}
 			passes = append(passes, strings.Join(instances, ", "))
 		}
-		if got := strings.Join(passes, "; "); got != c.want || x.Seen != c.seen || (x.Why == "") != c.seen {
+		if got := strings.Join(passes, "; "); got != c.want || x.Seen != c.seen || (x.Why == "") != x.Passes[0].Seen {
 			t.Errorf("%q: seen %t, %s, because %q\nwant %t, %s", c.path, x.Seen, got, x.Why, c.seen, c.want)
 		}
 	}

@@ -68,13 +68,14 @@ func TestRunningMirrorIsAsked(t *testing.T) {
 	if out := asked(t, 0, "volumes", `\nepoch`); !strings.Contains(out, "\n"+id+" ") {
 		t.Errorf("weir volumes does not show %s\n%s", id, out)
 	}
+	asked(t, 0, "volumes --json", `^{"epoch":\d+,"complete":true,"out_of_sight":\[.*\],"volumes":\[{"id":.*"leaving":false}`)
 	asked(t, 2, "attach replicate "+id, "is attached already")
 	asked(t, 2, "attach replicate /", "the filter declines: the volume shows no part of")
 	asked(t, 2, "attach nothing "+id, "attach nothing: no filter of this name")
-	asked(t, 2, "detach nothing "+id, "no filter of this name")
+	asked(t, 2, "detach nothing "+id, "weir: detach nothing: no filter of this name")
 	asked(t, 2, "detach replicate "+id+" nothing", "no such instance")
 	asked(t, 0, "detach replicate "+source.Dir, "instance replicate is detached from volume "+id)
-	asked(t, 2, "detach replicate "+source.Dir, "no such instance")
+	asked(t, 2, "detach replicate "+source.Dir, "weir: detach: filter replicate on volume "+id+" is detached already, by root; weir attach undoes that")
 	asked(t, 1, "coverage", `detached +`+source.Dir, "NOT COVERED:\n .*replicate is detached: by root")
 	asked(t, 1, "explain "+source.Dir, "replicate is detached: by root")
 	s.write("meanwhile")
@@ -110,6 +111,8 @@ func TestRunningMirrorIsAsked(t *testing.T) {
 func TestLayersAreExplained(t *testing.T) {
 	s := newStage(t)
 	below := voltest.New(t, "ext4").Dir
+	inner := filepath.Join(s.source, "inner")
+	voltest.Overlay(t, false, inner+"/l", inner+"/u", inner+"/w", inner+"/merged")
 	for name, nfsExport := range map[string]bool{"marked": true, "blind": false} {
 		dir := filepath.Join(below, name)
 		voltest.Overlay(t, nfsExport, filepath.Join(dir, "l"), filepath.Join(dir, "u"), filepath.Join(dir, "w"), filepath.Join(s.source, name))
@@ -121,7 +124,8 @@ func TestLayersAreExplained(t *testing.T) {
 	asked(t, 1, "explain "+s.source+"/blind", "NOT be seen: replicate is scan only: ", layer, "frame 0: unsupported: ", reaches)
 	asked(t, 0, "coverage", "overlay +attached", "overlay +scan only", "replicate scan only: ")
 	asked(t, 0, "instances", `replicate +\d+ +309999 +replicate +0 +scan only +`+s.source+"/blind")
-	asked(t, 0, "filters", `replicate +3 +309999 +0 +1 scan only\n`)
+	asked(t, 0, "filters", `replicate +4 +309999 +0 +2 scan only\n`)
+	asked(t, 0, "explain "+inner+"/merged", "would be seen only on volumes below, if it reaches them: replicate is scan only: ")
 
 	elsewhere := exec.Command("/proc/self/exe", "explain", "/")
 	elsewhere.Env = append(os.Environ(), asWeirEnv+"=1")

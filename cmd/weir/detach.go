@@ -42,14 +42,14 @@ func newDetachCommand() *cobra.Command {
 			query := url.Values{"filter": {args[0]}, "volume": {fmt.Sprint(volume.Info.ID)}}
 			var list control.Instances
 			if err := client.Get(c.Context(), "/v1/instances", query, &list); err != nil {
-				return mistaken(err)
+				return detaching(mistaken(err))
 			}
 			in, err := highest(list.Instances, args)
 			if err != nil {
 				return err
 			}
 			if err := client.Do(c.Context(), http.MethodDelete, "/v1/instances/"+in.ID, nil, &in); err != nil {
-				return err
+				return mistaken(err)
 			}
 			return a.print(c.OutOrStdout(), in, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "instance %s is detached from volume %d (%s)\n", in.Instance, in.Volume, in.Name)
@@ -59,15 +59,28 @@ func newDetachCommand() *cobra.Command {
 	})
 }
 
+// detaching says what an error of the question that precedes the request is about.
+func detaching(err error) error {
+	var e *weir.Error
+	if errors.As(err, &e) {
+		e.Op = "detach"
+	}
+	return err
+}
+
 // highest returns the instance that args name, or else the first that is not detached: the list begins with the highest.
+// If all are, the first is, which the running weir says of it.
 func highest(list []control.Instance, args []string) (control.Instance, error) {
 	for _, in := range list {
 		if len(args) > 2 && in.Instance == args[2] || len(args) == 2 && in.State != "detached" {
 			return in, nil
 		}
 	}
-	return control.Instance{}, &weir.Error{
-		Op: "detach filter", Kind: weir.KindRefused, Path: args[0], Err: errors.New("it has no such instance on the volume"),
-		Hint: "weir instances -f " + args[0] + " --all lists them",
+	if len(args) == 2 && len(list) > 0 {
+		return list[0], nil
 	}
+	return control.Instance{}, detaching(&weir.Error{
+		Kind: weir.KindRefused, Path: args[0], Err: errors.New("it has no such instance on the volume"),
+		Hint: "weir instances -f " + args[0] + " --all lists them",
+	})
 }

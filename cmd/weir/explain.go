@@ -88,7 +88,7 @@ func printExplanation(w io.Writer, x control.Explanation) error {
 	case !x.Seen:
 		fmt.Fprintf(w, "an event at %s would NOT be seen: %s\n", x.Path, x.Why)
 	case !x.Passes[0].Seen:
-		fmt.Fprintf(w, "an event at %s would be seen only if it reaches the volumes below, and where an instance is attached to them\n", x.Path)
+		fmt.Fprintf(w, "an event at %s would be seen only on volumes below, if it reaches them: %s\n", x.Path, x.Why)
 	default:
 		fmt.Fprintf(w, "an event at %s would be seen\n", x.Path)
 	}

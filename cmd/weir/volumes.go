@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -27,8 +30,23 @@ Numbers of volumes are those of the weir that runs, for other commands to take; 
 none runs, or several and --socket names none, they are given anew each time. ON
 names the volumes that a stacked one lies on. Mounts in other mount namespaces than
 weir's, such as those of containers, are counted; --json lists each with its
-namespace's inode number. Where there may be namespaces that weir cannot look into,
+namespace's inode number. A volume that is leaving is mounted nowhere any more, and
+instances of filters have yet to end on it. Where there may be namespaces that weir cannot look into,
 that is said on the standard error output.`
+
+// volumeList is what there is, of the weir that runs or as this process sees it.
+type volumeList struct {
+	Epoch      uint64         `json:"epoch,omitempty"`  // if a weir runs
+	Complete   bool           `json:"complete"`         // every volume that is in sight is known
+	Missed     string         `json:"missed,omitempty"` // why not
+	OutOfSight []string       `json:"out_of_sight"`     // sentences: where there may be volumes that are not known
+	Volumes    []listedVolume `json:"volumes"`
+}
+
+type listedVolume struct {
+	weir.VolumeInfo
+	Leaving bool `json:"leaving"` // its last mount is gone, and instances remain
+}
 
 func newVolumesCommand() *cobra.Command {
 	a := new(asker)
@@ -37,78 +55,80 @@ func newVolumesCommand() *cobra.Command {
 		Use:     "volumes",
 		Short:   "List what is mounted, and what weir sees of it",
 		Long:    volumesLong,
-		Example: "  weir volumes\n  weir volumes --all --json",
+		Example: "  weir volumes\n  weir volumes --all --json | jq .volumes[].source",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			infos, epoch, err := a.volumes(c)
+			list, err := a.volumes(c)
+			for _, sentence := range list.OutOfSight {
+				fmt.Fprintln(c.ErrOrStderr(), sentence)
+			}
 			if err != nil {
 				return err
 			}
-			infos = listed(infos, all)
-			return a.print(c.OutOrStdout(), infos, func(w io.Writer) error {
-				if err := printVolumes(w, infos); err != nil || epoch == 0 {
-					return err
-				}
-				return printEpoch(w, epoch)
-			})
+			if !all {
+				list.Volumes = slices.DeleteFunc(list.Volumes, func(v listedVolume) bool { return v.Pseudo })
+			}
+			return a.print(c.OutOrStdout(), list, func(w io.Writer) error { return printVolumes(w, list) })
 		},
 	})
-	command.Flags().Lookup("json").Usage = "print one JSON array"
 	command.Flags().BoolVar(&all, "all", false, "also list pseudo file systems (proc, sysfs, ...)")
 	return command
 }
 
-// volumes lists those of the weir that runs, if one does, or else what this process sees; epoch is 0 then.
-func (a *asker) volumes(c *cobra.Command) (infos []weir.VolumeInfo, epoch uint64, err error) {
+// volumes lists those of the weir that runs, if one does, or else what this process sees.
+func (a *asker) volumes(c *cobra.Command) (volumeList, error) {
 	client, err := a.client(c)
-	if err != nil && !c.Flags().Changed("socket") {
-		logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-		listing, err := volume.List(c.Context(), volume.Options{Logger: logger})
-		for _, sentence := range listing.OutOfSight {
-			fmt.Fprintln(c.ErrOrStderr(), sentence)
-		}
-		return listing.Volumes, 0, err
+	switch {
+	case err == nil:
+		return volumesOf(c, client)
+	case c.Flags().Changed("socket"):
+		return volumeList{}, err
 	}
-	var list control.Volumes
-	if err == nil {
-		list, err = client.Volumes(c.Context())
+	list := volumeList{Complete: true, OutOfSight: []string{}, Volumes: []listedVolume{}}
+	logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	listing, err := volume.List(c.Context(), volume.Options{Logger: logger})
+	list.OutOfSight = append(list.OutOfSight, listing.OutOfSight...)
+	for _, info := range listing.Volumes {
+		list.Volumes = append(list.Volumes, listedVolume{VolumeInfo: info})
 	}
-	for _, sentence := range list.OutOfSight {
-		fmt.Fprintln(c.ErrOrStderr(), sentence)
-	}
-	for _, v := range list.Volumes {
-		infos = append(infos, v.Info)
-	}
-	return infos, list.Epoch, err
+	return list, err
 }
 
-// listed leaves pseudo file systems out, unless all are wanted.
-func listed(infos []weir.VolumeInfo, all bool) []weir.VolumeInfo {
-	kept := []weir.VolumeInfo{}
-	for _, info := range infos {
-		if all || !info.Pseudo {
-			kept = append(kept, info)
-		}
+// volumesOf lists those of a weir that runs.
+func volumesOf(c *cobra.Command, client *control.Client) (volumeList, error) {
+	answer, err := client.Volumes(c.Context())
+	list := volumeList{answer.Epoch, answer.Complete, answer.Missed, answer.OutOfSight, []listedVolume{}}
+	for _, v := range answer.Volumes {
+		list.Volumes = append(list.Volumes, listedVolume{v.Info, v.Leaving})
 	}
-	return kept
+	return list, err
 }
 
-func printVolumes(w io.Writer, infos []weir.VolumeInfo) error {
+func printVolumes(w io.Writer, list volumeList) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "VOLUME\tTYPE\tSOURCE\tLABEL\tON\tSIGHT\tMOUNTED AT")
-	for _, info := range infos {
-		sight := info.Sight.String()
-		if info.ReadOnly {
+	for _, v := range list.Volumes {
+		sight := v.Sight.String()
+		if v.ReadOnly {
 			sight += ", read-only"
 		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t", info.ID, weir.QuotePath(info.Identity.FSType),
-			dash(info.Source), dash(info.Label), layers(info), sight)
-		printMounts(table, info.Mounts)
+		if v.Leaving {
+			sight += ", leaving"
+		}
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t", v.ID, weir.QuotePath(v.Identity.FSType),
+			dash(v.Source), dash(v.Label), layers(v.VolumeInfo), sight)
+		printMounts(table, v.Mounts)
 	}
-	if err := table.Flush(); err != nil {
+	if err := errors.Join(table.Flush(), printReasons(w, list.Volumes)); err != nil {
 		return err
 	}
-	return printReasons(w, infos)
+	if !list.Complete {
+		fmt.Fprintf(w, "\nnot all volumes are known: %s\n", cmp.Or(list.Missed, "they are being listed"))
+	}
+	if list.Epoch == 0 {
+		return nil
+	}
+	return printEpoch(w, list.Epoch)
 }
 
 // printMounts puts the first place on the volume's own line and each other on one of its own.
@@ -195,9 +215,9 @@ func layers(info weir.VolumeInfo) string {
 }
 
 // printReasons says below the table why the sight of a volume is not full.
-func printReasons(w io.Writer, infos []weir.VolumeInfo) error {
+func printReasons(w io.Writer, volumes []listedVolume) error {
 	gap := "\n"
-	for _, info := range infos {
+	for _, info := range volumes {
 		if info.SightReason == "" || info.Pseudo {
 			continue
 		}
