@@ -57,7 +57,7 @@ func (d *Dir) OpenObject(name string, o Object) (*File, error) {
 		return d.OpenFile(name)
 	}
 	if err != nil {
-		return nil, named("open file", name, err)
+		return nil, named("open file", name, leased(err))
 	}
 	return &File{fd: fd.New(n)}, nil
 }
@@ -92,9 +92,18 @@ func reopen(n int) (*File, error) {
 		m, err = at.Reopen(n, at.Read|at.NonBlock)
 	}
 	if err != nil {
-		return nil, err
+		return nil, leased(err)
 	}
 	return &File{fd: fd.New(m)}, nil
+}
+
+// leased says what it means that a regular file cannot be opened now. The holder of the lease has been told to give way,
+// and the kernel makes it after a while.
+func leased(err error) error {
+	if errors.Is(err, syscall.EAGAIN) {
+		return fmt.Errorf("another program holds a lease on it: %w", err)
+	}
+	return err
 }
 
 // madeMode is the mode of a file that CreateTemp made.

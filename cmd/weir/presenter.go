@@ -33,10 +33,11 @@ type presenter struct {
 
 // shown is what was told of a replica last.
 type shown struct {
-	place   string // a place moves when a directory above its mount point is renamed
-	phase   replicate.Phase
-	settled bool      // it has been in sync
-	pending time.Time // since when it copies without a word; zero if it does not
+	place    string // a place moves when a directory above its mount point is renamed
+	phase    replicate.Phase
+	problems int       // as they were told with the phase
+	settled  bool      // it has been in sync
+	pending  time.Time // since when it copies without a word; zero if it does not
 }
 
 func newPresenter(f *mirrorFlags, m *daemon.Mirror, log *slog.Logger) *presenter {
@@ -117,7 +118,7 @@ func (p *presenter) gone(place, target string, now []replicate.UnitStatus) {
 	}
 }
 
-// news reports whether a phase has to be told.
+// news reports whether a phase has to be told: another one, or one at rest in which there are more problems, or fewer.
 func (r *shown) news(u replicate.UnitStatus, now time.Time) bool {
 	if u.Phase == replicate.PhaseCopying && r.settled && r.phase == replicate.PhaseInSync {
 		if r.pending.IsZero() {
@@ -128,10 +129,10 @@ func (r *shown) news(u replicate.UnitStatus, now time.Time) bool {
 		}
 	}
 	r.pending = time.Time{}
-	if r.phase == u.Phase {
+	if r.phase == u.Phase && (r.problems == u.Problems || u.Phase != replicate.PhaseInSync) {
 		return false
 	}
-	r.phase, r.settled = u.Phase, r.settled || u.Phase == replicate.PhaseInSync
+	r.phase, r.problems, r.settled = u.Phase, u.Problems, r.settled || u.Phase == replicate.PhaseInSync
 	return true
 }
 
@@ -143,6 +144,9 @@ func (p *presenter) tell(u replicate.UnitStatus) {
 		args := []any{"place", weir.LogPath(u.Place), "target", weir.LogPath(u.Target), "files", u.Files}
 		if u.Reason != "" {
 			args = append(args, "reason", u.Reason)
+		}
+		if u.Problems > 0 {
+			args = append(args, "problems", u.Problems)
 		}
 		if u.Todo != "" {
 			args = append(args, "todo", u.Todo)
