@@ -137,6 +137,7 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 	if err := m.replicator.Prepare(ctx); err != nil {
 		return err
 	}
+	m.mindLedger()
 	var plane weir.Plane = fanotify.New(fanotify.Options{Logger: o.Logger})
 	if o.wrapPlane != nil {
 		plane = o.wrapPlane(plane)
@@ -155,6 +156,18 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 		Verify: watch, Accounting: []string{filter.Name}, // the replicator knows which volumes show nothing of the source
 	})
 	return err
+}
+
+// mindLedger says that the ledger is damaged, or that it is new although the index is not, and has gaps opened then.
+func (m *Mirror) mindLedger() {
+	damaged := m.ledger.Damaged()
+	if damaged == 0 && !m.ledger.First() {
+		return
+	}
+	if before := m.replicator.Unremembered(); damaged > 0 || before {
+		m.options.Logger.Warn("the ledger was lost or damaged: which gaps there were before is not known; each volume has one until it was compared",
+			"file", weir.LogPath(m.ledger.Path()), "unreadable_records", damaged)
+	}
 }
 
 // succeed makes sure that no former engine works on the index, and signs in.

@@ -4,14 +4,16 @@
 // It owns one append-only file, ledger, in the state directory. Every line is a checksum and a JSON
 // record; the first line names the format and its version. A cut at any byte loses at most the records
 // behind it: a torn last line is dropped at the next Open, and a line that has been damaged in the middle
-// is skipped and counted. The file is compacted when it has grown to a multiple of what it has to say.
+// is skipped; both are counted by Damaged. The file is compacted when it has grown to a multiple of what it has to say.
 //
 // # What is durable when
 //
 // A record survives the end of the process when the call that made it returns, and a power cut once a
 // later Sync or Close has returned. That is enough: the next Open opens a gap for every filter and volume
 // that were attached at the end, which begins with the last record that survived, or with Close. So it may
-// be longer than the truth but never shorter, and no record that is lost can hide a hole.
+// be longer than the truth but never shorter, and no record that a power cut takes can hide a hole. Damage that goes deeper
+// can, or the loss of the whole file: so who opens a ledger asks Damaged and First, and opens a gap on what it knows to
+// have been followed before.
 //
 // # Sessions
 //

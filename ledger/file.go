@@ -42,23 +42,32 @@ func load(data []byte) (b *book, sound int, damaged int, err error) {
 	return b, sound, damaged, nil
 }
 
-// readFile loads the ledger of dir, or an empty one.
-func readFile(dir string) (b *book, sound int, damaged int, err error) {
+// readFile loads the ledger of dir, or an empty one, and counts the lines that could not be read, also a torn one.
+func readFile(dir string) (b *book, damaged int, err error) {
 	path := filepath.Join(dir, fileName)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return newBook(), 0, 0, nil
+		return newBook(), 0, nil
 	}
+	var sound int
 	if err == nil {
 		b, sound, damaged, err = load(data)
 	}
 	if err != nil {
-		return nil, 0, 0, &weir.Error{
+		return nil, 0, &weir.Error{
 			Op: "open ledger", Kind: weir.KindFailed, Path: path, Err: err,
 			Hint: "move the file aside to start a new one; what is replicated is not affected",
 		}
 	}
-	return b, sound, damaged, nil
+	return b, damaged + linesIn(data[sound:]), nil
+}
+
+// linesIn counts lines, of which the last may have no newline.
+func linesIn(data []byte) (n int) {
+	for range bytes.Lines(data) {
+		n++
+	}
+	return n
 }
 
 // rewrite replaces the ledger of dir by the book's records and returns the new file, open for appending,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -33,7 +34,7 @@ type Ledger struct {
 func Open(dir string) (*Ledger, error) { return open(dir, time.Now) }
 
 func open(dir string, now func() time.Time) (*Ledger, error) {
-	b, _, damaged, err := readFile(dir)
+	b, damaged, err := readFile(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +84,15 @@ func (l *Ledger) endSession() {
 	}
 }
 
-// Damaged returns how many records could not be read by Open, though records behind them could.
+// Damaged returns how many records could not be read by Open. One that a cut has torn counts: behind it there may have
+// been any number.
 func (l *Ledger) Damaged() int { return l.damaged }
+
+// First tells whether Open found no session before this one: the ledger is new, or what was in it is lost.
+func (l *Ledger) First() bool { return l.Session() == 1 }
+
+// Path returns where the file is.
+func (l *Ledger) Path() string { return filepath.Join(l.dir, fileName) }
 
 // VolumeArrived records a volume. listed tells that it was found by listing.
 func (l *Ledger) VolumeArrived(info weir.VolumeInfo, listed bool) error {

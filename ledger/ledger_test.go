@@ -191,6 +191,9 @@ func TestCutAtEveryByte(t *testing.T) {
 	}
 	must(t, os.WriteFile(filepath.Join(dir, fileName), data[:len(data)-7], 0o600))
 	l = mustOpen(t, dir, c)
+	if l.Damaged() != 1 || l.First() {
+		t.Errorf("%d damaged by a cut, first %v", l.Damaged(), l.First())
+	}
 	must(t, l.VolumeArrived(info(9), false), l.Close())
 	if l = mustOpen(t, dir, c); l.Damaged() != 0 || len(l.Volumes()) != 4 {
 		t.Errorf("%d damaged, volumes %+v", l.Damaged(), l.Volumes())

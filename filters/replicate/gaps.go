@@ -30,6 +30,23 @@ func (r *Replicator) gapSince(volume weir.VolumeInfo, from time.Time, cause stri
 	return id
 }
 
+// unremembered is why there are gaps on volumes of which the ledger does not tell what happened.
+const unremembered = "the ledger was lost or damaged: what happened before is not known"
+
+// Unremembered records that the ledger does not know what happened on the volumes that were followed before, and reports
+// whether there are any. The comparison at the start closes the gaps. It is called once, before Run.
+func (r *Replicator) Unremembered() (any bool) {
+	for _, p := range r.places {
+		if !p.known || r.leftOutBy(p) != "" {
+			continue
+		}
+		// The index has the identity, by which the gap is closed. Of the source it has the place alone.
+		r.gapOpened(weir.VolumeInfo{Source: r.sourcePath(p.rel), Identity: p.identity}, unremembered)
+		any = true
+	}
+	return any
+}
+
 // gapsClosed records that a walk has closed the gaps of a volume that were open when it began, if the walks
 // of all other replicas of that volume have done so too.
 func (r *Replicator) gapsClosed(u *unit) {

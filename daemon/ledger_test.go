@@ -1,0 +1,76 @@
+package daemon
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/weirfs/weir/internal/voltest"
+)
+
+// forgetful are the gaps that are there because the ledger was lost or damaged.
+func (s *scene) forgetful() (open, closed int) {
+	for _, g := range s.m.ledger.Gaps() {
+		switch {
+		case !strings.HasPrefix(g.Cause, "the ledger was lost or damaged"):
+		case g.Open():
+			open++
+		default:
+			closed++
+		}
+	}
+	return open, closed
+}
+
+// TestDamagedLedgerIsAGap damages the ledger while nothing runs: on each volume that was followed there is a gap until that
+// has been compared, also on one that comes late.
+func TestDamagedLedgerIsAGap(t *testing.T) {
+	for name, damage := range map[string]func([]byte) []byte{
+		"emptied": func([]byte) []byte { return nil },
+		"cut":     func(all []byte) []byte { return all[:len(all)/2-1] },
+		"in the middle": func(all []byte) []byte {
+			copy(all[bytes.IndexByte(all, '\n')+20:], "garbage")
+			return all
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, "ext4", "ext4", false)
+			nested := voltest.New(t, "ext4", voltest.At(s.in("m")))
+			s.begin()
+			s.alike()
+			if log := s.log.String(); strings.Contains(log, "ledger") {
+				t.Errorf("a ledger that is new is told:\n%s", log)
+			}
+			s.end()
+			path := filepath.Join(s.o.State, "ledger")
+			all, err := os.ReadFile(path)
+			ok(t, err)
+			ok(t, os.WriteFile(path, damage(all), 0o600))
+			nested.Unmount()
+			s.begin()
+			s.quietGap(1, 1)
+			nested.Mount()
+			s.quietGap(0, 2)
+			if log := s.log.String(); !strings.Contains(log, "the ledger was lost or damaged") || !strings.Contains(log, path) {
+				t.Errorf("nothing is told:\n%s", log)
+			}
+			s.end()
+			s.begin()
+			s.end()
+			if log := s.log.String(); strings.Contains(log, "lost or damaged") {
+				t.Errorf("it is told again:\n%s", log)
+			}
+		})
+	}
+}
+
+// quietGap waits until so many gaps of a damaged ledger are open and closed.
+func (s *scene) quietGap(open, closed int) {
+	s.t.Helper()
+	s.await("what was compared has no gap", func() bool {
+		o, c := s.forgetful()
+		return o == open && c == closed
+	})
+}
