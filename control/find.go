@@ -39,7 +39,7 @@ func Find(ctx context.Context) (*Client, error) {
 	case len(running) > 1:
 		return nil, refusal(op, "", errors.New("there are several: "+describe(running)), "choose one with --socket")
 	case hidden > 0:
-		return nil, refusal(op, "", errors.New("none is running that this user may ask"), askAsRoot)
+		return nil, refusal(op, "", errors.New("one is announced that this user may not ask"), askAsRoot)
 	}
 	return nil, refusal(op, "", ErrNoneRuns, notServed)
 }

@@ -177,6 +177,10 @@ func TestOthersMayNotAsk(t *testing.T) {
 			t.Errorf("%v: status %d, %s%v", args, status, errs, err)
 		}
 	}
+	status, errs, err := asNobody(t, "volumes")
+	if err != nil || status != 0 || !strings.Contains(errs, "of this command alone: find the running weir: one is announced that this user may not ask") {
+		t.Errorf("volumes: status %d, %s%v", status, errs, err)
+	}
 }
 
 // TestSocketSurvivesWhatProcessesLeave kills a weir, and has another hang in the kernel with its socket open.

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -21,10 +24,11 @@ operation on it: it is made, every filter that it concerns gets its instance, an
 only then does it appear at DIR. With mount(8) there is a moment between the two,
 which a scan has to make up for.
 
-TYPE is found out by blkid if it is not given. OPTIONS are those of mount(8): ro,
-nosuid, noatime and so on, and what the file system takes. A filter that fails, or
-does not answer within ten seconds, is named, and the file system is mounted all
-the same unless --require is given.`
+DEVICE may be LABEL=LABEL or UUID=UUID where udev keeps /dev/disk. TYPE is found out
+by blkid if it is not given. OPTIONS are those of mount(8): ro, nosuid, noatime and
+so on, and what the file system takes. A filter that fails, or does not answer within
+ten seconds, is named, and the file system is mounted all the same unless --require
+is given.`
 
 func newMountCommand() *cobra.Command {
 	a := new(asker)
@@ -75,11 +79,14 @@ func orNone(names []string) string {
 // fillMount completes what is asked for: the running weir knows nothing of this process's working directory.
 func fillMount(ctx context.Context, wanted *control.MountRequest, device, dir string) error {
 	for _, option := range strings.Split(wanted.Options, ",") {
-		switch option {
-		case "remount", "bind", "rbind", "move", "loop":
-			return &weir.Error{Op: "mount", Kind: weir.KindRefused, Path: device, Err: errors.New("weir mount does not take -o " + option),
-				Hint: "use mount(8); a new mount of a volume that is followed is seen without a gap"}
+		name, _, _ := strings.Cut(option, "=")
+		if hint, others := notOurs()[name]; others {
+			return &weir.Error{Op: "mount", Kind: weir.KindRefused, Path: device, Err: errors.New("weir mount does not take -o " + option), Hint: hint}
 		}
+	}
+	device, err := tagged("/dev/disk", device)
+	if err != nil {
+		return err
 	}
 	where, err := filepath.Abs(dir)
 	if err != nil {
@@ -97,6 +104,44 @@ func fillMount(ctx context.Context, wanted *control.MountRequest, device, dir st
 	}
 	wanted.Device, wanted.Dir = weir.QuotePath(device), weir.QuotePath(where)
 	return nil
+}
+
+// notOurs says of options that make no file system what to do instead.
+func notOurs() map[string]string {
+	const shown = "use mount(8), which shows a volume again that is followed already"
+	return map[string]string{
+		"remount": "use mount(8): mount -o remount DIR changes a volume that is followed already",
+		"bind":    shown, "rbind": shown, "move": "use mount(8): what is followed stays so wherever it moves",
+		"loop": "make a device of the file, and mount what this prints: losetup --find --show FILE",
+	}
+}
+
+// tagged returns the device of a label or a UUID, by the links that udev keeps below disk, and any other name as it is.
+func tagged(disk, name string) (string, error) {
+	tag, value, _ := strings.Cut(name, "=")
+	by, known := map[string]string{"LABEL": "by-label", "UUID": "by-uuid"}[tag]
+	if !known {
+		return name, nil
+	}
+	link := filepath.Join(disk, by, linkName(value))
+	if _, err := os.Readlink(link); err == nil { // Dots, and nothing, lead to directories, which are no links.
+		return filepath.EvalSymlinks(link)
+	}
+	return "", &weir.Error{Op: "find the device of", Kind: weir.KindRefused, Path: name, Err: errors.New("there is no link " + weir.QuotePath(link)),
+		Hint: "name the device; blkid lists devices with their labels"}
+}
+
+// linkName writes a label as udev does: what could be unsafe in a name of a file by its bytes in hexadecimal.
+func linkName(label string) string {
+	var b strings.Builder
+	for _, r := range label {
+		if r < utf8.RuneSelf && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("#+-.:=@_", r) {
+			fmt.Fprintf(&b, `\x%02x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // typeOf asks blkid, which knows what is on a device better than a kernel that is made to try.

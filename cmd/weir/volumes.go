@@ -27,12 +27,14 @@ its changes weir can see:
   nothing     neither
 
 Numbers of volumes are those of the weir that runs, for other commands to take; if
-none runs, or several and --socket names none, they are given anew each time. ON
-names the volumes that a stacked one lies on. Mounts in other mount namespaces than
-weir's, such as those of containers, are counted; --json lists each with its
-namespace's inode number. A volume that is leaving is mounted nowhere any more, and
-instances of filters have yet to end on it. Where there may be namespaces that weir cannot look into,
-that is said on the standard error output.`
+none runs, or this user may not ask it, or several run and --socket names none, they
+are given anew each time: no command takes them. The standard error output says so
+of a weir that is not asked. ON names the volumes that a stacked one lies on. Mounts
+in other mount namespaces than weir's, such as those of containers, are counted;
+--json lists each with its namespace's inode number. A volume that is leaving is
+mounted nowhere any more, and instances of filters have yet to end on it. Where there
+may be namespaces that weir cannot look into, that is said on the standard error
+output.`
 
 // volumeList is what there is, of the weir that runs or as this process sees it.
 type volumeList struct {
@@ -83,6 +85,8 @@ func (a *asker) volumes(c *cobra.Command) (volumeList, error) {
 		return volumesOf(c, client)
 	case c.Flags().Changed("socket"):
 		return volumeList{}, err
+	case !errors.Is(err, control.ErrNoneRuns):
+		fmt.Fprintf(c.ErrOrStderr(), "weir: the numbers of volumes are of this command alone: %v\n", err)
 	}
 	list := volumeList{Complete: true, OutOfSight: []string{}, Volumes: []listedVolume{}}
 	logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
