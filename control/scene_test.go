@@ -16,7 +16,7 @@ import (
 //	1  /            plain
 //	2  /data        plain
 //	3  /merged      a layer on 2, at an altitude above both filters
-//	4  /odd\nplace  a volume that does not accept the plane
+//	4  /odd\nplace  a volume that does not accept the plane, on which low is blind
 //	5  /sick        a volume on which low fails
 func scene(t *testing.T) *bench {
 	t.Helper()
@@ -26,7 +26,6 @@ func scene(t *testing.T) *bench {
 		}
 		return nil
 	})
-	low.Scans = true
 	high := filter("high", "200", only("memory2"))
 	high.Instances = []weir.Definition{
 		{Name: "high", Altitude: high.Altitude}, {Name: "second", Altitude: weir.MustAltitude("201.5"), Manual: true},
