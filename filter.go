@@ -8,10 +8,11 @@ import (
 
 // Filter is what an author registers with a manager. The struct must not be changed after that.
 type Filter struct {
-	// Name identifies the filter: one word, unique in its manager.
+	// Name identifies the filter: one word of printable characters without "/", of at most 255 bytes, unique in its manager.
 	Name string
 
-	// Altitude is that of the default instance. It decides which frame the filter belongs to.
+	// Altitude is that of the default instance, which has to be among Instances if there are any. It decides which frame
+	// the filter belongs to.
 	Altitude Altitude
 
 	// Instances are those that the filter has on each volume. Empty stands for one, named like the filter and at its
@@ -30,7 +31,7 @@ type Filter struct {
 	// to the volume and on their way back. They need a plane that intercepts.
 	Before, After Ops
 
-	// Contexts are the kinds of contexts that the instances use.
+	// Contexts are the kinds of contexts that the instances use, each named once.
 	Contexts []ContextKind
 
 	// Concerns is asked before a volume is observed, which costs every writer of it, and again when the mounts of a
@@ -59,13 +60,13 @@ type Filter struct {
 	Connect func(ctx context.Context, peer Peer, port Port) error
 
 	// Connections is how many programs may be connected at a time; more are refused. It must be positive where there
-	// is a Connect.
+	// is a Connect, and zero where there is none.
 	Connections int
 }
 
 // Definition is one instance that a filter has on each volume.
 type Definition struct {
-	Name     string // unique in the filter
+	Name     string // unique in the filter; likewise, but spaces are allowed
 	Altitude Altitude
 
 	// Manual instances are attached by hand only.

@@ -2,6 +2,7 @@ package weir
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -26,13 +27,16 @@ const Changes = OpCreate | OpDelete | OpRename | OpModify | OpClose | OpAttrib
 
 var opNames = []string{"create", "delete", "rename", "modify", "close", "attrib", "open", "access"}
 
-// String lists the set as "create|modify".
+// String lists the set as "create|modify". Bits that are no operations stand at its end, as "0x100".
 func (o Ops) String() string {
 	var names []string
 	for i, name := range opNames {
 		if o&(1<<i) != 0 {
 			names = append(names, name)
 		}
+	}
+	if rest := o >> len(opNames) << len(opNames); rest != 0 {
+		names = append(names, fmt.Sprintf("%#x", uint32(rest)))
 	}
 	return strings.Join(names, "|")
 }

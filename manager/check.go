@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/weirfs/weir"
 )
@@ -15,22 +18,24 @@ func (m *Manager) checkFilter(f *weir.Filter, others []*weir.Filter) error {
 	switch {
 	case f == nil || f.Name == "":
 		return refused(errors.New("a filter has no name"))
-	case strings.ContainsFunc(f.Name, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+	case strings.ContainsFunc(f.Name, unicode.IsSpace):
 		return refused(fmt.Errorf("the name of filter %q is not one word", f.Name))
+	case unfit(f.Name) != "":
+		return refused(fmt.Errorf("the name of filter %s %s", shortened(f.Name), unfit(f.Name)))
 	case f.Setup == nil:
 		return refused(fmt.Errorf("filter %s has no Setup", f.Name))
 	case f.Connect != nil && f.Connections <= 0:
 		return refused(fmt.Errorf("filter %s has a port, and no place at it", f.Name))
+	case f.Connect == nil && f.Connections != 0:
+		return refused(fmt.Errorf("filter %s has places for programs (Connections), and no port: it has no Connect", f.Name))
 	}
 	for _, other := range others {
 		if other.Name == f.Name {
 			return refused(fmt.Errorf("there is a filter named %s already, at altitude %s", f.Name, other.Altitude))
 		}
 	}
-	for _, kind := range f.Contexts {
-		if kind < weir.ContextVolume || kind > weir.ContextOpen {
-			return refused(fmt.Errorf("filter %s has a kind of contexts that is none: %d", f.Name, kind))
-		}
+	if err := checkContexts(f); err != nil {
+		return err
 	}
 	if err := checkDefinitions(f, others); err != nil {
 		return err
@@ -38,7 +43,48 @@ func (m *Manager) checkFilter(f *weir.Filter, others []*weir.Filter) error {
 	return m.cannot(f)
 }
 
-// checkDefinitions refuses instances that would be at the altitude of another, or have its name.
+// checkContexts refuses kinds of contexts that are none, and those that are named twice.
+func checkContexts(f *weir.Filter) error {
+	for i, kind := range f.Contexts {
+		switch {
+		case kind < weir.ContextVolume || kind > weir.ContextOpen:
+			return refused(fmt.Errorf("filter %s has a kind of contexts that is none: %d", f.Name, kind))
+		case slices.Contains(f.Contexts[:i], kind):
+			return refused(fmt.Errorf("filter %s names %s contexts twice", f.Name, kind))
+		}
+	}
+	return nil
+}
+
+// maxName is how many bytes a name may have.
+const maxName = 255
+
+// unfit says what is wrong with the name of a filter or an instance, which stands in paths of the control socket, in tables
+// and in the log; "" if nothing is.
+func unfit(name string) string {
+	switch {
+	case len(name) > maxName:
+		return fmt.Sprintf("has %d bytes, and may have %d", len(name), maxName)
+	case !utf8.ValidString(name):
+		return "is not UTF-8"
+	case strings.Contains(name, "/"):
+		return "has a / in it, which separates filters and instances"
+	case strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return "has characters in it that cannot be printed"
+	}
+	return ""
+}
+
+// shortened quotes a name, or what an operator knows it by if it is long.
+func shortened(name string) string {
+	if len(name) > maxName {
+		return fmt.Sprintf("%.32q...", name)
+	}
+	return strconv.Quote(name)
+}
+
+// checkDefinitions refuses instances that would be at the altitude of another, or have its name, and a default altitude
+// at which there is none.
 func checkDefinitions(f *weir.Filter, others []*weir.Filter) error {
 	names := map[string]bool{}
 	holders := map[weir.Altitude]string{}
@@ -52,6 +98,8 @@ func checkDefinitions(f *weir.Filter, others []*weir.Filter) error {
 		switch {
 		case d.Name == "":
 			return refused(fmt.Errorf("an instance of filter %s has no name", f.Name))
+		case unfit(d.Name) != "":
+			return refused(fmt.Errorf("filter %s, instance %s: the name %s", f.Name, shortened(d.Name), unfit(d.Name)))
 		case names[d.Name]:
 			return refused(fmt.Errorf("filter %s has two instances named %s", f.Name, d.Name))
 		case holder != "":
@@ -59,6 +107,9 @@ func checkDefinitions(f *weir.Filter, others []*weir.Filter) error {
 		}
 		names[d.Name] = true
 		holders[d.Altitude] = fmt.Sprintf("filter %s, instance %s", f.Name, d.Name)
+	}
+	if !slices.ContainsFunc(f.Definitions(), func(d weir.Definition) bool { return d.Altitude == f.Altitude }) {
+		return refused(fmt.Errorf("filter %s has altitude %s, at which none of its instances is: give it that of the default one", f.Name, f.Altitude))
 	}
 	return nil
 }

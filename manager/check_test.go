@@ -38,6 +38,21 @@ func TestFilterIsCheckedAgainstThePlanes(t *testing.T) {
 	}{
 		{"no name", weir.KindRefused, filter(func(f *weir.Filter) { f.Name = "" })},
 		{"not one word", weir.KindRefused, filter(func(f *weir.Filter) { f.Name = "two words" })},
+		{`the name of filter "a/b" has a / in it`, weir.KindRefused, filter(func(f *weir.Filter) { f.Name = "a/b" })},
+		{"not one word", weir.KindRefused, filter(func(f *weir.Filter) { f.Name = "two\u00a0words" })},
+		{`the name of filter "a\x1bb" has characters in it that cannot be printed`, weir.KindRefused, filter(func(f *weir.Filter) { f.Name = "a\x1bb" })},
+		{`the name of filter "a\u202eb" has`, weir.KindRefused, filter(func(f *weir.Filter) { f.Name = "a\u202eb" })},
+		{`the name of filter "a\xff" is not UTF-8`, weir.KindRefused, filter(func(f *weir.Filter) { f.Name = "a\xff" })},
+		{`aaa"... has 256 bytes, and may have 255`, weir.KindRefused, filter(func(f *weir.Filter) { f.Name = strings.Repeat("a", 256) })},
+		{`filter f, instance "a/b": the name has a / in it`, weir.KindRefused, filter(func(f *weir.Filter) { f.Instances = []weir.Definition{at("a/b", "200")} })},
+		{"filter f, instance \"a\\n\": the name has characters", weir.KindRefused, filter(func(f *weir.Filter) { f.Instances = []weir.Definition{at("a\n", "200")} })},
+		{"filter f has altitude 200, at which none of its instances is", weir.KindRefused, filter(func(f *weir.Filter) {
+			f.Instances = []weir.Definition{at("a", "201"), at("b", "202")}
+		})},
+		{"filter f has places for programs (Connections), and no port", weir.KindRefused, filter(func(f *weir.Filter) { f.Connections = 1 })},
+		{"filter f names file contexts twice", weir.KindRefused, filter(func(f *weir.Filter) {
+			f.Contexts = []weir.ContextKind{weir.ContextFile, weir.ContextVolume, weir.ContextFile}
+		})},
 		{"no Setup", weir.KindRefused, filter(func(f *weir.Filter) { f.Setup = nil })},
 		{"there is a filter named there already, at altitude 100", weir.KindRefused, filter(func(f *weir.Filter) { f.Name = "there" })},
 		{"altitude 100 is that of filter there", weir.KindRefused, filter(func(f *weir.Filter) { f.Altitude = weir.MustAltitude("100.0") })},
@@ -49,7 +64,7 @@ func TestFilterIsCheckedAgainstThePlanes(t *testing.T) {
 			f.Instances = []weir.Definition{at("a", "200"), at("b", "200")}
 		})},
 		{"fanotify delivers no completed operations rename; memory would", weir.KindUnsupported, filter(func(f *weir.Filter) { f.Wants = weir.OpRename })},
-		{"there is no plane that does", weir.KindUnsupported, filter(func(f *weir.Filter) { f.Wants = 1 << 30 })},
+		{"fanotify delivers no completed operations create|0x40000000; there is no plane that does", weir.KindUnsupported, filter(func(f *weir.Filter) { f.Wants = weir.OpCreate | 1<<30 })},
 		{"fanotify delivers no operations before they happen (create); memory would", weir.KindUnsupported, filter(func(f *weir.Filter) { f.Before = weir.OpCreate })},
 		{"operations on their way back (delete); memory would", weir.KindUnsupported, filter(func(f *weir.Filter) { f.After = weir.OpDelete })},
 		{"end of what open contexts are on; memory would", weir.KindUnsupported, filter(func(f *weir.Filter) {

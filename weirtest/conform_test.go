@@ -160,6 +160,7 @@ func refusing(m *model) {
 }
 
 func twice(f *weir.Filter) {
+	f.Altitude = weir.MustAltitude("306000")
 	f.Instances = []weir.Definition{
 		{Name: "high", Altitude: weir.MustAltitude("306000")}, {Name: "low", Altitude: weir.MustAltitude("304000")},
 	}
