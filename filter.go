@@ -139,8 +139,8 @@ type Host interface {
 
 // Instance is one filter on one volume. Its methods are called by the manager.
 type Instance interface {
-	// Completed delivers operations that have completed. It is called from one goroutine at a time per
-	// instance, must not block, and must not keep the slice.
+	// Completed delivers operations that have completed, to the instances of a frame from low to high altitude. It is
+	// called from one goroutine at a time per instance, must not block, and must not keep the slice.
 	Completed(operations []Operation)
 
 	// Lost says that operations were lost and why.

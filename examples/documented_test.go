@@ -2,6 +2,7 @@ package examples
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -35,6 +36,28 @@ func TestDocumentedCodeIsThatOfTheExamples(t *testing.T) {
 	}
 	if len(blocks) == 0 {
 		t.Error("no code is shown")
+	}
+}
+
+// Who writes down the first filter of docs/filters.md, and no more than that page has, gets one that compiles.
+func TestDocumentedFilterCompiles(t *testing.T) {
+	text, err := os.ReadFile("../docs/filters.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "## A filter that observes\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	code := "package tally\n\nimport (\n\t\"context\"\n\t\"sync\"\n\n\t\"github.com/weirfs/weir\"\n)\n"
+	for _, block := range strings.Split(section, "```go\n")[1:] {
+		shown, _, _ := strings.Cut(block, "```")
+		code += "\n" + shown
+	}
+	file := filepath.Join(t.TempDir(), "tally.go")
+	if err := os.WriteFile(file, []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", "vet", file).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 
