@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/dispatch"
+	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/topology"
 )
 
@@ -23,8 +24,11 @@ type instance struct {
 	callback  weir.Instance // once Setup has returned
 	committed bool          // attached, and not yet torn down
 	gated     bool          // it uses the joint's gate
+	attached  bool          // it is, or was
 	ended     bool          // nothing is left of it
 	told      time.Time     // since when it is told of everything, where something may have been done before
+
+	scans []func(*ledger.Ledger) error // that ended before it was attached
 }
 
 // share names what the instances of a filter on a volume have in common.
@@ -110,6 +114,7 @@ func (m *Manager) commitLocked(pair topology.Pair) (after func()) {
 	in.committed = true
 	m.recordBackLocked(pair)
 	m.recordUnseenLocked(in)
+	m.recordScansLocked(in)
 	in.Open(in.callback)
 	return in.Begin
 }

@@ -88,8 +88,21 @@ func (m *Manager) scanned(in *instance, began time.Time, by string) error {
 		return recordError(weir.KindRefused, fmt.Errorf("filter %s does not name its scan", f.Name))
 	}
 	info := m.volumes[in.pair.Volume].info
-	m.recorder.put(func(l *ledger.Ledger) error { return l.CloseGaps(info, f.Name, began, by) })
+	scan := func(l *ledger.Ledger) error { return l.CloseGaps(info, f.Name, began, by) }
+	if !in.attached {
+		in.scans = append(in.scans, scan)
+		return nil
+	}
+	m.recorder.put(scan)
 	return nil
+}
+
+// recordScansLocked records the scans that ended before their instance was attached, behind what these have looked for.
+func (m *Manager) recordScansLocked(in *instance) {
+	for _, scan := range in.scans {
+		m.recorder.put(scan)
+	}
+	in.attached, in.scans = true, nil
 }
 
 // recordsLocked returns the filter of an instance that has not ended.

@@ -138,3 +138,15 @@ func TestAGapLastsUntilASetUpSucceeds(t *testing.T) {
 		}
 	}, s.filter())
 }
+
+// TestAScanInSetupClosesTheGap that is recorded only when Setup has returned.
+func TestAScanInSetupClosesTheGap(t *testing.T) {
+	f := new(scanner).filter()
+	f.Setup = func(_ context.Context, site weir.Site) (weir.Instance, error) {
+		return new(names), site.Host.Scanned(time.Now(), "the scan in Setup")
+	}
+	weirtest.Run(t, func(w *weirtest.World) {
+		const want = `mounted by another program: what happened before its mark was not seen, 0 s, closed by "the scan in Setup"`
+		wantGaps(t, w.Gaps("names", w.Mount("/data")), want)
+	}, f)
+}
