@@ -57,6 +57,7 @@ func (u *unit) skipped(path string, why error) {
 // drifted notes a path of the replica that somebody else has changed.
 func (u *unit) drifted(path string) {
 	if len(u.intended) > 0 {
+		u.amended = true
 		// Until the first walk has ended it may be what weir itself did before it was interrupted.
 		u.r.log.Info("the replica is not as it was recorded before an interruption and is put right",
 			"path", weir.LogPath(path), "target", weir.LogPath(u.target.Path()))
@@ -68,6 +69,7 @@ func (u *unit) drifted(path string) {
 
 // setAside notes what was moved out of the way, and where it lies now.
 func (u *unit) setAside(path, now string) {
+	u.amended = u.amended || len(u.intended) > 0
 	u.mu.Lock()
 	if len(u.status.aside) < maxProblems {
 		u.status.aside = append(u.status.aside, Aside{path, u.target.Path(), now})

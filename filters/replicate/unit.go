@@ -26,6 +26,7 @@ type unit struct {
 	gen       uint64                // batch that was recorded last
 	intended  map[replica.Name]bool // names that an interrupted batch was changing
 	wandered  map[weir.Handle]bool  // directories that have moved since those were read
+	amended   bool                  // something was put right while there were intended names
 	failures  int                   // in a row, of opening or of the whole target
 	told      bool                  // that they last
 	reapAt    time.Time             // when parked nodes are asked again whether they live

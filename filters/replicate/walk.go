@@ -83,6 +83,10 @@ func (u *unit) paid(s *session, scan scanRequest, intents, rollbacks uint64, mis
 			return err
 		}
 		u.intended, u.wandered = nil, nil
+		if u.amended { // While it was, what the walk had come by already may have moved.
+			u.amended = false
+			u.scanWanted(scanRequest{audit: true, reason: "what an interruption has left was put right"})
+		}
 	}
 	u.mu.Lock()
 	all := u.missed == missed
