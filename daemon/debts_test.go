@@ -217,7 +217,7 @@ func TestSessionEndsWhileABarrierWaitsForRoom(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 		_, why := s.phaseOf(s.dst)
-		return strings.Contains(why, "number of the barrier")
+		return strings.Contains(why, "record of what is durable")
 	})
 	voltest.Bind(t, t.TempDir(), s.at("d"))
 	s.await("the mount is seen", func() bool { return strings.Contains(s.log.Output.String(), "are mounted below a target") })

@@ -70,7 +70,7 @@ func (b *barrier) run(s *session) {
 	}
 }
 
-// waitForRoom waits a moment on a target that has no room for the number of the barrier. Nothing was lost, whatever ends
+// waitForRoom waits a moment on a target that has no room for the record of what is durable. Nothing was lost, whatever ends
 // the session meanwhile. It reports false if the target leaves, or weir stops.
 func (b *barrier) waitForRoom(s *session) bool {
 	b.u.cramped(true)

@@ -189,8 +189,8 @@ func (r *Replicator) survey(ctx context.Context) *survey {
 			r.leave(s, m, rel, err)
 		}
 	}
-	if err := r.leavePrivate(ctx, s); err != nil {
-		s.unsettled = s.unsettled || !errors.Is(err, errAround)
+	if err := r.leavePrivate(ctx, s); err != nil && !errors.Is(err, errAround) { // Where nothing is followed nothing is copied.
+		s.unsettled = true
 		s.troubles[outcry{slog.LevelWarn, "what weir writes below the source cannot be left out", r.options.Private}] = err.Error()
 	}
 	if !samePoints(mounts, r.options.Mounts.MountsBelow(r.options.Source)) {

@@ -7,7 +7,7 @@ import (
 )
 
 // ErrNoRoom says that a barrier could not begin for want of room.
-var ErrNoRoom = errors.New("the target has no room for the number of the barrier")
+var ErrNoRoom = errors.New("the target has no room for the record of what is durable on it")
 
 // Advance makes everything that was shown until now durable and returns how long the sync took. h must
 // have been opened before the first of the writes, so that an error of writeback is reported to it.
