@@ -75,6 +75,19 @@ func (r *running) within(limit time.Duration, what string, ok func() bool) {
 	}
 }
 
+// overwrite writes over what a file holds, which is never empty meanwhile.
+func overwrite(t *testing.T, path, text string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestFullTargetSaysSoAndHeals(t *testing.T) {
 	voltest.RequireRoot(t)
 	for _, fs := range []string{"ext4", "xfs", "btrfs", "tmpfs"} {
@@ -94,7 +107,7 @@ func TestFullTargetSaysSoAndHeals(t *testing.T) {
 			for n := range 8 {
 				write(t, filepath.Join(src, fmt.Sprint("new", n)), block)
 			}
-			write(t, filepath.Join(src, "old0"), strings.Repeat("y", 3<<20))
+			overwrite(t, filepath.Join(src, "old0"), strings.Repeat("y", 3<<20))
 			write(t, filepath.Join(src, "large"), strings.Repeat("z", 20<<20))
 			r.within(5*time.Second, "the target says that it is full", func() bool {
 				phase, _ := r.phaseOf(full)
@@ -231,14 +244,7 @@ func TestWrittenAgainOnAFullTarget(t *testing.T) {
 	s.alike()
 	empty := fill(t, s.to.Dir)
 	for _, name := range []string{"small", "large"} {
-		f, err := os.OpenFile(s.in(name), os.O_WRONLY, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.WriteString("same"); err != nil {
-			t.Fatal(err)
-		}
-		f.Close()
+		overwrite(t, s.in(name), "same")
 	}
 	s.alike()
 	s.await("in sync", func() bool { return s.unit(s.src, s.dst).Phase == replicate.PhaseInSync })
