@@ -56,6 +56,8 @@ type Sighting struct {
 	// Former keys belong to a former volume of this place: nodes with such a key are taken over by
 	// what has their name now.
 	Former func(key weir.Handle) bool
+	// Spared directories are not taken over by one that was made anew, but make room for it. Nil spares none.
+	Spared func(key weir.Handle) (bool, error)
 }
 
 // Appear plans the steps after which the replica shows the sighted inode at its name. The inode may be
@@ -144,6 +146,11 @@ func takesOver(v View, displaced Node, s Sighting) (bool, error) {
 	}
 	if !s.Attr.IsDir() {
 		return false, nil
+	}
+	if s.Spared != nil {
+		if spared, err := s.Spared(displaced.Key); err != nil || spared {
+			return false, err
+		}
 	}
 	alive, err := v.Alive(displaced.Key)
 	return !alive, err

@@ -90,7 +90,7 @@ func (b *batch) tryShow(f *find) error {
 	if err := b.makeWay(f); err != nil {
 		return err
 	}
-	steps, err := replica.Appear(view{b}, replica.Sighting{At: f.at, Key: f.key, Attr: f.object.Attr, Former: b.s.keys.former})
+	steps, err := replica.Appear(view{b}, replica.Sighting{At: f.at, Key: f.key, Attr: f.object.Attr, Former: b.s.keys.former, Spared: b.spared})
 	if err != nil {
 		return err
 	}
@@ -107,6 +107,16 @@ func (b *batch) tryShow(f *find) error {
 		return b.pin(f) // A new node was made with all that belongs to it.
 	}
 	return b.bringUp(f)
+}
+
+// spared reports a directory that may hold what an interrupted batch has put into it: that is known by the directory's key,
+// and would be foreign under another. One in which a volume is mounted that is away is not: its replica is nowhere else.
+func (b *batch) spared(key weir.Handle) (bool, error) {
+	if len(b.u.intended) == 0 {
+		return false, nil
+	}
+	keeps, err := b.keeps(key)
+	return !keeps, err
 }
 
 // settleExisting decides what becomes of an object at the name that the index does not know: what is equal

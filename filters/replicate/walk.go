@@ -82,7 +82,6 @@ func (u *unit) paid(s *session, scan scanRequest, intents, rollbacks uint64, mis
 		if err := u.auditUnseen(s); err != nil {
 			return err
 		}
-		u.intended, u.wandered = nil, nil
 		if u.amended { // While it was, what the walk had come by already may have moved.
 			u.amended = false
 			u.scanWanted(scanRequest{audit: true, reason: "what an interruption has left was put right"})
@@ -98,6 +97,7 @@ func (u *unit) paid(s *session, scan scanRequest, intents, rollbacks uint64, mis
 		u.walkedFor = rollbacks
 	}
 	if scan.audit {
+		u.intended, u.wandered = nil, nil
 		u.audited(intents)
 		u.barrier.due(s, u.gen) // Although nothing may have changed: it ends intents that were looked at.
 	}
