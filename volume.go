@@ -3,6 +3,7 @@ package weir
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -126,6 +127,11 @@ type VolumeInfo struct {
 
 	Mounts []Mount `json:"mounts"`        // weir's own namespace's first, in the order in which they were made, as far as that is known
 	Was    []Mount `json:"was,omitempty"` // of a volume that has left: the mounts with which it arrived
+}
+
+// Coming reports whether the volume is shown nowhere yet: nobody but weir can have changed anything on it.
+func (i VolumeInfo) Coming() bool {
+	return len(i.Mounts) > 0 && !slices.ContainsFunc(i.Mounts, func(m Mount) bool { return !m.Coming })
 }
 
 // Mount is one place at which a volume is shown.

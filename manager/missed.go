@@ -19,7 +19,7 @@ const unseen = "mounted by another program: what happened before its mark was no
 // meet notes from when on an instance is told of everything, if programs could use the volume before: it has just been
 // mounted, and not by weir, which would have waited. A gate sees what passes it from the first operation on.
 func (m *Manager) meet(in *instance, reason weir.SetupReason, v weir.Volume) {
-	told, coming := now(), isComing(v.Info())
+	told, coming := now(), v.Info().Coming()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if reason == weir.SetupNewlyMounted && !coming && !in.gated && m.held[in.joint] != nil {
@@ -34,11 +34,6 @@ func (m *Manager) metLocked(in *instance) {
 		in.told = time.Time{}
 	}
 	met[in.pair.Filter] = true
-}
-
-// isComing tells whether a volume is shown nowhere yet: nobody has changed anything on it.
-func isComing(info weir.VolumeInfo) bool {
-	return len(info.Mounts) > 0 && !slices.ContainsFunc(info.Mounts, func(m weir.Mount) bool { return !m.Coming })
 }
 
 // recordUnseenLocked records what was done on a volume before an instance that is attached now was told of it.

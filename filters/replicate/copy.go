@@ -133,8 +133,7 @@ func (s *session) readOnce(u *unit, src, base *tree.File, f *find, sync bool) (*
 	if !same {
 		err = s.copyTo(u, c, src, base, sync)
 		if target.Full(err) && base != nil { // What the replica has already takes no room.
-			var failed error
-			if same, failed = sameContent(s.ctx, src, base, c.version.Size, u.throttle); failed == nil && same {
+			if has, failed := sameContent(s.ctx, src, base, c.version.Size, u.throttle); failed == nil && has {
 				err = nil
 			}
 		}

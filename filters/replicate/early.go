@@ -42,24 +42,14 @@ func (i *instance) leftEarly(at time.Time) {
 
 // shows reports whether a volume shows, or showed before it left, a part of the source that is replicated.
 func (r *Replicator) shows(volume weir.VolumeInfo) bool {
-	return !volume.Pseudo && slices.ContainsFunc(slices.Concat(volume.Mounts, volume.Was), func(m weir.Mount) bool {
-		return m.Own && r.follows(m.Point)
-	})
-}
-
-// follows reports whether what is mounted at a point is to be replicated.
-func (r *Replicator) follows(point string) bool {
-	source, private := r.options.Source, r.options.Private
-	switch {
-	case inside(point, source):
-		return true
-	case !inside(source, point) || r.options.OneVolume || private != "" && inside(private, point):
-		return false
-	}
-	for _, t := range r.targets {
-		if inside(point, t.Path()) || inside(t.Path(), point) {
+	source := r.options.Source
+	return slices.ContainsFunc(slices.Concat(volume.Mounts, volume.Was), func(m weir.Mount) bool {
+		switch {
+		case !m.Own:
 			return false
+		case inside(m.Point, source):
+			return !volume.Pseudo
 		}
-	}
-	return !r.options.Rules.Excluded(relative(source, point), true)
+		return inside(source, m.Point) && r.leaveOut(volume, m, relative(source, m.Point), true) == ""
+	})
 }

@@ -88,7 +88,7 @@ func (r *Replicator) setup(_ context.Context, site weir.Site) (weir.Instance, er
 		return nil, err
 	}
 	i := &instance{r: r, volume: volume, known: known, since: time.Now()}
-	if site.Reason == weir.SetupNewlyMounted && !coming(known) {
+	if site.Reason == weir.SetupNewlyMounted && !known.Coming() {
 		i.unseen = r.gapOpened(known, "mounted by another program: what happened before its mark was not seen")
 	}
 	r.mu.Lock()
@@ -96,11 +96,6 @@ func (r *Replicator) setup(_ context.Context, site weir.Site) (weir.Instance, er
 	r.mu.Unlock()
 	r.mountsChanged()
 	return i, nil
-}
-
-// coming reports whether a volume is shown nowhere yet: nobody has changed anything on it.
-func coming(info weir.VolumeInfo) bool {
-	return !slices.ContainsFunc(info.Mounts, func(m weir.Mount) bool { return !m.Coming })
 }
 
 // concerns declines a volume that shows no part of the source, and will not unless a mount of it comes or is uncovered:

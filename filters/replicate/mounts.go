@@ -233,7 +233,7 @@ func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, r
 	if err != nil {
 		return fmt.Errorf("its mount point cannot be reached: %w", err)
 	}
-	if why := r.leaveOut(volume, m, rel, isDir); why != "" {
+	if why := r.leaveOut(volume.Info(), m, rel, isDir); why != "" {
 		s.cover(parent, key, false)
 		return leftOut(why)
 	}
@@ -296,11 +296,11 @@ func (r *Replicator) leavePrivate(ctx context.Context, s *survey) error {
 const privateNote = "weir writes it: it is the state directory"
 
 // leaveOut says why a mount is not followed, or nothing.
-func (r *Replicator) leaveOut(v weir.Volume, m weir.Mount, rel string, isDir bool) string {
+func (r *Replicator) leaveOut(v weir.VolumeInfo, m weir.Mount, rel string, isDir bool) string {
 	switch {
 	case r.options.OneVolume:
 		return "left out by --one-volume"
-	case v.Info().Pseudo:
+	case v.Pseudo:
 		return "it is of a pseudo file system, which holds no data"
 	case !isDir:
 		return "a single file is mounted here; weir follows directories"
@@ -415,11 +415,11 @@ func (r *Replicator) placeShowing(v weir.Volume, rel string) *place {
 
 // showsTarget reports whether a mount below the source shows a directory that a target is in, by another
 // path: a bind mount of the target, or of a directory around it.
-func (r *Replicator) showsTarget(v weir.Volume, m weir.Mount, t *target.Target) bool {
-	if r.options.Mounts.ShownBy(t.Path()) != v.ID() {
+func (r *Replicator) showsTarget(v weir.VolumeInfo, m weir.Mount, t *target.Target) bool {
+	if r.options.Mounts.ShownBy(t.Path()) != v.ID {
 		return false
 	}
-	for _, own := range v.Info().Mounts {
+	for _, own := range v.Mounts {
 		if own.Own && inside(own.Point, t.Path()) {
 			root := filepath.Join(own.Root, relative(own.Point, t.Path()))
 			if inside(m.Root, root) || inside(root, m.Root) {

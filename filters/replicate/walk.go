@@ -82,7 +82,7 @@ func (u *unit) paid(s *session, scan scanRequest, intents, rollbacks uint64, mis
 		if err := u.auditUnseen(s); err != nil {
 			return err
 		}
-		if u.amended { // While it was, what the walk had come by already may have moved.
+		if u.amended { // That may have moved what the walk had come by already.
 			u.amended = false
 			u.scanWanted(scanRequest{audit: true, reason: "what an interruption has left was put right"})
 		}
