@@ -3,6 +3,9 @@ package weir
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,8 +19,11 @@ type Filter struct {
 	Altitude Altitude
 
 	// Instances are those that the filter has on each volume. Empty stands for one, named like the filter and at its
-	// altitude, which is attached by itself. All have to be in one frame.
+	// altitude. All have to be in one frame. An administrator may put others in their place, by a manifest.
 	Instances []Definition
+
+	// Single says that the filter cannot have several instances on one volume: then it is not loaded with more.
+	Single bool
 
 	// Wants is the set of completed operations that instances ask for, until they ask for others with Host.Want.
 	// OpOpen and OpAccess cost every reader of a volume; leave them out unless they are needed.
@@ -68,9 +74,34 @@ type Filter struct {
 type Definition struct {
 	Name     string // unique in the filter; likewise, but spaces are allowed
 	Altitude Altitude
+	Attach   Attach
+}
 
-	// Manual instances are attached by hand only.
-	Manual bool
+// Attach says how an instance comes to a volume.
+type Attach uint8
+
+const (
+	AttachAny       Attach = iota // by itself, and by hand where somebody has detached it
+	AttachAutomatic               // by itself only: that somebody attaches it is refused
+	AttachManual                  // by hand only
+)
+
+// String returns "any", "automatic" or "manual".
+func (a Attach) String() string { return nameOf(a, attachNames()...) }
+
+func attachNames() []string { return []string{"any", "automatic", "manual"} }
+
+// MarshalText implements encoding.TextMarshaler.
+func (a Attach) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (a *Attach) UnmarshalText(text []byte) error {
+	i := slices.Index(attachNames(), string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is not one of %s", text, strings.Join(attachNames(), ", "))
+	}
+	*a = Attach(i)
+	return nil
 }
 
 // Definitions returns the instances of a filter, with the default one filled in.

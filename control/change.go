@@ -9,15 +9,30 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/manifest"
 	"github.com/weirfs/weir/topology"
 )
 
 // workTime bounds how long a request waits for what it asks for to be done. It goes on without it.
 const workTime = 40 * time.Second
 
-// LoadRequest is the body of POST /v1/filters.
+// LoadRequest is the body of POST /v1/filters. Manifest is the text of one that says which instances the filter has; none
+// means those that it has by itself.
 type LoadRequest struct {
-	Filter string `json:"filter"`
+	Filter   string `json:"filter"`
+	Manifest string `json:"manifest,omitempty"`
+}
+
+// manifest reads what the request says of the filter's instances; nil if that is nothing.
+func (l LoadRequest) manifest(op string) (*manifest.Manifest, error) {
+	if l.Manifest == "" {
+		return nil, nil
+	}
+	m, err := manifest.Parse("", []byte(l.Manifest))
+	if err == nil && m.Filter != l.Filter {
+		err = refusal(op, l.Filter, fmt.Errorf("the manifest is for filter %q", m.Filter), "give each filter its own")
+	}
+	return m, err
 }
 
 func (s *Server) load(r *request) (any, error) {
@@ -28,7 +43,11 @@ func (s *Server) load(r *request) (any, error) {
 	if s.options.Engine.Snapshot().Filter(wanted.Filter) != nil {
 		return nil, refusal(r.op, wanted.Filter, errors.New("it is loaded already"), "weir filters shows it")
 	}
-	if err := s.options.Engine.Load(wanted.Filter); err != nil {
+	instances, err := wanted.manifest(r.op)
+	if err == nil {
+		err = s.options.Engine.Load(wanted.Filter, instances)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return made{filtersOf(s.options.Engine.Snapshot(), s.options.Engine.Loadable())}, nil
@@ -131,7 +150,11 @@ func (s *Server) detach(r *request) (any, error) {
 		return nil, &weir.Error{Op: r.op, Kind: weir.KindAbsent, Path: id, Err: errors.New("there is no such instance"), Hint: "weir instances lists them"}
 	}
 	if slot.State == topology.SlotDetached {
-		return nil, refusal(r.op, "", fmt.Errorf("%s is detached already, by %s", place(*slot), slot.By), "weir attach undoes that")
+		hint := "weir attach undoes that"
+		if slot.Attach == weir.AttachAutomatic {
+			hint = "it comes back with the volume, or when the filter is loaded again"
+		}
+		return nil, refusal(r.op, "", fmt.Errorf("%s is detached already, by %s", place(*slot), slot.By), hint)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), workTime)
 	defer cancel()

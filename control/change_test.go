@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/topology"
 )
 
 // TestAttachTellsWhatComesOfIt meets each end that it can come to.
@@ -77,11 +78,11 @@ func TestFiltersAreLoadedAndUnloaded(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	var list Filters
-	report(t, b.Do(t.Context(), http.MethodPost, "/v1/filters", LoadRequest{"spare"}, &list))
+	report(t, b.Do(t.Context(), http.MethodPost, "/v1/filters", LoadRequest{Filter: "spare"}, &list))
 	if len(list.Filters) != 3 || list.Filters[0].Name != "spare" || len(list.Loadable) != 0 {
 		t.Errorf("%+v", list)
 	}
-	if e := b.fails(weir.KindRefused, http.MethodPost, "/v1/filters", LoadRequest{"spare"}); !strings.Contains(e.Error(), "spare") {
+	if e := b.fails(weir.KindRefused, http.MethodPost, "/v1/filters", LoadRequest{Filter: "spare"}); !strings.Contains(e.Error(), "spare") {
 		t.Error(e)
 	}
 	if e := b.fails(weir.KindRefused, http.MethodDelete, "/v1/filters/low", nil); e.Error() != "unload filter low: it is needed; leave it" {
@@ -93,5 +94,76 @@ func TestFiltersAreLoadedAndUnloaded(t *testing.T) {
 	b.await(func(s manager.Snapshot) bool { return s.Filter("low") == nil })
 	if len(list.Filters) != 2 || list.Loadable[0] != "low" {
 		t.Errorf("%+v", list)
+	}
+}
+
+// spareTwice is a manifest.
+const spareTwice = `
+filter = "spare"
+default = "low"
+
+[[instance]]
+name = "high"
+altitude = "401"
+attach = "manual"
+
+[[instance]]
+name = "low"
+altitude = "399.5"
+attach = "automatic"
+`
+
+// TestManifestIsForOneTime loads a filter with one, tries what it says, and loads it without.
+func TestManifestIsForOneTime(t *testing.T) {
+	b := scene(t)
+	load := func(manifest string) []Definition {
+		var list Filters
+		report(t, b.Do(t.Context(), http.MethodPost, "/v1/filters", LoadRequest{"spare", manifest}, &list))
+		i := slices.IndexFunc(list.Filters, func(f Filter) bool { return f.Name == "spare" })
+		if i < 0 {
+			t.Fatalf("%+v", list)
+		}
+		return list.Filters[i].Definitions
+	}
+	at := func(name, altitude string, attach weir.Attach) Definition {
+		return Definition{name, weir.MustAltitude(altitude), attach}
+	}
+	if got := load(spareTwice); !slices.Equal(got, []Definition{at("low", "399.5", weir.AttachAutomatic), at("high", "401", weir.AttachManual)}) {
+		t.Errorf("it has %v", got)
+	}
+	attached := func(s manager.Snapshot) bool { return s.Slot("spare", 2).State == topology.SlotAttached }
+	b.await(attached)
+	if in := b.instance("spare", "high", 2); in.State != "detached" || in.By != topology.ByDefinition || in.Attach != weir.AttachManual {
+		t.Errorf("%+v", in)
+	}
+	report(t, b.Do(t.Context(), http.MethodPost, "/v1/instances", AttachRequest{"spare", "high", 2}, nil))
+	report(t, b.Do(t.Context(), http.MethodDelete, "/v1/instances/"+b.instance("spare", "low", 2).ID, nil, nil))
+	for _, name := range []string{"low", ""} {
+		e := b.fails(weir.KindRefused, http.MethodPost, "/v1/instances", AttachRequest{"spare", name, 2})
+		if !strings.Contains(e.Error(), "attach instance low: filter spare has it attached by itself only, as its definition says: attach is automatic; it comes back") {
+			t.Error(e)
+		}
+	}
+	report(t, b.Do(t.Context(), http.MethodDelete, "/v1/filters/spare", nil, nil))
+	if got := load(""); !slices.Equal(got, []Definition{at("spare", "400", weir.AttachAny)}) {
+		t.Errorf("without a manifest it has %v", got)
+	}
+	b.await(attached)
+}
+
+func TestManifestIsRefused(t *testing.T) {
+	b := scene(t)
+	for manifest, want := range map[string]string{
+		"filter = 1": "read manifest: line 1, column 10: cannot decode",
+		strings.Replace(spareTwice, "spare", "other", 1): `load filter spare: the manifest is for filter "other"; give each`,
+		strings.Replace(spareTwice, "399.5", "201.5", 1): "start filter: filter spare, instance low: altitude 201.5 is that of filter high, instance second",
+	} {
+		if e := b.fails(weir.KindRefused, http.MethodPost, "/v1/filters", LoadRequest{"spare", manifest}); !strings.Contains(e.Error(), want) {
+			t.Errorf("%v, want %s", e, want)
+		}
+	}
+	b.fails(weir.KindRefused, http.MethodPost, "/v1/filters", LoadRequest{"spare", strings.Repeat("#", 9000)})
+	if b.Snapshot().Filter("spare") != nil {
+		t.Error("it is loaded")
 	}
 }

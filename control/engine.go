@@ -6,6 +6,7 @@ import (
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/manifest"
 )
 
 // Engine is what a running weir can do for requests. It is safe for concurrent use.
@@ -20,9 +21,9 @@ type Engine interface {
 	Attach(filter, instance string, volume weir.VolumeID) error
 	Detach(ctx context.Context, filter, instance string, volume weir.VolumeID, by string) error
 
-	// Load starts a filter that is compiled in, and Unload stops one; unless it is mandatory the filter may refuse.
-	// Unload returns when the last instance has ended, or ctx has.
-	Load(filter string) error
+	// Load starts a filter that is compiled in, with the instances of a manifest unless that is nil, and Unload stops one;
+	// unless it is mandatory the filter may refuse. Unload returns when the last instance has ended, or ctx has.
+	Load(filter string, instances *manifest.Manifest) error
 	Unload(ctx context.Context, filter string, mandatory bool) error
 
 	// Loadable returns the names of the filters that are compiled in.

@@ -11,6 +11,7 @@ import (
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/manifest"
 	"github.com/weirfs/weir/plane/memory"
 )
 
@@ -35,17 +36,21 @@ func (b *bench) Gaps() ([]ledger.Gap, uint64, uint64) {
 func (b *bench) Loadable() []string { return []string{"low", "spare"} }
 
 // Load implements Engine.
-func (b *bench) Load(name string) error {
+func (b *bench) Load(name string, instances *manifest.Manifest) error {
 	if name != "spare" {
 		return &weir.Error{Op: "load filter", Kind: weir.KindRefused, Path: name, Err: errors.New("no such filter"), Hint: "load spare"}
 	}
-	return b.Start(filter("spare", "400", everywhere))
+	spare := filter("spare", "400", everywhere)
+	if instances != nil {
+		spare = instances.Of(spare)
+	}
+	return b.Start(spare)
 }
 
 // Connect implements Engine.
 func (b *bench) Connect(ctx context.Context, name string, load bool) (*manager.Conversation, error) {
 	if load && b.Snapshot().Filter(name) == nil {
-		if err := b.Load(name); err != nil {
+		if err := b.Load(name, nil); err != nil {
 			return nil, err
 		}
 	}

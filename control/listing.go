@@ -37,6 +37,16 @@ type Filter struct {
 	Wants     string        `json:"wants"` // operations
 	Stopping  bool          `json:"stopping"`
 	Stats     Stats         `json:"stats"`
+
+	// Definitions are what it has on each volume, the default one first.
+	Definitions []Definition `json:"definitions"`
+}
+
+// Definition is one instance that a filter has on each volume.
+type Definition struct {
+	Instance string        `json:"instance"`
+	Altitude weir.Altitude `json:"altitude"`
+	Attach   weir.Attach   `json:"attach"`
 }
 
 // Stats is what the instances of a filter have had to do since it was loaded. Times are nanoseconds, and powers of two, below
@@ -74,6 +84,9 @@ func filtersOf(s manager.Snapshot, known []string) Filters {
 	}
 	for _, f := range s.Filters {
 		one := Filter{Name: f.Name, Altitude: f.Altitude, Frame: int(f.Frame), Wants: f.Wants, Stopping: f.Stopping, Stats: statsOf(f.Stats)}
+		for _, d := range f.Definitions {
+			one.Definitions = append(one.Definitions, Definition{d.Name, d.Altitude, d.Attach})
+		}
 		for _, slot := range s.Slots {
 			if slot.Filter == f.Name && slot.State == topology.SlotAttached {
 				one.count(sightedAs(s, volumes[slot.Volume], slot).State)
@@ -115,6 +128,7 @@ type Instance struct {
 	Name     string        `json:"volume_name"` // where the volume is mounted, or else its source
 	Altitude weir.Altitude `json:"altitude"`
 	Instance string        `json:"instance"`
+	Attach   weir.Attach   `json:"attach"` // how it comes to volumes
 	Frame    int           `json:"frame"`
 	State    string        `json:"state"`         // the word that the matrix has for it
 	Why      string        `json:"why,omitempty"` // why it is not attached, or sees less
@@ -168,7 +182,7 @@ func instanceOf(s manager.Snapshot, slot manager.SlotSnapshot) Instance {
 	cell := sightedAs(s, v, slot)
 	return Instance{
 		ID: idOf(slot), Filter: slot.Filter, Volume: slot.Volume, Name: nameOf(v), Altitude: slot.Altitude,
-		Instance: slot.Instance, Frame: int(slot.Frame), State: cell.State, Why: cell.Why, By: slot.By,
+		Instance: slot.Instance, Attach: slot.Attach, Frame: int(slot.Frame), State: cell.State, Why: cell.Why, By: slot.By,
 		Attempts: slot.Attempts, Hung: slot.Hung,
 	}
 }

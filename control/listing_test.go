@@ -27,7 +27,7 @@ func get[T any](b *bench, path string) (answer T) {
 // TestListingsBeginFarthestFromTheVolumes loads a filter above a layer, which is a frame of its own.
 func TestListingsBeginFarthestFromTheVolumes(t *testing.T) {
 	b := scene(t)
-	report(t, b.Do(t.Context(), http.MethodPost, "/v1/filters", LoadRequest{"spare"}, nil))
+	report(t, b.Do(t.Context(), http.MethodPost, "/v1/filters", LoadRequest{Filter: "spare"}, nil))
 	b.await(func(s manager.Snapshot) bool {
 		attached := 0
 		for _, slot := range s.Slots {
@@ -235,7 +235,7 @@ func TestFilterThatIsMissingIsAFault(t *testing.T) {
 	server.Wants = 0
 	b := begin(t, filter("main", "100", everywhere), server)
 	b.discovery.Mount(memory.NewVolume(1, "/"))
-	report(t, b.Load("spare"))
+	report(t, b.Load("spare", nil))
 	settled := func(s manager.Snapshot) bool {
 		return s.Settled() && len(s.Slots) == 3*len(s.Volumes) && len(s.Volumes) == 1
 	}
@@ -246,7 +246,7 @@ func TestFilterThatIsMissingIsAFault(t *testing.T) {
 			t.Errorf("without %s: %q", name, c.Faults)
 		}
 	}
-	report(t, b.Load("spare"))
+	report(t, b.Load("spare", nil))
 	b.await(func(manager.Snapshot) bool {
 		return slices.ContainsFunc(get[Coverage](b, "/v1/coverage").Gaps, func(g Gap) bool {
 			return g.Filter == "spare" && g.Cause == "the filter was unloaded" && g.ClosedBy == "attached; what was missed is not looked for"

@@ -57,7 +57,10 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		}
 	}
 	everything()
-	c.ask(http.MethodPost, "/v1/filters", LoadRequest{"spare"}, 201)
+	c.ask(http.MethodPost, "/v1/filters", LoadRequest{Filter: "spare"}, 201)
+	c.ask(http.MethodDelete, "/v1/filters/spare", nil, 200)
+	c.ask(http.MethodPost, "/v1/filters", LoadRequest{Filter: "spare", Manifest: spareTwice}, 201)
+	c.ask(http.MethodPost, "/v1/filters", LoadRequest{Filter: "spare", Manifest: "="}, 400)
 	c.ask(http.MethodPost, "/v1/instances", AttachRequest{"high", "second", 2}, 201)
 	id := b.instance("high", "second", 2).ID
 	everything()
@@ -70,7 +73,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	c.ask(http.MethodPost, "/v1/mounts", MountRequest{Type: "tmpfs", Device: `"bad\n"`, Dir: "/m"}, 400)
 	c.ask(http.MethodPost, "/v1/instances", AttachRequest{"high", "none", 2}, 404)
 	c.ask(http.MethodPost, "/v1/instances", map[string]any{"volume": "2"}, 400)
-	c.ask(http.MethodPost, "/v1/filters", LoadRequest{"nothing"}, 400)
+	c.ask(http.MethodPost, "/v1/filters", LoadRequest{Filter: "nothing"}, 400)
 	c.ask(http.MethodGet, "/v1/explain?path=a", nil, 400)
 	c.ask(http.MethodGet, "/v1/instances?volume=a", nil, 400)
 	c.ask(http.MethodGet, "/v1/instances?volume=99", nil, 404)
@@ -134,8 +137,8 @@ func (c *checked) described(method, path string, answer *http.Response) *openapi
 // TestDescriptionRefuses proves that the comparison would notice.
 func TestDescriptionRefuses(t *testing.T) {
 	schema := document(t).Components.Schemas["Filter"].Value
-	for _, odd := range []string{`{}`, `{"name":1,"instances":1,"scan_only":0,"blind":0,"altitude":"1","frame":0,"wants":"","stopping":false,"stats":{}}`,
-		`{"name":"a","instances":1,"scan_only":0,"blind":0,"altitude":"1","frame":0,"wants":"","stopping":false,"stats":0}`} {
+	for _, odd := range []string{`{}`, `{"name":1,"instances":1,"scan_only":0,"blind":0,"altitude":"1","frame":0,"wants":"","stopping":false,"stats":{},"definitions":[]}`,
+		`{"name":"a","instances":1,"scan_only":0,"blind":0,"altitude":"1","frame":0,"wants":"","stopping":false,"stats":0,"definitions":[]}`} {
 		var value any
 		report(t, json.Unmarshal([]byte(odd), &value))
 		if schema.VisitJSON(value) == nil {
@@ -144,6 +147,7 @@ func TestDescriptionRefuses(t *testing.T) {
 	}
 	report(t, schema.VisitJSON(map[string]any{
 		"name": "a", "instances": 1.0, "scan_only": 0.0, "blind": 0.0, "altitude": weir.MustAltitude("1.5").String(), "frame": 0.0, "wants": "", "stopping": false,
-		"stats": map[string]any{"completed": 1.0, "operations": 0.0, "inside": 0.0, "failures": 0.0, "delivery": 1024.0, "pre": 0.0, "post": 0.0},
+		"stats":       map[string]any{"completed": 1.0, "operations": 0.0, "inside": 0.0, "failures": 0.0, "delivery": 1024.0, "pre": 0.0, "post": 0.0},
+		"definitions": []any{map[string]any{"instance": "a", "altitude": "1.5", "attach": weir.AttachManual.String()}},
 	}))
 }

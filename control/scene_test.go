@@ -28,7 +28,7 @@ func scene(t *testing.T) *bench {
 	})
 	high := filter("high", "200", only("memory2"))
 	high.Instances = []weir.Definition{
-		{Name: "high", Altitude: high.Altitude}, {Name: "second", Altitude: weir.MustAltitude("201.5"), Manual: true},
+		{Name: "high", Altitude: high.Altitude}, {Name: "second", Altitude: weir.MustAltitude("201.5"), Attach: weir.AttachManual},
 	}
 	b := begin(t, low, high)
 	for i, point := range []string{"/", "/data", "/merged", "/odd\nplace", "/sick"} {

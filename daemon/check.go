@@ -17,6 +17,9 @@ func check(o Options) (Options, *volume.Watcher, error) {
 	if err := checkRights(); err != nil {
 		return o, nil, err
 	}
+	if err := checkManifests(o.Manifests); err != nil {
+		return o, nil, err
+	}
 	typed := o
 	source, err := resolveTree("source", o.Source)
 	if err != nil {

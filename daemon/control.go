@@ -10,6 +10,7 @@ import (
 	"github.com/weirfs/weir/filters"
 	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/manifest"
 )
 
 // controlled is a mirror as the control socket sees it.
@@ -18,21 +19,31 @@ type controlled struct {
 	mirror *Mirror
 }
 
-// filters returns what can be loaded.
-func (c controlled) filters() []*weir.Filter { return filters.All(c.mirror.replicator.Filter()) }
+// filters returns what can be loaded, with the instances that the mirror was started with.
+func (c controlled) filters() []*weir.Filter {
+	return instancesOf(filters.All(c.mirror.replicator.Filter()), c.mirror.options.Manifests)
+}
 
 // Loadable implements control.Engine.
-func (c controlled) Loadable() (names []string) {
-	for _, f := range c.filters() {
+func (c controlled) Loadable() []string { return namesOf(c.filters()) }
+
+func namesOf(list []*weir.Filter) (names []string) {
+	for _, f := range list {
 		names = append(names, f.Name)
 	}
 	return names
 }
 
 // Load implements control.Engine.
-func (c controlled) Load(name string) error {
+func (c controlled) Load(name string, instances *manifest.Manifest) error {
 	f, err := c.filter(name)
 	if err != nil {
+		return err
+	}
+	if instances != nil {
+		f = instances.Of(f)
+	}
+	if err := checkReplicator(f); err != nil {
 		return err
 	}
 	return c.Start(f)

@@ -91,7 +91,7 @@ func TestUnloadedFilterIsNotCalledAbsence(t *testing.T) {
 	})
 	nested.Mount()
 	s.awaitDetached(nested.Dir, "the filter is unloaded", "weir load replicate:")
-	ok(t, controlled{s.m.manager, s.m}.Load("replicate"))
+	ok(t, controlled{s.m.manager, s.m}.Load("replicate", nil))
 	s.alike()
 	ok(t, s.m.manager.Unload(t.Context(), "replicate", true))
 	s.awaitDetached(s.src, "the filter is unloaded", "weir load replicate:")

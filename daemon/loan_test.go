@@ -44,7 +44,7 @@ func TestFilterIsLent(t *testing.T) {
 	first()
 	third()
 	loaded(true)
-	if err := c.Load(activity.Name); err == nil {
+	if err := c.Load(activity.Name, nil); err == nil {
 		t.Error("loaded twice")
 	}
 	second()
@@ -53,7 +53,7 @@ func TestFilterIsLent(t *testing.T) {
 		connect(true)()
 	}
 	loaded(false)
-	if err := c.Load(activity.Name); err != nil {
+	if err := c.Load(activity.Name, nil); err != nil {
 		t.Fatal(err)
 	}
 	connect(true)()
@@ -75,7 +75,7 @@ func TestFilterIsLent(t *testing.T) {
 		unload()
 	}()
 	loaded(false)
-	if err := c.Load(activity.Name); err != nil {
+	if err := c.Load(activity.Name, nil); err != nil {
 		t.Fatal(err)
 	}
 	last()

@@ -16,6 +16,7 @@ import (
 	"github.com/weirfs/weir/internal/sys/process"
 	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/manifest"
 	"github.com/weirfs/weir/plane/fanotify"
 	"github.com/weirfs/weir/plane/memory"
 	"github.com/weirfs/weir/policy"
@@ -44,6 +45,9 @@ type Options struct {
 	Idle     bool   // an engine does its first comparison and copy at idle I/O priority
 	Fallback bool   // find mounts by mountinfo alone, as on kernels before 6.15
 	Logger   *slog.Logger
+
+	// Manifests say which instances filters have, wherever they are loaded without another manifest.
+	Manifests []*manifest.Manifest
 
 	// VerifyFilters has every filter watched: who breaks a rule is logged, and counted.
 	VerifyFilters bool
@@ -146,7 +150,7 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 	if o.VerifyFilters {
 		watch = new(verify.Options)
 	}
-	filter := m.replicator.Filter()
+	filter := instancesOf([]*weir.Filter{m.replicator.Filter()}, o.Manifests)[0]
 	if o.alter != nil {
 		o.alter(filter)
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 
+	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/topology"
@@ -51,6 +52,9 @@ func account(u *replicate.UnitStatus, s manager.Snapshot, filter string, v *mana
 	case slot != nil && slot.By != "":
 		u.Phase, u.Reason = replicate.PhaseDetached, "detached by hand, by "+slot.By
 		u.Todo = fmt.Sprintf("weir attach %s %d%s", filter, v.Info.ID, untilThen)
+		if slot.Attach == weir.AttachAutomatic {
+			u.Todo = fmt.Sprintf("weir unload --force %s, and weir load %s%s", filter, filter, untilThen)
+		}
 	case why != "":
 		u.Reason, u.Todo = why, ""
 	}

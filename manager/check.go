@@ -15,32 +15,38 @@ import (
 
 // checkFilter refuses a filter that the manager could not run. others are the filters it runs already.
 func (m *Manager) checkFilter(f *weir.Filter, others []*weir.Filter) error {
+	if err := Check(f, others); err != nil {
+		return err
+	}
+	return m.cannot(f)
+}
+
+// Check refuses a filter that no manager could run beside others: for what it says of itself, or because it has the name
+// or an altitude of one of them. The error is of KindRefused.
+func Check(f *weir.Filter, others []*weir.Filter) error {
 	switch {
 	case f == nil || f.Name == "":
-		return refused(errors.New("a filter has no name"))
+		return unusable(errors.New("a filter has no name"))
 	case strings.ContainsFunc(f.Name, unicode.IsSpace):
-		return refused(fmt.Errorf("the name of filter %q is not one word", f.Name))
+		return unusable(fmt.Errorf("the name of filter %q is not one word", f.Name))
 	case unfit(f.Name) != "":
-		return refused(fmt.Errorf("the name of filter %s %s", shortened(f.Name), unfit(f.Name)))
+		return unusable(fmt.Errorf("the name of filter %s %s", shortened(f.Name), unfit(f.Name)))
 	case f.Setup == nil:
-		return refused(fmt.Errorf("filter %s has no Setup", f.Name))
+		return unusable(fmt.Errorf("filter %s has no Setup", f.Name))
 	case f.Connect != nil && f.Connections <= 0:
-		return refused(fmt.Errorf("filter %s has a port, and no place at it", f.Name))
+		return unusable(fmt.Errorf("filter %s has a port, and no place at it", f.Name))
 	case f.Connect == nil && f.Connections != 0:
-		return refused(fmt.Errorf("filter %s has places for programs (Connections), and no port: it has no Connect", f.Name))
+		return unusable(fmt.Errorf("filter %s has places for programs (Connections), and no port: it has no Connect", f.Name))
 	}
 	for _, other := range others {
 		if other.Name == f.Name {
-			return refused(fmt.Errorf("there is a filter named %s already, at altitude %s", f.Name, other.Altitude))
+			return unusable(fmt.Errorf("there is a filter named %s already, at altitude %s", f.Name, other.Altitude))
 		}
 	}
 	if err := checkContexts(f); err != nil {
 		return err
 	}
-	if err := checkDefinitions(f, others); err != nil {
-		return err
-	}
-	return m.cannot(f)
+	return checkDefinitions(f, others)
 }
 
 // checkContexts refuses kinds of contexts that are none, and those that are named twice.
@@ -48,9 +54,9 @@ func checkContexts(f *weir.Filter) error {
 	for i, kind := range f.Contexts {
 		switch {
 		case kind < weir.ContextVolume || kind > weir.ContextOpen:
-			return refused(fmt.Errorf("filter %s has a kind of contexts that is none: %d", f.Name, kind))
+			return unusable(fmt.Errorf("filter %s has a kind of contexts that is none: %d", f.Name, kind))
 		case slices.Contains(f.Contexts[:i], kind):
-			return refused(fmt.Errorf("filter %s names %s contexts twice", f.Name, kind))
+			return unusable(fmt.Errorf("filter %s names %s contexts twice", f.Name, kind))
 		}
 	}
 	return nil
@@ -93,23 +99,28 @@ func checkDefinitions(f *weir.Filter, others []*weir.Filter) error {
 			holders[d.Altitude] = fmt.Sprintf("filter %s, instance %s", other.Name, d.Name)
 		}
 	}
+	if n := len(f.Definitions()); f.Single && n > 1 {
+		return unusable(fmt.Errorf("filter %s can have one instance on a volume, and not %d", f.Name, n))
+	}
 	for _, d := range f.Definitions() {
 		holder := holders[d.Altitude]
 		switch {
 		case d.Name == "":
-			return refused(fmt.Errorf("an instance of filter %s has no name", f.Name))
+			return unusable(fmt.Errorf("an instance of filter %s has no name", f.Name))
 		case unfit(d.Name) != "":
-			return refused(fmt.Errorf("filter %s, instance %s: the name %s", f.Name, shortened(d.Name), unfit(d.Name)))
+			return unusable(fmt.Errorf("filter %s, instance %s: the name %s", f.Name, shortened(d.Name), unfit(d.Name)))
 		case names[d.Name]:
-			return refused(fmt.Errorf("filter %s has two instances named %s", f.Name, d.Name))
+			return unusable(fmt.Errorf("filter %s has two instances named %s", f.Name, d.Name))
+		case d.Attach > weir.AttachManual:
+			return unusable(fmt.Errorf("filter %s, instance %s: there is no such way to attach: %d", f.Name, d.Name, d.Attach))
 		case holder != "":
-			return refused(fmt.Errorf("filter %s, instance %s: altitude %s is that of %s", f.Name, d.Name, d.Altitude, holder))
+			return unusable(fmt.Errorf("filter %s, instance %s: altitude %s is that of %s", f.Name, d.Name, d.Altitude, holder))
 		}
 		names[d.Name] = true
 		holders[d.Altitude] = fmt.Sprintf("filter %s, instance %s", f.Name, d.Name)
 	}
 	if !slices.ContainsFunc(f.Definitions(), func(d weir.Definition) bool { return d.Altitude == f.Altitude }) {
-		return refused(fmt.Errorf("filter %s has altitude %s, at which none of its instances is: give it that of the default one", f.Name, f.Altitude))
+		return unusable(fmt.Errorf("filter %s has altitude %s, at which none of its instances is: give it that of the default one", f.Name, f.Altitude))
 	}
 	return nil
 }
@@ -177,4 +188,8 @@ func able(planes map[string]weir.Reach, d demand) (names []string) {
 		}
 	}
 	return names
+}
+
+func unusable(err error) error {
+	return &weir.Error{Op: "start filter", Kind: weir.KindRefused, Err: err, Hint: "correct what it says of itself, or its manifest"}
 }

@@ -63,6 +63,12 @@ func TestFilterIsCheckedAgainstThePlanes(t *testing.T) {
 		{"altitude 200 is that of filter f, instance a", weir.KindRefused, filter(func(f *weir.Filter) {
 			f.Instances = []weir.Definition{at("a", "200"), at("b", "200")}
 		})},
+		{"filter f can have one instance on a volume, and not 2", weir.KindRefused, filter(func(f *weir.Filter) {
+			f.Instances, f.Single = []weir.Definition{at("a", "200"), at("b", "201")}, true
+		})},
+		{"instance a: there is no such way to attach: 3", weir.KindRefused, filter(func(f *weir.Filter) {
+			f.Instances = []weir.Definition{{Name: "a", Altitude: f.Altitude, Attach: 3}}
+		})},
 		{"fanotify delivers no completed operations rename; memory would", weir.KindUnsupported, filter(func(f *weir.Filter) { f.Wants = weir.OpRename })},
 		{"fanotify delivers no completed operations create|0x40000000; there is no plane that does", weir.KindUnsupported, filter(func(f *weir.Filter) { f.Wants = weir.OpCreate | 1<<30 })},
 		{"fanotify delivers no operations before they happen (create); memory would", weir.KindUnsupported, filter(func(f *weir.Filter) { f.Before = weir.OpCreate })},

@@ -23,7 +23,7 @@ func (m *Manager) Start(f *weir.Filter) error {
 	}
 	registered := topology.FilterRegistered{Filter: m.nextID + 1, Altitude: f.Altitude}
 	for _, d := range f.Definitions() {
-		registered.Instances = append(registered.Instances, topology.Instance{Altitude: d.Altitude, Manual: d.Manual})
+		registered.Instances = append(registered.Instances, topology.Instance{Altitude: d.Altitude, Manual: d.Attach == weir.AttachManual})
 	}
 	if a, frame, misplaced := m.state.Misplaced(registered); misplaced {
 		m.mu.Unlock()
@@ -57,19 +57,28 @@ func misplacedError(f *weir.Filter, a weir.Altitude, frame topology.FrameView) e
 }
 
 // Attach asks for an instance by hand; one of no name is the filter's first. It undoes Detach, an exclusion and a refusal of the filter, and
-// returns before the instance is set up. The error is of KindAbsent if filter or volume is not there.
+// returns before the instance is set up. The error is of KindAbsent if filter or volume is not there, and of KindRefused for
+// an instance that is attached by itself only.
 func (m *Manager) Attach(name, instance string, volume weir.VolumeID) error {
-	pair, err := m.pair(name, instance, volume)
-	if err == nil {
-		m.apply(topology.Attach{Pair: pair})
+	pair, d, err := m.pair(name, instance, volume)
+	switch {
+	case err != nil:
+		return err
+	case d.Attach == weir.AttachAutomatic:
+		return &weir.Error{
+			Op: "attach instance", Kind: weir.KindRefused, Path: d.Name,
+			Err:  fmt.Errorf("filter %s has it attached by itself only, as its definition says: attach is automatic", name),
+			Hint: "it comes back with the volume, or when the filter is loaded again",
+		}
 	}
-	return err
+	m.apply(topology.Attach{Pair: pair})
+	return nil
 }
 
 // Detach takes the instance away by hand, if it consents: the error is of KindRefused if not. It stays away until Attach,
 // or until the volume or the filter comes anew. by says who asked. It returns before the teardown has ended.
 func (m *Manager) Detach(ctx context.Context, name, instance string, volume weir.VolumeID, by string) error {
-	pair, err := m.pair(name, instance, volume)
+	pair, _, err := m.pair(name, instance, volume)
 	if err == nil {
 		err = m.query(ctx, pair)
 	}
@@ -108,27 +117,28 @@ func (m *Manager) Blind(plane string) []string {
 	return nil
 }
 
-// pair finds a slot. An instance of no name is the filter's first.
-func (m *Manager) pair(name, instance string, volume weir.VolumeID) (topology.Pair, error) {
+// pair finds a slot, and what it is defined as. An instance of no name is the filter's first.
+func (m *Manager) pair(name, instance string, volume weir.VolumeID) (topology.Pair, weir.Definition, error) {
+	var d weir.Definition
 	id, err := m.filter(name)
 	if err != nil {
-		return topology.Pair{}, err
+		return topology.Pair{}, d, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.volumes[volume] == nil {
-		return topology.Pair{}, &weir.Error{Op: "find volume", Kind: weir.KindAbsent, Err: fmt.Errorf("there is no volume %d", volume)}
+		return topology.Pair{}, d, &weir.Error{Op: "find volume", Kind: weir.KindAbsent, Err: fmt.Errorf("there is no volume %d", volume)}
 	}
 	f := m.filters[id]
 	if f == nil {
-		return topology.Pair{}, noFilter(name)
+		return topology.Pair{}, d, noFilter(name)
 	}
 	for i, d := range f.Definitions() {
 		if instance == "" || d.Name == instance {
-			return topology.Pair{Filter: id, Instance: i, Volume: volume}, nil
+			return topology.Pair{Filter: id, Instance: i, Volume: volume}, d, nil
 		}
 	}
-	return topology.Pair{}, &weir.Error{
+	return topology.Pair{}, d, &weir.Error{
 		Op: "find instance", Kind: weir.KindAbsent, Path: instance, Err: fmt.Errorf("filter %s has no such instance", name),
 	}
 }

@@ -63,11 +63,15 @@ type FilterSnapshot struct {
 	Altitude weir.Altitude    `json:"altitude"`
 	Frame    topology.FrameID `json:"frame"`
 	Wants    string           `json:"wants"`
-	Scans    bool             `json:"scans,omitempty"` // it looks by itself for what it has missed
-	Before   string           `json:"before,omitempty"`
-	After    string           `json:"after,omitempty"`
-	Stopping bool             `json:"stopping"`
-	Stats    *dispatch.Stats  `json:"stats,omitempty"` // what its instances have seen; not in what Wait shows
+
+	// Definitions are the instances that it has on each volume, the default one first. They must not be changed.
+	Definitions []weir.Definition `json:"definitions"`
+
+	Scans    bool            `json:"scans,omitempty"` // it looks by itself for what it has missed
+	Before   string          `json:"before,omitempty"`
+	After    string          `json:"after,omitempty"`
+	Stopping bool            `json:"stopping"`
+	Stats    *dispatch.Stats `json:"stats,omitempty"` // what its instances have seen; not in what Wait shows
 }
 
 // SlotSnapshot is one instance of a filter on a volume, or the debt for it.
@@ -76,6 +80,7 @@ type SlotSnapshot struct {
 	Filter   string             `json:"filter"`
 	Instance string             `json:"instance"`
 	Altitude weir.Altitude      `json:"altitude"`
+	Attach   weir.Attach        `json:"attach"`
 	Frame    topology.FrameID   `json:"frame"`
 	Volume   weir.VolumeID      `json:"volume"`
 	State    topology.SlotState `json:"state"`
@@ -185,13 +190,14 @@ func (m *Manager) snapshotLocked() Snapshot {
 	for _, v := range view.Filters {
 		f := m.filters[v.ID]
 		s.Filters = append(s.Filters, FilterSnapshot{
-			f.Name, f.Altitude, v.Frame, f.Wants.String(), f.Scans, f.Before.String(), f.After.String(), v.Stopping, nil,
+			f.Name, f.Altitude, v.Frame, f.Wants.String(), f.Definitions(), f.Scans, f.Before.String(), f.After.String(), v.Stopping, nil,
 		})
 	}
 	for _, v := range view.Slots {
 		f := m.filters[v.Pair.Filter]
+		d := f.Definitions()[v.Pair.Instance]
 		s.Slots = append(s.Slots, SlotSnapshot{
-			v.Pair, f.Name, f.Definitions()[v.Pair.Instance].Name, v.Altitude, m.state.FrameOf(v.Pair.Filter), v.Pair.Volume,
+			v.Pair, f.Name, d.Name, v.Altitude, d.Attach, m.state.FrameOf(v.Pair.Filter), v.Pair.Volume,
 			v.State, m.whyLocked(v), v.By, v.Attempts, v.Hung, m.idleLocked(v.Pair),
 		})
 	}

@@ -180,7 +180,7 @@ func TestConformCatches(t *testing.T) {
 		name, want string
 		filter     func() *weir.Filter
 	}{
-		{"no name", "names and altitudes are right: it cannot be loaded: make manager: a filter has no name", but(func(f *weir.Filter) { f.Name = "" })},
+		{"no name", "names and altitudes are right: it cannot be loaded: start filter: a filter has no name", but(func(f *weir.Filter) { f.Name = "" })},
 		{"an altitude in no group", "altitude-group", but(func(f *weir.Filter) { f.Altitude = weir.MustAltitude("350000") })},
 		{"one filter for all", "the same filter is made twice", func() *weir.Filter { return same }},
 		{"instances at one altitude", "altitude 304000 is that of", but(func(f *weir.Filter) { twice(f); f.Instances[0].Altitude = f.Instances[1].Altitude })},

@@ -90,6 +90,12 @@ func TestRunningMirrorIsAsked(t *testing.T) {
 	asked(t, 2, "unload replicate", "replicas would stand still until it is loaded again: to end them, end weir mirror; ")
 	asked(t, 0, "unload replicate --force", "filter replicate is unloaded")
 	asked(t, 1, "explain "+source.Dir, "no filter is loaded")
+	eventually(t, 10*time.Second, func() error { // A gap is in the ledger a moment after what has opened it.
+		if _, out, _ := weirRun("coverage"); !strings.Contains(out, "gap 2 of filter") {
+			return fmt.Errorf("there is no gap yet: %s", out)
+		}
+		return nil
+	})
 	asked(t, 1, "coverage", "NOT COVERED:\n  filter replicate is not loaded\n  volume "+id+" .*gap 2 of filter replicate is open: the filter was unloaded")
 	asked(t, 0, "filters", "not loaded: replicate")
 	s.write("unseen")

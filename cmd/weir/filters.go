@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/control"
 )
 
@@ -61,6 +63,12 @@ func printFilters(w io.Writer, list control.Filters, stats bool) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	for i, f := range slices.DeleteFunc(slices.Clone(list.Filters), plain) {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "filter %s has on each volume: %s\n", f.Name, definitions(f))
+	}
 	if len(list.Loadable) > 0 {
 		fmt.Fprintf(w, "\nnot loaded: %s\n", strings.Join(list.Loadable, ", "))
 	}
@@ -71,6 +79,27 @@ func printFilters(w io.Writer, list control.Filters, stats bool) error {
 		fmt.Fprintf(w, "filter %s has broken rule %s, %d times; the log says where\n", v.Filter, v.Rule, v.Count)
 	}
 	return printEpoch(w, list.Epoch)
+}
+
+// plain tells whether a filter has one instance on each volume, which is named like it and comes by itself.
+func plain(f control.Filter) bool {
+	return len(f.Definitions) == 1 && f.Definitions[0].Instance == f.Name && f.Definitions[0].Attach == weir.AttachAny
+}
+
+// definitions lists what a filter has on each volume.
+func definitions(f control.Filter) string {
+	var all []string
+	for _, d := range f.Definitions {
+		text := fmt.Sprintf("%s at %s", d.Instance, d.Altitude)
+		switch d.Attach {
+		case weir.AttachAutomatic:
+			text += " (not by hand)"
+		case weir.AttachManual:
+			text += " (by hand only)"
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, ", ")
 }
 
 // notes says at the end of a filter's line what is not as usual.

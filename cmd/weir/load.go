@@ -12,24 +12,37 @@ import (
 
 const loadLong = `Load a filter that is compiled into the running weir: every volume that is there,
 and every one that will be mounted, gets its instances. A filter that cannot be
-loaded is refused with the names of those that can.`
+loaded is refused with the names of those that can.
+
+` + manifestExample + `
+
+The file is read by this command. It is for this time only: a filter that is loaded
+again without one has its own instances, or those of weir mirror --manifest.`
 
 func newLoadCommand() *cobra.Command {
 	a := new(asker)
-	return a.command(&cobra.Command{
+	var file string
+	command := a.command(&cobra.Command{
 		Use:               "load FILTER",
 		Short:             "Load a filter that is compiled in",
 		Long:              loadLong,
-		Example:           "  weir load replicate",
+		Example:           "  weir load replicate\n  weir load activity --manifest activity.toml",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.complete(completer{loadableFilters}),
 		RunE: func(c *cobra.Command, args []string) error {
+			wanted := control.LoadRequest{Filter: args[0]}
+			if c.Flags().Changed("manifest") {
+				var err error
+				if _, wanted.Manifest, err = readManifest(file); err != nil {
+					return err
+				}
+			}
 			client, err := a.client(c)
 			if err != nil {
 				return err
 			}
 			var list control.Filters
-			if err := client.Do(c.Context(), http.MethodPost, "/v1/filters", control.LoadRequest{Filter: args[0]}, &list); err != nil {
+			if err := client.Do(c.Context(), http.MethodPost, "/v1/filters", wanted, &list); err != nil {
 				return err
 			}
 			return a.print(c.OutOrStdout(), list, func(w io.Writer) error {
@@ -42,4 +55,6 @@ func newLoadCommand() *cobra.Command {
 			})
 		},
 	})
+	command.Flags().StringVar(&file, "manifest", "", "have the instances that `FILE` says")
+	return command
 }

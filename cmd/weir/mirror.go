@@ -50,7 +50,7 @@ type mirrorFlags struct {
 	once, oneVolume, adopt, dryRun   bool
 	noDevices, noPrivileges, lowPrio bool
 	json, fallback, verifyFilters    bool
-	exclude, forget                  []string
+	exclude, forget, manifests       []string
 	maxDelete, replaced, bwlimit     string
 	state, progress, logLevel        string
 	scanInterval                     string
@@ -96,6 +96,7 @@ func newMirrorCommand() *cobra.Command {
 	p.BoolVar(&f.json, "json", false, "print a JSON object per line, on standard output")
 	p.StringVar(&f.progress, "progress", "auto", "show a live view: `auto`, always or never")
 	p.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
+	p.StringArrayVar(&f.manifests, "manifest", nil, "filters have the instances that `FILE` says, whenever they are loaded; see weir load --help")
 	p.BoolVar(&f.verifyFilters, "verify-filters", false, "watch whether filters keep their rules; who breaks one is logged, and listed by weir filters")
 	p.BoolVar(&f.fallback, "mountinfo", false, "find mounts by mountinfo alone, as on kernels before 6.15")
 	completeFlags(c)
@@ -157,6 +158,13 @@ func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options
 	}
 	if o.Replaced, err = policy.ParseReplaced(f.replaced); err != nil {
 		return o, ofFlag("replaced", err)
+	}
+	for _, path := range f.manifests {
+		m, _, err := readManifest(path)
+		if err != nil {
+			return o, err
+		}
+		o.Manifests = append(o.Manifests, m)
 	}
 	if o.ScanInterval, err = time.ParseDuration(f.scanInterval); err != nil || o.ScanInterval < 100*time.Millisecond {
 		return o, refusedFlag("scan-interval", f.scanInterval, "not a time of at least 100ms, such as 500ms, 10s or 1m30s")

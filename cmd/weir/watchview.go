@@ -146,6 +146,9 @@ func (v *activityView) line(b io.Writer, e activity.Event) {
 	if e.To != "" {
 		path += " -> " + e.To
 	}
+	if e.Instance != "" {
+		path += "  [" + e.Instance + "]"
+	}
 	fmt.Fprintf(b, lineFormat, e.Time.Local().Format("15:04:05.000"), fmt.Sprint(e.Volume), e.Ops, fmt.Sprint(e.PID), e.Process, path)
 }
 

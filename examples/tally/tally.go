@@ -25,6 +25,7 @@ func (t *Tally) Filter() *weir.Filter {
 	return &weir.Filter{
 		Name:     "tally",
 		Altitude: weir.MustAltitude("365000"), // among the activity monitors
+		Single:   true,                        // it counts by volume
 		Wants:    weir.Changes,
 		Setup:    t.setup,
 	}

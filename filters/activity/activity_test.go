@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"strings"
@@ -28,10 +29,15 @@ type bench struct {
 
 func begin(t *testing.T) *bench {
 	t.Helper()
+	return beginWith(t, activity.New().Filter())
+}
+
+func beginWith(t *testing.T, f *weir.Filter) *bench {
+	t.Helper()
 	b := &bench{t: t}
 	var err error
 	b.Manager, err = manager.New(manager.Options{
-		Discovery: &b.discovery, Planes: []weir.Plane{new(memory.Plane)}, Filters: []*weir.Filter{activity.New().Filter()},
+		Discovery: &b.discovery, Planes: []weir.Plane{new(memory.Plane)}, Filters: []*weir.Filter{f},
 	})
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -453,5 +459,49 @@ func TestMomentBeforeTheMark(t *testing.T) {
 	far.hangUp()
 	if len(below.notes) != 2 || len(far.notes) != 0 {
 		t.Errorf("told %q and %q", below.notes, far.notes)
+	}
+}
+
+// TestSeveralInstances has two of them on a volume, of which each tells everything once, and takes one away.
+func TestSeveralInstances(t *testing.T) {
+	f := activity.New().Filter()
+	f.Instances = []weir.Definition{{Name: "activity", Altitude: f.Altitude}, {Name: "low", Altitude: weir.MustAltitude("365000.5")}}
+	b := beginWith(t, f)
+	w := b.watch(activity.Request{Volume: 1})
+	if len(w.now.Volumes) != 1 || w.now.Volumes[0] != 1 || len(w.now.Unwatched) != 0 {
+		t.Errorf("watching %+v", w.now)
+	}
+	told := func(instances ...string) {
+		t.Helper()
+		must(t, b.volume.Create("a"), b.volume.Remove("a"))
+		got, want := map[string]int{}, map[string]int{}
+		for _, in := range instances {
+			want[in+" create /m/a"], want[in+" delete /m/a"] = 1, 1
+		}
+		for len(w.events) < 2*len(instances) {
+			w.next()
+		}
+		for _, e := range w.events {
+			got[fmt.Sprintf("%s %s %s", e.Instance, e.Ops, e.Path)]++
+		}
+		if w.events = nil; !maps.Equal(got, want) {
+			t.Errorf("told %v, want %v", got, want)
+		}
+	}
+	told("", "low")
+	must(t, b.Detach(t.Context(), activity.Name, "low", 1, "root"))
+	for len(w.notes) == 0 {
+		w.next()
+	}
+	if note := w.notes[0]; !strings.Contains(note, "is not watched any more by instance low: somebody has detached it") {
+		t.Errorf("note %q", note)
+	}
+	told("")
+	must(t, b.Detach(t.Context(), activity.Name, "activity", 1, "root"))
+	for w.end.End == "" {
+		w.next()
+	}
+	if !strings.Contains(w.end.End, "somebody has detached the filter") {
+		t.Errorf("the end: %q", w.end.End)
 	}
 }

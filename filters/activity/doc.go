@@ -5,6 +5,8 @@
 //
 // # What is told
 //
+// Each instance tells what it was told. There is one on a volume, unless a manifest says otherwise.
+//
 // Operations as the plane delivers them: completed, and merged while they waited. A name is the one that the directory has
 // when it is looked up, which is right after the operation in most cases, and never before it. What cannot be named any
 // more is told as far as it is known, so that every operation is either told once or counted: as dropped, or as undecided if

@@ -1,6 +1,7 @@
 package activity
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,6 +23,7 @@ type happening struct {
 // instance is the monitor on one volume.
 type instance struct {
 	monitor *Monitor
+	name    string // "" where it is called like the filter
 	volume  weir.Volume
 	host    weir.Host
 	wake    chan struct{} // holds a token when there is something to do
@@ -45,6 +47,9 @@ func newInstance(m *Monitor, site weir.Site) *instance {
 	in := &instance{
 		monitor: m, volume: site.Volume, host: site.Host, wake: make(chan struct{}, 1), ending: make(chan struct{}),
 		done: make(chan struct{}), turn: make(chan struct{}, 1), names: newNames(site.Volume),
+	}
+	if site.Instance.Name != Name {
+		in.name = site.Instance.Name
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	in.look()
@@ -151,12 +156,15 @@ func (in *instance) Teardown(ctx context.Context, reason weir.TeardownReason) {
 	if everything {
 		return
 	}
-	why := in.title() + " has left"
-	if reason == weir.TeardownManual {
-		why = in.title() + " is not watched any more: somebody has detached the filter"
-	}
 	for _, w := range watching {
-		w.lose(in.volume.ID(), why)
+		switch {
+		case reason != weir.TeardownManual:
+			w.lose(in.volume.ID(), in.title()+" has left")
+		case in.monitor.others(in):
+			w.note(fmt.Sprintf("%s is not watched any more by instance %s: somebody has detached it", in.title(), cmp.Or(in.name, Name)))
+		default:
+			w.lose(in.volume.ID(), in.title()+" is not watched any more: somebody has detached the filter")
+		}
 	}
 }
 
@@ -240,7 +248,7 @@ func (in *instance) tell(all []happening, watching []*watcher) (left uint64) {
 		for _, h := range wanted[:n] {
 			p := in.names.of(h.op)
 			for _, w := range watching {
-				w.tell(h, p, mounts, in.volume.ID())
+				w.tell(h, p, mounts, in)
 			}
 		}
 		wanted = wanted[n:]

@@ -1,6 +1,7 @@
 package activity
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -20,11 +21,11 @@ func altitude() weir.Altitude { return weir.MustAltitude("370030") }
 type Monitor struct {
 	mu        sync.Mutex
 	watchers  []*watcher
-	instances map[weir.VolumeID]*instance
+	instances map[*instance]bool
 }
 
 // New returns a monitor that nobody watches.
-func New() *Monitor { return &Monitor{instances: map[weir.VolumeID]*instance{}} }
+func New() *Monitor { return &Monitor{instances: map[*instance]bool{}} }
 
 // Filter returns what the manager needs to know.
 func (m *Monitor) Filter() *weir.Filter {
@@ -43,7 +44,7 @@ func concerns(_ context.Context, v weir.Volume) error {
 func (m *Monitor) setup(ctx context.Context, site weir.Site) (weir.Instance, error) {
 	in := newInstance(m, site)
 	m.mu.Lock()
-	m.instances[in.volume.ID()] = in
+	m.instances[in] = true
 	m.mu.Unlock()
 	err := in.settle(ctx)
 	if err != nil && weir.KindOf(err) != weir.KindUnsupported {
@@ -62,7 +63,19 @@ func (m *Monitor) setup(ctx context.Context, site weir.Site) (weir.Instance, err
 func (m *Monitor) forget(in *instance) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.instances, in.volume.ID())
+	delete(m.instances, in)
+}
+
+// others tells whether there are other instances on the volume of one.
+func (m *Monitor) others(in *instance) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for other := range m.instances {
+		if other != in && other.volume.ID() == in.volume.ID() {
+			return true
+		}
+	}
+	return false
 }
 
 // watching returns those who watch an instance's volume.
@@ -95,11 +108,13 @@ func (m *Monitor) settle(ctx context.Context, w *watcher) (now Watching) {
 	defer cancel()
 	m.mu.Lock()
 	var all []*instance
-	for _, in := range m.instances {
+	for in := range m.instances {
 		all = append(all, in)
 	}
 	m.mu.Unlock()
-	slices.SortFunc(all, func(a, b *instance) int { return int(a.volume.ID()) - int(b.volume.ID()) })
+	slices.SortFunc(all, func(a, b *instance) int {
+		return cmp.Or(cmp.Compare(a.volume.ID(), b.volume.ID()), cmp.Compare(a.name, b.name))
+	})
 	errs := make([]error, len(all))
 	var working sync.WaitGroup
 	for i, in := range all {
@@ -112,7 +127,7 @@ func (m *Monitor) settle(ctx context.Context, w *watcher) (now Watching) {
 		case !w.concerns(in.volume.ID(), in.mountsSeen()):
 		case errs[i] != nil:
 			now.Unwatched = append(now.Unwatched, Unwatched{in.volume.ID(), errs[i].Error()})
-		default:
+		case !slices.Contains(now.Volumes, in.volume.ID()): // another instance may be on it as well
 			now.Volumes = append(now.Volumes, in.volume.ID())
 		}
 	}

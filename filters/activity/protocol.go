@@ -84,4 +84,8 @@ type Event struct {
 	To      string        `json:"to,omitempty"` // the new name, of a rename
 	Dir     bool          `json:"dir,omitempty"`
 	Volume  weir.VolumeID `json:"volume"`
+
+	// Instance is which one of the filter was told, where it is not called like the filter. Where a manifest has put several
+	// on a volume, each tells what it was told.
+	Instance string `json:"instance,omitempty"`
 }

@@ -87,8 +87,8 @@ func (w *watcher) wantsProcess(name string) bool {
 }
 
 // tell tells an operation, if the program wants to know of it.
-func (w *watcher) tell(h happening, n named, mounts []weir.Mount, volume weir.VolumeID) {
-	op := h.op
+func (w *watcher) tell(h happening, n named, mounts []weir.Mount, in *instance) {
+	op, volume := h.op, in.volume.ID()
 	wanted := w.wantsProcess(n.process)
 	if h.at.Before(w.since) || !w.wantsOf(op) || !wanted && !n.nameless {
 		return
@@ -105,7 +105,7 @@ func (w *watcher) tell(h happening, n named, mounts []weir.Mount, volume weir.Vo
 		w.change(func() { w.counts.undecided++ })
 		return
 	}
-	e := Event{Time: h.at, Ops: op.Ops & w.wants(), PID: op.PID, Process: weir.QuotePath(n.process), Path: weir.QuotePath(p), Dir: op.IsDir, Volume: volume}
+	e := Event{Time: h.at, Ops: op.Ops & w.wants(), PID: op.PID, Process: weir.QuotePath(n.process), Path: weir.QuotePath(p), Dir: op.IsDir, Volume: volume, Instance: in.name}
 	if n.to != "" {
 		e.To = weir.QuotePath(to)
 	}

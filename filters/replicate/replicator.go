@@ -142,6 +142,7 @@ func (r *Replicator) Filter() *weir.Filter {
 		Name: filterName, Altitude: altitude,
 		Wants:    weir.Changes,
 		Scans:    true,
+		Single:   true, // a place has one follower
 		Concerns: r.asked, Setup: r.setup, Passed: r.passed, Unload: r.unload,
 	}
 }
