@@ -225,9 +225,10 @@ const (
 	TeardownManual                             // somebody asked for it
 	TeardownFilterUnload                       // the filter is being unloaded
 	TeardownShutdown                           // the manager is being stopped
+	TeardownExcluded                           // a rule keeps filters off the volume, as it is now
 )
 
-// String returns "volume left", "manual", "filter unload" or "shutdown".
+// String returns "volume left", "manual", "filter unload", "shutdown" or "excluded".
 func (r TeardownReason) String() string {
-	return [...]string{"volume left", "manual", "filter unload", "shutdown"}[r]
+	return [...]string{"volume left", "manual", "filter unload", "shutdown", "excluded"}[r]
 }

@@ -18,6 +18,7 @@ type Coverage struct {
 	Time       time.Time       `json:"time"`
 	Covered    bool            `json:"covered"`      // there are no faults
 	Faults     []string        `json:"faults"`       // what should be covered and is not
+	Excluded   int             `json:"excluded"`     // how many volumes a rule keeps filters off
 	OutOfSight []string        `json:"out_of_sight"` // sentences: where there may be volumes that are not known
 	Columns    []Column        `json:"columns"`      // what is farthest from the volumes first
 	Volumes    []CoveredVolume `json:"volumes"`
@@ -48,6 +49,8 @@ type Cell struct {
 	State string `json:"state"` // attached, local only, scan only, blind, pending, setting up, failed, declined, excluded, detached, draining, none
 	Why   string `json:"why,omitempty"`
 	Fault bool   `json:"fault,omitempty"`
+
+	Since time.Time `json:"since,omitzero"` // of one that a rule has excluded: when that was found
 
 	idle bool // it asks for nothing, and so sees nothing
 }
@@ -85,6 +88,9 @@ func coverageOf(s manager.Snapshot, gaps []ledger.Gap, session uint64, now time.
 	}
 	slots := slotsOf(s)
 	for _, v := range s.Volumes {
+		if v.Excluded.Why != "" {
+			c.Excluded++
+		}
 		row := CoveredVolume{
 			Volume: v.Info.ID, Name: nameOf(&v), Source: quoted(v.Info.Source), FSType: quoted(v.Info.Identity.FSType), Pseudo: v.Info.Pseudo,
 		}
@@ -121,7 +127,15 @@ func (c Cell) String() string {
 	if c.Why == "" {
 		return c.State
 	}
-	return c.State + ": " + c.Why
+	return c.State + ": " + c.Reason()
+}
+
+// Reason is why the state is so, and since when, if that is known.
+func (c Cell) Reason() string {
+	if c.Since.IsZero() {
+		return c.Why
+	}
+	return c.Why + ", since " + c.Since.Local().Format(time.DateTime)
 }
 
 // columnsOf lists the instances that there are somewhere.
@@ -178,6 +192,10 @@ func stateOf(s manager.Snapshot, v manager.VolumeSnapshot, slot manager.SlotSnap
 		cell.Fault = true
 	case topology.SlotDetached:
 		cell.Fault = slot.By != topology.ByDefinition
+	case topology.SlotExcluded:
+		if slot.Why == v.Excluded.Why {
+			cell.Since = v.Excluded.Since
+		}
 	}
 	cell.Fault = cell.Fault && !v.Leaving && !s.Stopping && (filter == nil || !filter.Stopping && filter.Asks())
 	return cell

@@ -324,6 +324,8 @@ type Volume struct {
 	Listed  bool            `json:"listed"`  // it was there already
 	Leaving bool            `json:"leaving"` // its last mount is gone, and instances remain
 	Links   []Link          `json:"links"`
+
+	Excluded manager.Exclusion `json:"excluded,omitzero"` // what keeps filters off it
 }
 
 func (s *Server) volumes(r *request) (any, error) {
@@ -334,7 +336,7 @@ func (s *Server) volumes(r *request) (any, error) {
 	list := Volumes{Epoch: snapshot.Epoch, Complete: snapshot.Complete, Missed: snapshot.Missed, OutOfSight: s.outOfSight(), Volumes: []Volume{}}
 	for _, v := range snapshot.Volumes {
 		info := withTexts(v.Info, quoted)
-		list.Volumes = append(list.Volumes, Volume{info, v.Since, v.Listed, v.Leaving, linksOf(v)})
+		list.Volumes = append(list.Volumes, Volume{info, v.Since, v.Listed, v.Leaving, linksOf(v), v.Excluded})
 	}
 	return list, nil
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/manager"
+	"github.com/weirfs/weir/plane/memory"
+	"github.com/weirfs/weir/topology"
 )
 
 func document(t *testing.T) *openapi3.T {
@@ -67,6 +70,14 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	c.ask(http.MethodDelete, "/v1/instances/"+id, nil, 200)
 	c.ask(http.MethodDelete, "/v1/filters/low?mandatory=true", nil, 200)
 	everything()
+
+	b.discovery.Mount(memory.NewVolume(66, "/off"))
+	b.await(func(s manager.Snapshot) bool {
+		slot := s.Slot("high", 66)
+		return slot != nil && slot.State == topology.SlotExcluded
+	})
+	everything()
+	c.ask(http.MethodGet, "/v1/explain?path=/off", nil, 200)
 
 	c.ask(http.MethodPost, "/v1/mounts", MountRequest{Type: "tmpfs", Device: "none", Dir: "/m"}, 201)
 	c.ask(http.MethodPost, "/v1/mounts", MountRequest{Type: "tmpfs", Dir: "/m"}, 400)

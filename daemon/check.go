@@ -40,13 +40,17 @@ func check(o Options) (Options, *volume.Watcher, error) {
 		o.State = StateDir(source, targets)
 	}
 	o.State = resolveState(o.State)
-	if _, err := os.Stat(filepath.Join(o.State, indexDir)); err != nil {
+	_, fresh := os.Stat(filepath.Join(o.State, indexDir))
+	if fresh != nil {
 		if err := mayBegin(typed.Source, typed.Targets); err != nil {
 			return o, nil, err
 		}
 	}
 	w := volume.New(volume.Options{Logger: o.Logger, Fallback: o.Fallback})
 	if err := checkApart(w, o.Source, o.Targets); err != nil {
+		return o, nil, err
+	}
+	if err := checkExcluded(w, o, fresh == nil); err != nil {
 		return o, nil, err
 	}
 	return o, w, checkState(w, o)

@@ -49,7 +49,7 @@ func DryRun(ctx context.Context, o Options, tell func(replicate.Change)) (totals
 	}
 	r, err := replicate.New(replicate.Options{
 		Source: o.Source, Targets: targets, Rules: o.Rules, Brake: o.Brake, Replaced: o.Replaced,
-		OneVolume: o.OneVolume, Forget: o.Forget, Adopt: o.Adopt, NoDevices: o.NoDevices, NoPrivileges: o.NoPrivileges,
+		OneVolume: o.OneVolume, Excludes: o.excludes(), Forget: o.Forget, Adopt: o.Adopt, NoDevices: o.NoDevices, NoPrivileges: o.NoPrivileges,
 		Private: o.State, Index: db, Discovery: watcher, Mounts: watcher, Logger: slog.New(slog.DiscardHandler), CoarseTimes: coarseTimes(),
 	})
 	if err != nil {

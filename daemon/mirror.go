@@ -33,7 +33,8 @@ type Options struct {
 	Brake        policy.Limit
 	Replaced     policy.Replaced
 	OneVolume    bool
-	Forget       []string // places whose volumes do not come back, absolute or relative to Source
+	Exclude      []volume.Spec // volumes that no filter shall have an instance on by itself
+	Forget       []string      // places whose volumes do not come back, absolute or relative to Source
 	Adopt        bool
 	NoDevices    bool
 	NoPrivileges bool
@@ -133,7 +134,7 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 		Source: o.Source, Targets: targets, Rules: o.Rules, Brake: o.Brake, Replaced: o.Replaced,
 		OneVolume: o.OneVolume, Forget: o.Forget, Adopt: o.Adopt, NoDevices: o.NoDevices, NoPrivileges: o.NoPrivileges,
 		Bandwidth: o.Bandwidth, Private: o.State, ScanInterval: o.ScanInterval, Index: m.index, Discovery: m.watcher,
-		Mounts: m.watcher, Gaps: gaps, Logger: o.Logger, CoarseTimes: o.coarseTimes || coarseTimes(), Unreported: m.watcher,
+		Excludes: o.excludes(), Mounts: m.watcher, Gaps: gaps, Logger: o.Logger, CoarseTimes: o.coarseTimes || coarseTimes(), Unreported: m.watcher,
 	})
 	if err != nil {
 		return err
@@ -157,7 +158,7 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 	m.manager, err = manager.New(manager.Options{
 		Discovery: m.watcher, Planes: []weir.Plane{plane}, Elsewhere: map[string]weir.Reach{"memory": new(memory.Plane).Reach()},
 		Filters: []*weir.Filter{filter}, Ledger: m.ledger, Logger: o.Logger, StopTimeout: teardownTime,
-		Verify: watch, Accounting: []string{filter.Name}, // the replicator knows which volumes show nothing of the source
+		Exclude: o.administered(), Verify: watch, Accounting: []string{filter.Name}, // the replicator knows which volumes show nothing of the source
 	})
 	return err
 }

@@ -74,11 +74,13 @@ type intake struct{ m *Manager }
 // Arrived implements weir.VolumeSink.
 func (i *intake) Arrived(v weir.Volume, listed bool) {
 	m := i.m
-	info, excluded := v.Info(), m.options.Exclude(v)
+	info := v.Info()
+	excluded := m.options.Exclude(info)
 	m.mu.Lock()
 	if m.volumes[v.ID()] == nil {
 		m.volumes[v.ID()] = &volume{volume: v, stacks: map[topology.FrameID]*dispatch.Stack{}, info: info, since: now(), met: map[topology.FilterID]bool{}}
 	}
+	m.volumes[v.ID()].exclude(excluded)
 	after := m.applyLocked(topology.VolumeArrived{
 		Volume: v.ID(), Listed: listed, Excluded: excluded, Layer: info.Layer, Altitude: info.LayerAltitude,
 	})
@@ -91,11 +93,13 @@ func (i *intake) Arrived(v weir.Volume, listed bool) {
 // Changed implements weir.VolumeSink.
 func (i *intake) Changed(v weir.Volume) {
 	info := v.Info()
+	excluded := i.m.options.Exclude(info)
 	i.m.mu.Lock()
 	if known := i.m.volumes[v.ID()]; known != nil {
 		known.info = info // in one step with what it means for the slots
+		known.exclude(excluded)
 	}
-	after := i.m.applyLocked(topology.VolumeChanged{Volume: v.ID()})
+	after := i.m.applyLocked(topology.VolumeChanged{Volume: v.ID(), Excluded: excluded})
 	i.m.mu.Unlock()
 	for _, act := range after {
 		act()

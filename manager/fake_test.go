@@ -91,12 +91,19 @@ type bench struct {
 // simulate runs test with a running manager in a bubble of its own time.
 func simulate(t *testing.T, filters func(*log) []*weir.Filter, test func(*testing.T, *bench)) {
 	t.Helper()
+	simulateWith(t, filters, func(*manager.Options) {}, test)
+}
+
+// simulateWith is simulate with other options.
+func simulateWith(t *testing.T, filters func(*log) []*weir.Filter, change func(*manager.Options), test func(*testing.T, *bench)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{ended: make(chan error, 1)}
 		o := manager.Options{
 			Discovery: &b.discovery, Planes: []weir.Plane{&b.plane}, Filters: filters(&b.log),
 			Logger: slog.New(slog.NewTextHandler(&b.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		}
+		change(&o)
 		m, err := manager.New(o)
 		if err != nil {
 			t.Fatal(err)

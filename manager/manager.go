@@ -61,6 +61,18 @@ type volume struct {
 	info   weir.VolumeInfo
 	since  time.Time
 	met    map[topology.FilterID]bool // filters that have had an instance on it
+
+	excluded Exclusion
+}
+
+// exclude notes why a rule keeps filters off the volume, and since when that is so.
+func (v *volume) exclude(why string) {
+	if v.excluded.Why != why {
+		v.excluded = Exclusion{}
+		if why != "" {
+			v.excluded = Exclusion{why, now()}
+		}
+	}
 }
 
 // stackLocked returns the instances of a frame on a volume.

@@ -34,8 +34,9 @@ type Options struct {
 	// Logger is told of failures. The default discards.
 	Logger *slog.Logger
 
-	// Exclude returns the reason why no filter shall get an instance on the volume by itself, or "".
-	Exclude func(weir.Volume) string
+	// Exclude returns the reason why no filter shall get an instance on a volume by itself, or "". It is asked again when
+	// the volume has changed.
+	Exclude func(weir.VolumeInfo) string
 
 	// WorkTimeout is how long Concerns, Setup, or attaching a plane, may take before it counts as failed. Default
 	// 30 s.
@@ -68,7 +69,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Exclude == nil {
-		o.Exclude = func(weir.Volume) string { return "" }
+		o.Exclude = func(weir.VolumeInfo) string { return "" }
 	}
 	o.WorkTimeout = orDefault(o.WorkTimeout, 30*time.Second)
 	o.RetryMin = orDefault(o.RetryMin, 100*time.Millisecond)

@@ -47,6 +47,7 @@ func asks(f *weir.Filter) bool { return f.Wants|f.Before|f.After != 0 }
 func (m *Manager) recordTakenLocked(work topology.Work, reason weir.TeardownReason) {
 	cause := map[weir.TeardownReason]string{
 		weir.TeardownManual: "detached by hand", weir.TeardownFilterUnload: "the filter was unloaded",
+		weir.TeardownExcluded: "the volume was excluded",
 	}[reason]
 	if work.Kind != topology.TearDown || cause == "" || !asks(m.filters[work.Filter]) {
 		return

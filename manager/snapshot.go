@@ -46,6 +46,14 @@ type VolumeSnapshot struct {
 	Listed  bool            `json:"listed"`
 	Leaving bool            `json:"leaving"`
 	Links   []LinkSnapshot  `json:"links"` // by frame
+
+	Excluded Exclusion `json:"excluded,omitzero"`
+}
+
+// Exclusion is what keeps filters off a volume; zero if nothing does.
+type Exclusion struct {
+	Why   string    `json:"why"`   // who has said so, and by what
+	Since time.Time `json:"since"` // when this weir found that it is meant
 }
 
 // LinkSnapshot is one frame on one volume.
@@ -185,7 +193,7 @@ func (m *Manager) snapshotLocked() Snapshot {
 	}
 	for _, v := range view.Volumes {
 		known := m.volumes[v.ID]
-		s.Volumes = append(s.Volumes, VolumeSnapshot{known.info, known.since, v.Listed, v.Leaving, links[v.ID]})
+		s.Volumes = append(s.Volumes, VolumeSnapshot{known.info, known.since, v.Listed, v.Leaving, links[v.ID], known.excluded})
 	}
 	for _, v := range view.Filters {
 		f := m.filters[v.ID]

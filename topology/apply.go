@@ -29,6 +29,9 @@ func (i VolumeChanged) apply(s *State) {
 	if !s.live(i.Volume) {
 		return
 	}
+	v := s.volumes[i.Volume]
+	v.excluded = i.Excluded
+	s.volumes[i.Volume] = v
 	for _, j := range s.joints(func(j Joint) bool { return j.Volume == i.Volume }) {
 		l := s.links[j]
 		switch {
@@ -46,7 +49,16 @@ func (i VolumeChanged) apply(s *State) {
 }
 
 func (s *State) changed(p Pair) {
-	switch l := s.slots[p]; l.state {
+	l := s.slots[p]
+	switch {
+	case l.state == SlotExcluded:
+		s.owe(p, l.reason)
+		return
+	case l.state != SlotDetached && s.excludes(p, l):
+		s.withdraw(p, weir.TeardownExcluded)
+		return
+	}
+	switch l.state {
 	case SlotDeclined:
 		s.settle(p)
 	case SlotSettingUp:

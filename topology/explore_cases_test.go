@@ -41,11 +41,11 @@ func rest() []Input {
 // actors are everything that can happen by itself. Layers come above the filter that is there.
 func actors() []actor {
 	return []actor{
-		does("mount", VolumeArrived{Volume: newVolume}, VolumeChanged{newVolume}),
+		does("mount", VolumeArrived{Volume: newVolume}, VolumeChanged{Volume: newVolume}),
 		does("mount and dismount", VolumeArrived{Volume: 4}, VolumeLeft{4}),
 		does("dismount", VolumeLeft{oldVolume}),
 		does("dismount and mount again", VolumeLeft{oldVolume}, VolumeArrived{Volume: 6}),
-		does("remount", VolumeChanged{oldVolume}, VolumeChanged{oldVolume}),
+		does("remount", VolumeChanged{Volume: oldVolume}, VolumeChanged{Volume: oldVolume}),
 		does("layer", arrives(5, "150")),
 		does("start", registers(newFilter, "200.5"), FilterStarted{newFilter}),
 		does("start and stop", registers(3, "50"), FilterStarted{3}, FilterStopping{3}),
@@ -56,6 +56,7 @@ func actors() []actor {
 		does("attach", Attach{oldPair}),
 		does("overflow", DiscoveryMissed{"overflow"}, VolumeArrived{Volume: newVolume, Listed: true}, DiscoveryListed{}),
 		does("excluded mount", VolumeArrived{Volume: 3, Excluded: "rule"}, Attach{Pair{oldFilter, 0, 3}}),
+		does("exclude", VolumeChanged{oldVolume, "rule"}),
 		does("shutdown", Shutdown{}),
 		crashes(0),
 		crashes(2),

@@ -16,8 +16,12 @@ type VolumeArrived struct {
 	Excluded string
 }
 
-// VolumeChanged says that the volume's mounts or flags have changed.
-type VolumeChanged struct{ Volume weir.VolumeID }
+// VolumeChanged says that the volume's mounts or flags have changed, and what is known of it.
+type VolumeChanged struct {
+	Volume weir.VolumeID
+	// Excluded is as in VolumeArrived: what is known now decides.
+	Excluded string
+}
 
 // VolumeLeft says that the volume's last mount is gone. It is forgotten when its last instance is.
 type VolumeLeft struct{ Volume weir.VolumeID }

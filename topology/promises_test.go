@@ -123,6 +123,9 @@ func (w *world) atRest() string {
 			return fmt.Sprintf("I7: %v was detached and is %v", p, l.state)
 		}
 	}
+	if why := w.excluded(); why != "" {
+		return why
+	}
 	for v := range w.present {
 		if !w.volumes[v] {
 			return fmt.Sprintf("stuck: volume %d has left and is not forgotten", v)
@@ -139,6 +142,20 @@ func (w *world) atRest() string {
 	for j, n := range w.attached {
 		if n > 0 && (w.shutdown || !w.volumes[j.Volume]) {
 			return fmt.Sprintf("I9: %v is attached at the end", j)
+		}
+	}
+	return ""
+}
+
+// excluded: what a rule keeps off a volume, as it is now, is there only if somebody has asked for it.
+func (w *world) excluded() string {
+	for p, l := range w.state.slots {
+		rule := w.kernel[p.Volume].Excluded != ""
+		if rule && l.state != SlotExcluded && l.state != SlotDetached && l.reason != weir.SetupManual {
+			return fmt.Sprintf("%v is %v on a volume that is excluded", p, l.state)
+		}
+		if !rule && l.state == SlotExcluded && !w.state.below(p) {
+			return fmt.Sprintf("%v is excluded, and no rule says so any more", p)
 		}
 	}
 	return ""

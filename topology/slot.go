@@ -68,6 +68,11 @@ func (s *State) owe(p Pair, reason weir.SetupReason) {
 	s.offer(p)
 }
 
+// excludes tells whether a rule keeps an instance from being there by itself. One that somebody has asked for may be.
+func (s *State) excludes(p Pair, l slot) bool {
+	return s.volumes[p.Volume].excluded != "" && l.reason != weir.SetupManual
+}
+
 // instance returns the definition that a slot is of.
 func (s *State) instance(p Pair) Instance { return s.filters[p.Filter].instances[p.Instance] }
 
@@ -105,6 +110,8 @@ func (s *State) settle(p Pair) {
 		s.emit(Recorded{Pair: p, State: l.state, Ended: true})
 	case l.by != "" && !s.faults.forgetDetach:
 		s.setSlot(p, slot{state: SlotDetached, by: l.by, reason: l.reason})
+	case s.excludes(p, l):
+		s.setSlot(p, slot{state: SlotExcluded, why: s.volumes[p.Volume].excluded, reason: l.reason})
 	default:
 		s.setSlot(p, slot{reason: l.reason, attempts: l.attempts, asked: l.asked && (l.state == SlotFailed || s.faults.keepAsked)})
 		s.offer(p)

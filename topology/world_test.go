@@ -124,7 +124,7 @@ func (w *world) key() string {
 	}
 	b = append(b, byte(w.faults), bit(w.shutdown), bit(w.down), byte(len(w.kernel)), byte(len(w.filtersBefore)))
 	for _, v := range slices.Sorted(maps.Keys(w.kernel)) {
-		b = append(b, byte(v))
+		b = append(b, byte(v), bit(w.kernel[v].Excluded != ""))
 	}
 	s := w.state
 	b = append(b, '|', bit(s.complete), bit(s.stopping))
@@ -245,6 +245,10 @@ func (w *world) before(i Input) {
 			w.note(i.Pair, func(a *account) { a.sticky = false })
 		}
 	case VolumeChanged:
+		if v, mounted := w.kernel[i.Volume]; mounted {
+			v.Excluded = i.Excluded
+			w.kernel[i.Volume] = v
+		}
 		for _, run := range w.which(runs) {
 			if run.Volume == i.Volume && run.Kind.ofSlot() {
 				w.note(run.Pair(), func(a *account) { a.moved = true })

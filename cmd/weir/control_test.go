@@ -146,7 +146,7 @@ func TestLayersAreExplained(t *testing.T) {
 func number(t *testing.T, point string) string {
 	t.Helper()
 	var list control.Instances
-	out := asked(t, 0, "instances --json -v "+point)
+	out := asked(t, 0, "instances --all --json -v "+point)
 	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list.Instances) != 1 {
 		t.Fatal(err, out)
 	}

@@ -27,7 +27,7 @@ instances, then the gaps that the ledger has, and what is wrong. A cell is
                there shall be an instance, and there is none yet
   detached     somebody has taken the instance away
   declined     the filter has no business on the volume
-  excluded     a rule keeps instances off it
+  excluded     a rule keeps instances off it, by whom and since when; no fault
   draining     the instance ends
   none         nothing is owed
 
@@ -99,7 +99,7 @@ func printCoverage(w io.Writer, cover control.Coverage, all bool) error {
 		fmt.Fprintf(table, "%d\t%s", v.Volume, v.FSType)
 		for i, cell := range v.Cells {
 			fmt.Fprintf(table, "\t%s", cell.State)
-			why.add(fmt.Sprint(v.Volume), cover.Columns[i].String(), cell.State, cell.Why)
+			why.add(fmt.Sprint(v.Volume), cover.Columns[i].String(), cell.State, cell.Reason())
 		}
 		fmt.Fprintf(table, "\t%s\n", v.Name)
 	}
@@ -173,10 +173,21 @@ func moment(t time.Time) string {
 }
 
 func printFaults(w io.Writer, cover control.Coverage) error {
-	if cover.Covered {
-		_, err := fmt.Fprintln(w, "\neverything that should be covered is")
-		return err
+	text := "everything that should be covered is"
+	if !cover.Covered {
+		text = "NOT COVERED:\n  " + strings.Join(cover.Faults, "\n  ")
 	}
-	_, err := fmt.Fprintf(w, "\nNOT COVERED:\n  %s\n", strings.Join(cover.Faults, "\n  "))
+	_, err := fmt.Fprintf(w, "\n%s%s\n", excluded(cover.Excluded), text)
 	return err
+}
+
+// excluded counts the volumes that a rule keeps filters off, on a line of its own.
+func excluded(n int) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 volume is excluded\n"
+	}
+	return fmt.Sprintf("%d volumes are excluded\n", n)
 }

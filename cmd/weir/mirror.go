@@ -20,6 +20,7 @@ import (
 	"github.com/weirfs/weir/daemon"
 	"github.com/weirfs/weir/internal/sys/process"
 	"github.com/weirfs/weir/policy"
+	"github.com/weirfs/weir/volume"
 )
 
 const mirrorLong = `Copies SOURCE to each TARGET, then follows it: every change is on every replica
@@ -37,6 +38,7 @@ itself, and what it set aside.`
 
 const mirrorExample = `  weir mirror /home /mnt/backup/home
   weir mirror --once -x '*.o' -x '/build/' /src /mnt/a/src /mnt/b/src
+  weir mirror --exclude-volume LABEL=scratch --exclude-volume TYPE=tmpfs /srv /mnt/backup/srv
   weir mirror --replaced mirror /srv /mnt/backup/srv   another disk is at /srv, and it is right
   weir mirror --max-delete off /srv /mnt/backup/srv    the deletions that wait are meant`
 
@@ -50,7 +52,8 @@ type mirrorFlags struct {
 	once, oneVolume, adopt, dryRun   bool
 	noDevices, noPrivileges, lowPrio bool
 	json, fallback, verifyFilters    bool
-	exclude, forget, manifests       []string
+	exclude, excludeVolume, forget   []string
+	manifests                        []string
 	maxDelete, replaced, bwlimit     string
 	state, progress, logLevel        string
 	scanInterval                     string
@@ -82,6 +85,7 @@ func newMirrorCommand() *cobra.Command {
 	p.BoolVar(&f.once, "once", false, "make the replicas equal, pass the barrier, and end")
 	p.StringArrayVarP(&f.exclude, "exclude", "x", nil, "leave out what matches `PATTERN`; ordered, the last match wins; / anchors, ** crosses directories, ! re-includes")
 	p.BoolVar(&f.oneVolume, "one-volume", false, "leave out what is mounted below SOURCE")
+	p.StringArrayVar(&f.excludeVolume, "exclude-volume", nil, "keep filters off a volume: `SPEC` is UUID=..., LABEL=..., TYPE=fstype, a device or an absolute mount point; below SOURCE it is left out")
 	p.StringArrayVar(&f.forget, "forget", nil, "the volume that was mounted at `PLACE` does not come back: replicate what stands there now; what else the replica has there is set aside")
 	p.BoolVar(&f.adopt, "adopt", false, "take over a target that holds data weir did not make: what is equal is kept, the rest is set aside")
 	p.StringVar(&f.maxDelete, "max-delete", "", "how much may vanish within an hour without consent: `N` files, P%, or off (default: 1,000 files, and half of the replica in any case)")
@@ -132,6 +136,8 @@ func (f *mirrorFlags) given(c *cobra.Command, args []string) error {
 	switch {
 	case slices.Contains(f.exclude, ""):
 		return emptyValue("--exclude")
+	case slices.Contains(f.excludeVolume, ""):
+		return emptyValue("--exclude-volume")
 	case slices.Contains(f.forget, ""):
 		return emptyValue("--forget")
 	}
@@ -152,6 +158,13 @@ func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options
 	}
 	if o.Rules, err = policy.ParseRules(f.exclude); err != nil {
 		return o, ofFlag("exclude", err)
+	}
+	for _, text := range f.excludeVolume {
+		spec, err := volume.ParseSpec(text)
+		if err != nil {
+			return o, ofFlag("exclude-volume", err)
+		}
+		o.Exclude = append(o.Exclude, spec)
 	}
 	if o.Brake, err = policy.ParseBrake(f.maxDelete); err != nil {
 		return o, ofFlag("max-delete", err)

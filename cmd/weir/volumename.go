@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/control"
+	"github.com/weirfs/weir/volume"
 )
 
 // volumeNamed asks which volume is meant.
@@ -61,7 +62,7 @@ func named(info weir.VolumeInfo, name string) bool {
 			return true
 		}
 	}
-	return info.Device == name || info.Label == name || info.Source == device(name)
+	return info.Device == name || info.Label == name || info.Source == volume.Device(name)
 }
 
 // absolute makes a path of what may be one.
@@ -74,18 +75,6 @@ func absolute(name string) string {
 		return ""
 	}
 	return path
-}
-
-// device follows the links below /dev to a device, and leaves alone what is none. Nowhere else are links followed, since
-// that may hang.
-func device(name string) string {
-	if !strings.HasPrefix(name, "/dev/") {
-		return name
-	}
-	if path, err := filepath.EvalSymlinks(name); err == nil {
-		return path
-	}
-	return name
 }
 
 func candidates(found []control.Volume) string {

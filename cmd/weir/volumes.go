@@ -14,6 +14,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/control"
+	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/volume"
 )
 
@@ -48,6 +49,8 @@ type volumeList struct {
 type listedVolume struct {
 	weir.VolumeInfo
 	Leaving bool `json:"leaving"` // its last mount is gone, and instances remain
+
+	Excluded manager.Exclusion `json:"excluded,omitzero"` // what keeps filters off it
 }
 
 func newVolumesCommand() *cobra.Command {
@@ -103,7 +106,7 @@ func volumesOf(c *cobra.Command, client *control.Client) (volumeList, error) {
 	answer, err := client.Volumes(c.Context())
 	list := volumeList{answer.Epoch, answer.Complete, answer.Missed, answer.OutOfSight, []listedVolume{}}
 	for _, v := range answer.Volumes {
-		list.Volumes = append(list.Volumes, listedVolume{v.Info, v.Leaving})
+		list.Volumes = append(list.Volumes, listedVolume{v.Info, v.Leaving, v.Excluded})
 	}
 	return list, err
 }
@@ -118,6 +121,9 @@ func printVolumes(w io.Writer, list volumeList) error {
 		}
 		if v.Leaving {
 			sight += ", leaving"
+		}
+		if v.Excluded.Why != "" {
+			sight += ", excluded"
 		}
 		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t", v.ID, weir.QuotePath(v.Identity.FSType),
 			dash(v.Source), dash(v.Label), layers(v.VolumeInfo), sight)
@@ -218,17 +224,23 @@ func layers(info weir.VolumeInfo) string {
 	return strings.Join(names, ",")
 }
 
-// printReasons says below the table why the sight of a volume is not full.
+// printReasons says below the table why the sight of a volume is not full, and why filters are kept off it.
 func printReasons(w io.Writer, volumes []listedVolume) error {
 	gap := "\n"
-	for _, info := range volumes {
-		if info.SightReason == "" || info.Pseudo {
-			continue
+	for _, v := range volumes {
+		var reasons []string
+		if v.SightReason != "" && !v.Pseudo {
+			reasons = append(reasons, v.Sight.String()+": "+v.SightReason)
 		}
-		if _, err := fmt.Fprintf(w, "%svolume %d, %s: %s\n", gap, info.ID, info.Sight, info.SightReason); err != nil {
-			return err
+		if v.Excluded.Why != "" {
+			reasons = append(reasons, fmt.Sprintf("excluded: %s, since %s", v.Excluded.Why, moment(v.Excluded.Since)))
 		}
-		gap = ""
+		for _, reason := range reasons {
+			if _, err := fmt.Fprintf(w, "%svolume %d, %s\n", gap, v.ID, reason); err != nil {
+				return err
+			}
+			gap = ""
+		}
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func TestPrintVolumes(t *testing.T) {
 	}
 	list := volumeList{Epoch: 7, Missed: "events were lost"}
 	for _, info := range infos {
-		list.Volumes = append(list.Volumes, listedVolume{info, info.ID == 3})
+		list.Volumes = append(list.Volumes, listedVolume{VolumeInfo: info, Leaving: info.ID == 3})
 	}
 	var out bytes.Buffer
 	if err := printVolumes(&out, list); err != nil {

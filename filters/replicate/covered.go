@@ -39,11 +39,11 @@ func (r *Replicator) anyCovered() bool {
 	return slices.ContainsFunc(r.targets, func(t *target.Target) bool { return len(t.Covered()) > 0 })
 }
 
-// leftOutMoved reports whether a mount below the source that is not followed may have left, of which nobody tells
-// either: what it covered is to be looked at.
-func (r *Replicator) leftOutMoved() bool {
+// unaskedMoved reports whether a mount below the source that is not followed may have left, or one of a volume that is
+// excluded have come, of which nobody tells either: what it covers, or covered, is to be looked at.
+func (r *Replicator) unaskedMoved() bool {
 	r.mu.Lock()
-	watched, before := len(r.notes) > 0, r.mounted
+	watched, before := len(r.notes) > 0 || r.options.Excludes != nil, r.mounted
 	r.mu.Unlock()
 	return watched && len(r.options.Mounts.MountsBelow(r.options.Source)) != before
 }

@@ -48,7 +48,7 @@ func (r *Replicator) shows(volume weir.VolumeInfo) bool {
 		case !m.Own:
 			return false
 		case inside(m.Point, source):
-			return !volume.Pseudo
+			return !volume.Pseudo && r.excludes(volume) == ""
 		}
 		return inside(source, m.Point) && r.leaveOut(volume, m, relative(source, m.Point), true) == ""
 	})

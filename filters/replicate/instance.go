@@ -102,6 +102,9 @@ func (r *Replicator) setup(_ context.Context, site weir.Site) (weir.Instance, er
 // it is not asked about again before that.
 func (r *Replicator) concerns(volume weir.Volume) error {
 	info := volume.Info()
+	if by := r.excludes(info); by != "" {
+		return fmt.Errorf("%w: the volume is left out by %s", weir.ErrDecline, by)
+	}
 	for _, m := range info.Mounts {
 		if m.Own && (m.Point == r.options.Source || inside(r.options.Source, m.Point) && !r.options.OneVolume) {
 			return nil
@@ -237,6 +240,10 @@ func (i *instance) Teardown(_ context.Context, reason weir.TeardownReason) {
 // ended takes the volume from its places in one step, so that no survey finds it missing before it is known why. It
 // returns when the last comparison of all of it began.
 func (i *instance) ended(reason weir.TeardownReason) (compared time.Time) {
+	excluded := ""
+	if reason == weir.TeardownExcluded {
+		excluded = i.r.excludes(i.volume.Info())
+	}
 	i.r.mu.Lock()
 	defer i.r.mu.Unlock()
 	delete(i.r.attached, i.volume.ID())
@@ -245,6 +252,7 @@ func (i *instance) ended(reason weir.TeardownReason) (compared time.Time) {
 	for _, p := range i.r.places {
 		if p.shows(i.volume) {
 			i.r.leftLocked(p, reason)
+			p.exclude(excluded)
 		}
 	}
 	return compared

@@ -30,7 +30,12 @@ func (r *Replicator) settle(ctx context.Context, s *survey, p *place, path strin
 	p.mu.Lock()
 	same := p.volume != nil && p.volume.ID() == volume.ID() && p.holding == "" // What is held may be cleared up now.
 	p.mu.Unlock()
-	switch {
+	info := volume.Info()
+	switch by := r.excludes(info); {
+	case by != "":
+		if r.left(p); !p.bareIn(mountedAt(info, path)) {
+			s.excluded[p] = by
+		}
 	case !attached:
 		r.left(p)
 	case same:
@@ -51,8 +56,7 @@ func (r *Replicator) meet(ctx context.Context, p *place, path string, volume wei
 	info := volume.Info()
 	mountRoot := mountedAt(info, path)
 	p.mu.Lock()
-	if p.known && p.mountRoot && !mountRoot {
-		// The bare mount point: what lies in it is covered while the volume is there, and is not copied.
+	if p.bareLocked(mountRoot) {
 		p.volume, p.holding = nil, ""
 		p.mu.Unlock()
 		return nil
@@ -90,6 +94,17 @@ func (r *Replicator) meet(ctx context.Context, p *place, path string, volume wei
 	facts.Candidates = r.candidates(info)
 	r.follow(p, volume, info.Identity, self, mountRoot, r.options.Replaced.Decide(facts))
 	return nil
+}
+
+// bareLocked reports whether what stands in the place, a root of a mount or not, is only its bare mount point: what lies in
+// it is covered while the volume is there, and is not copied. p.mu is held.
+func (p *place) bareLocked(mountRoot bool) bool { return p.known && p.mountRoot && !mountRoot }
+
+// bareIn is bareLocked for who does not hold p.mu.
+func (p *place) bareIn(mountRoot bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.bareLocked(mountRoot)
 }
 
 // mountedAt reports whether a volume is mounted at a path.
@@ -287,7 +302,7 @@ func (r *Replicator) leftLocked(p *place, reason weir.TeardownReason) {
 	p.mu.Lock()
 	had := p.volume != nil
 	if had {
-		p.taken = reason != weir.TeardownVolumeLeft
+		p.taken = reason == weir.TeardownManual || reason == weir.TeardownFilterUnload
 	}
 	p.volume, p.holding = nil, ""
 	p.mu.Unlock()
@@ -303,6 +318,8 @@ func lacks(reason weir.TeardownReason) string {
 		return "detached by hand"
 	case weir.TeardownFilterUnload:
 		return "the filter is unloaded"
+	case weir.TeardownExcluded:
+		return "the volume is excluded"
 	default:
 		return "source absent"
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -62,6 +63,8 @@ type survey struct {
 	covered   map[*place]map[weir.Handle]bool // directories that mounts cover, and whether a place shows there
 	pins      map[*place][]replica.Item       // mount points that the place around them has to pin
 	moved     map[*place]bool                 // places that are elsewhere now
+	excluded  map[*place]string               // places at which a volume stands that is excluded, and by what
+	leftOut   []string                        // where mounts are left out
 	troubles  map[outcry]string               // what could not be looked at, and why
 	unsure    bool                            // of some mount it is not known what it covers
 	unsettled bool                            // something could not be looked at, or has moved meanwhile
@@ -121,6 +124,7 @@ func (r *Replicator) reconcile() {
 		}
 	}
 	for _, p := range r.places {
+		p.exclude(s.excluded[p])
 		if p.parent != nil {
 			s.cover(p.parent, p.mountKey, true)
 		}
@@ -177,7 +181,7 @@ func (r *Replicator) survey(ctx context.Context) *survey {
 	s := &survey{
 		notes: make(map[string]string), present: make(map[*place]bool),
 		covered: make(map[*place]map[weir.Handle]bool), pins: make(map[*place][]replica.Item), mounted: len(mounts),
-		moved: make(map[*place]bool), troubles: make(map[outcry]string),
+		moved: make(map[*place]bool), troubles: make(map[outcry]string), excluded: make(map[*place]string),
 	}
 	root := r.rootPlace()
 	s.present[root] = true
@@ -223,6 +227,9 @@ func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, r
 		s.unsettled = true // It has left, or a directory above it was renamed, perhaps to and fro.
 		return nil
 	}
+	if i := slices.IndexFunc(s.leftOut, func(out string) bool { return inside(out, rel) }); i >= 0 {
+		return leftOut("it is mounted in " + weir.QuotePath(r.sourcePath(s.leftOut[i])) + ", which is left out")
+	}
 	parent := r.placeAbove(rel, s.present)
 	at, key, isDir, err := r.mountKey(ctx, parent, rel)
 	silent := errors.Is(err, errSilent)
@@ -235,6 +242,10 @@ func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, r
 	}
 	if why := r.leaveOut(volume.Info(), m, rel, isDir); why != "" {
 		s.cover(parent, key, false)
+		if p, _ := r.knownPlace(parent, key, rel); p != nil {
+			s.excluded[p] = r.excludes(volume.Info())
+		}
+		s.leftOut = append(s.leftOut, rel)
 		return leftOut(why)
 	}
 	if err := r.buries(parent, key, rel); err != nil {
@@ -300,6 +311,8 @@ func (r *Replicator) leaveOut(v weir.VolumeInfo, m weir.Mount, rel string, isDir
 	switch {
 	case r.options.OneVolume:
 		return "left out by --one-volume"
+	case r.excludes(v) != "":
+		return "left out by " + r.excludes(v)
 	case v.Pseudo:
 		return "it is of a pseudo file system, which holds no data"
 	case !isDir:
@@ -316,6 +329,14 @@ func (r *Replicator) leaveOut(v weir.VolumeInfo, m weir.Mount, rel string, isDir
 		}
 	}
 	return ""
+}
+
+// excludes returns the option by which the administrator has excluded a volume, or nothing.
+func (r *Replicator) excludes(v weir.VolumeInfo) string {
+	if r.options.Excludes == nil {
+		return ""
+	}
+	return r.options.Excludes(v)
 }
 
 // placeAbove returns the deepest present place that has rel below it.

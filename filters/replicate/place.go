@@ -28,6 +28,7 @@ type place struct {
 	covering bool                 // what is mounted in it is being found out; until then no unit looks at it
 	holding  string               // why nothing is done although a volume is there; "" if it is followed
 	taken    bool                 // the volume stayed when its instance ended last: somebody has taken the filter from it
+	excluded string               // the option that excludes the volume which stands there; "" if none does
 	known    bool                 // whether a volume has been followed here before
 	merge    bool                 // what a former volume left on the replica is not deleted
 	covered  map[weir.Handle]bool // directories on which volumes are mounted; true: their content is a place's
@@ -55,6 +56,13 @@ func (p *place) wasIn(id weir.Identity) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.known && !p.mountRoot && policy.Identify(p.identity, id) != policy.MatchOther
+}
+
+// exclude notes which option excludes the volume that stands in the place; none if that is empty.
+func (p *place) exclude(by string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.excluded = by
 }
 
 // isCovering reports whether it is being found out what is mounted in the place.

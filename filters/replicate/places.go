@@ -150,11 +150,14 @@ func (r *Replicator) anyPlaceIn(p *place) bool {
 
 // leftOutBy names the option by which a place, which was replicated before, is no part of this run, if there is one.
 func (r *Replicator) leftOutBy(p *place) string {
-	if p.parent == nil {
-		return ""
-	}
-	rel, _, _ := p.at()
+	p.mu.Lock()
+	rel, excluded := p.rel, p.excluded
+	p.mu.Unlock()
 	switch {
+	case excluded != "":
+		return excluded
+	case p.parent == nil:
+		return ""
 	case r.options.OneVolume:
 		return "--one-volume"
 	case r.options.Rules.Excluded(rel, true):

@@ -26,9 +26,10 @@ type Options struct {
 	Rules        policy.Rules
 	Brake        policy.Limit
 	Replaced     policy.Replaced
-	OneVolume    bool     // leave out what is mounted below Source
-	Forget       []string // places whose volumes do not come back, relative to Source
-	Adopt        bool     // targets may hold data that weir did not make
+	OneVolume    bool                         // leave out what is mounted below Source
+	Excludes     func(weir.VolumeInfo) string // by which option a volume is left out, or ""; nil leaves none out
+	Forget       []string                     // places whose volumes do not come back, relative to Source
+	Adopt        bool                         // targets may hold data that weir did not make
 	NoDevices    bool
 	NoPrivileges bool
 	Bandwidth    int64         // bytes read from the source a second; 0 for no limit
@@ -187,7 +188,7 @@ func (r *Replicator) Run(ctx context.Context) error {
 			if r.anyCovered() {
 				r.coverTargets()
 			}
-			if r.leftOutMoved() || r.sourceIsBack() {
+			if r.unaskedMoved() || r.sourceIsBack() {
 				r.mountsChanged()
 			}
 		}
