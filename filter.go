@@ -37,6 +37,9 @@ type Filter struct {
 	// to the volume and on their way back. They need a plane that intercepts.
 	Before, After Ops
 
+	// Skips leaves out classes of all these operations, completed and intercepted: an instance does not hear of them.
+	Skips Skips
+
 	// Contexts are the kinds of contexts that the instances use, each named once.
 	Contexts []ContextKind
 

@@ -28,15 +28,18 @@ const Changes = OpCreate | OpDelete | OpRename | OpModify | OpClose | OpAttrib
 var opNames = []string{"create", "delete", "rename", "modify", "close", "attrib", "open", "access"}
 
 // String lists the set as "create|modify". Bits that are no operations stand at its end, as "0x100".
-func (o Ops) String() string {
+func (o Ops) String() string { return bitNames(uint32(o), opNames) }
+
+// bitNames lists a set of bits, of which the lowest have names.
+func bitNames(set uint32, known []string) string {
 	var names []string
-	for i, name := range opNames {
-		if o&(1<<i) != 0 {
+	for i, name := range known {
+		if set&(1<<i) != 0 {
 			names = append(names, name)
 		}
 	}
-	if rest := o >> len(opNames) << len(opNames); rest != 0 {
-		names = append(names, fmt.Sprintf("%#x", uint32(rest)))
+	if rest := set >> len(known) << len(known); rest != 0 {
+		names = append(names, fmt.Sprintf("%#x", rest))
 	}
 	return strings.Join(names, "|")
 }
@@ -62,6 +65,30 @@ func (o Ops) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 func (o *Ops) UnmarshalText(text []byte) (err error) {
 	*o, err = ParseOps(string(text))
 	return err
+}
+
+// Skips is a set of classes of operations that a filter leaves out. SkipDirs and SkipFiles together would be all.
+type Skips uint8
+
+const (
+	// SkipDirs leaves out what is done to a directory as an object: it is made, removed, renamed, opened or listed, or its
+	// attributes change. What is done to files in it is not among that. Where nobody on a volume needs the class, fanotify is
+	// not asked for it, which saves its work for everybody there.
+	SkipDirs Skips = 1 << iota
+	// SkipFiles leaves out everything else.
+	SkipFiles
+	// SkipOwn leaves out what weir's own process does. That other processes of weir do it, such as commands, does not count.
+	SkipOwn
+)
+
+var skipNames = []string{"dirs", "files", "own"}
+
+// String lists the set as "dirs|own". Bits that are no classes stand at its end, as "0x80".
+func (s Skips) String() string { return bitNames(uint32(s), skipNames) }
+
+// Holds tells whether an operation is in one of the classes: on a directory or not, and by weir's own process or not.
+func (s Skips) Holds(dir, own bool) bool {
+	return s&SkipDirs != 0 && dir || s&SkipFiles != 0 && !dir || s&SkipOwn != 0 && own
 }
 
 // Operation is one completed operation, or a merged set of them, on one directory entry.

@@ -18,10 +18,28 @@ type Plane interface {
 	// Attach makes every operation of those that are wanted, and that completes on the volume after Attach has
 	// returned, reach sink, or be named lost. It returns a KindUnsupported error where the volume does not accept
 	// the plane, whatever is wanted, and a KindAbsent error where the volume has left.
-	Attach(ctx context.Context, volume Volume, wants Ops, sink Sink) (Attachment, error)
+	Attach(ctx context.Context, volume Volume, wants Demand, sink Sink) (Attachment, error)
 
 	// Close ends every attachment and waits for the plane's goroutines.
 	Close() error
+}
+
+// Demand is which completed operations are wanted of a plane. Of the classes in Skips none are: what that saves is up to the
+// plane, which may deliver them all the same.
+type Demand struct {
+	Ops   Ops
+	Skips Skips
+}
+
+// With returns what has to be wanted so that both are met.
+func (d Demand) With(other Demand) Demand {
+	switch {
+	case d.Ops == 0:
+		return other
+	case other.Ops == 0:
+		return d
+	}
+	return Demand{d.Ops | other.Ops, d.Skips & other.Skips}
 }
 
 // Reach is what a plane can deliver.
@@ -36,7 +54,7 @@ type Attachment interface {
 	// Want changes what is wanted. When it has returned, every operation of those that completes later reaches the sink;
 	// what was wanted before as well is not interrupted. What is not wanted costs nobody anything, but may still be
 	// delivered. It is called by one goroutine at a time. The errors are those of Attach; then nothing has changed.
-	Want(ctx context.Context, wants Ops) error
+	Want(ctx context.Context, wants Demand) error
 
 	// Detach returns when no call of the sink is running and none will follow. It may be called twice,
 	// but not from a call of the sink.

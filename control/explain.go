@@ -44,7 +44,8 @@ type Pass struct {
 type Explained struct {
 	Column
 	Cell
-	Seen bool `json:"seen"`
+	Seen  bool   `json:"seen"`
+	Skips string `json:"skips,omitempty"` // classes of operations that its filter leaves out
 }
 
 func (s *Server) explain(r *request) (any, error) {
@@ -116,7 +117,7 @@ func (s *Server) pass(snapshot manager.Snapshot, v manager.VolumeSnapshot, above
 			continue
 		}
 		seen := (cell.State == "attached" || cell.State == "local only") && !cell.idle
-		p.Instances = append(p.Instances, Explained{column, cell, seen})
+		p.Instances = append(p.Instances, Explained{column, cell, seen, snapshot.Filter(column.Filter).Skips})
 		p.Seen = p.Seen || seen
 		frames[column.Frame] = frames[column.Frame] || seen || cell.State == scanOnly || cell.State == blind
 	}

@@ -34,7 +34,8 @@ type Filter struct {
 	Blind     int           `json:"blind"`     // of them, those that are told of nothing and do not look
 	Altitude  weir.Altitude `json:"altitude"`
 	Frame     int           `json:"frame"`
-	Wants     string        `json:"wants"` // operations
+	Wants     string        `json:"wants"`           // operations
+	Skips     string        `json:"skips,omitempty"` // classes of operations that it leaves out
 	Stopping  bool          `json:"stopping"`
 	Stats     Stats         `json:"stats"`
 
@@ -83,7 +84,7 @@ func filtersOf(s manager.Snapshot, known []string) Filters {
 		volumes[s.Volumes[i].Info.ID] = &s.Volumes[i]
 	}
 	for _, f := range s.Filters {
-		one := Filter{Name: f.Name, Altitude: f.Altitude, Frame: int(f.Frame), Wants: f.Wants, Stopping: f.Stopping, Stats: statsOf(f.Stats)}
+		one := Filter{Name: f.Name, Altitude: f.Altitude, Frame: int(f.Frame), Wants: f.Wants, Skips: f.Skips, Stopping: f.Stopping, Stats: statsOf(f.Stats)}
 		for _, d := range f.Definitions {
 			one.Definitions = append(one.Definitions, Definition{d.Name, d.Altitude, d.Attach})
 		}

@@ -202,6 +202,23 @@ func TestCellsTellWhatIsSeen(t *testing.T) {
 	}
 }
 
+// TestWhatAFilterLeavesOutIsTold where it says what it wants, and where it says what an instance sees.
+func TestWhatAFilterLeavesOutIsTold(t *testing.T) {
+	b := scene(t)
+	for _, f := range get[Filters](b, "/v1/filters").Filters {
+		if want := map[string]string{"high": "dirs|own"}[f.Name]; f.Skips != want {
+			t.Errorf("filter %s leaves out %q, want %q", f.Name, f.Skips, want)
+		}
+	}
+	x, err := b.Explain(t.Context(), "/data/a")
+	report(t, err)
+	for _, in := range x.Passes[0].Instances {
+		if want := map[string]string{"high": "dirs|own"}[in.Filter]; in.Skips != want {
+			t.Errorf("instance %s leaves out %q, want %q", in.Instance, in.Skips, want)
+		}
+	}
+}
+
 // TestFilterThatDoesNotScanIsBlindWhereNothingIsTold in each answer by the same word, and that is a fault.
 func TestFilterThatDoesNotScanIsBlindWhereNothingIsTold(t *testing.T) {
 	b := begin(t, filter("deaf", "100", everywhere))

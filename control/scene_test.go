@@ -30,6 +30,7 @@ func scene(t *testing.T) *bench {
 	high.Instances = []weir.Definition{
 		{Name: "high", Altitude: high.Altitude}, {Name: "second", Altitude: weir.MustAltitude("201.5"), Attach: weir.AttachManual},
 	}
+	high.Skips = weir.SkipDirs | weir.SkipOwn
 	b := begin(t, low, high)
 	for i, point := range []string{"/", "/data", "/merged", "/odd\nplace", "/sick"} {
 		v := memory.NewVolume(weir.VolumeID(i+1), point)

@@ -15,7 +15,7 @@ type lossyPlane struct {
 	seed uint64
 }
 
-func (p lossyPlane) Attach(ctx context.Context, volume weir.Volume, wants weir.Ops, sink weir.Sink) (weir.Attachment, error) {
+func (p lossyPlane) Attach(ctx context.Context, volume weir.Volume, wants weir.Demand, sink weir.Sink) (weir.Attachment, error) {
 	l := &lossySink{Sink: sink, random: rand.New(rand.NewPCG(p.seed, uint64(volume.ID())))}
 	a, err := p.Plane.Attach(ctx, volume, wants, l)
 	if err != nil {

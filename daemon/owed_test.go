@@ -87,7 +87,7 @@ type deafPlane struct {
 	heard chan struct{}
 }
 
-func (p *deafPlane) Attach(ctx context.Context, volume weir.Volume, wants weir.Ops, sink weir.Sink) (weir.Attachment, error) {
+func (p *deafPlane) Attach(ctx context.Context, volume weir.Volume, wants weir.Demand, sink weir.Sink) (weir.Attachment, error) {
 	return p.Plane.Attach(ctx, volume, wants, deafSink{sink, p})
 }
 

@@ -18,7 +18,7 @@ type brokenPlane struct {
 	mended atomic.Bool
 }
 
-func (p *brokenPlane) Attach(ctx context.Context, v weir.Volume, wants weir.Ops, sink weir.Sink) (weir.Attachment, error) {
+func (p *brokenPlane) Attach(ctx context.Context, v weir.Volume, wants weir.Demand, sink weir.Sink) (weir.Attachment, error) {
 	if !p.mended.Load() {
 		return nil, errors.New("no marks are left")
 	}

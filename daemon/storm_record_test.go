@@ -89,7 +89,7 @@ type stormPlane struct {
 	gaps *stormGaps
 }
 
-func (p stormPlane) Attach(ctx context.Context, v weir.Volume, wants weir.Ops, sink weir.Sink) (weir.Attachment, error) {
+func (p stormPlane) Attach(ctx context.Context, v weir.Volume, wants weir.Demand, sink weir.Sink) (weir.Attachment, error) {
 	a, err := p.Plane.Attach(ctx, v, wants, sink)
 	at := time.Now()
 	p.gaps.mu.Lock()

@@ -14,8 +14,10 @@ import (
 // occupied, or not yet set up, leaves its operations for whoever is inside, or will open it.
 type inbox struct {
 	wants atomic.Uint32 // weir.Ops
+	skips skips
 	limit int
-	fail  func(callback string, p any) // told of panics
+	spare atomic.Pointer[[]weir.Operation] // room for what is picked, while nobody uses it
+	fail  func(callback string, p any)     // told of panics
 
 	mu       sync.Mutex
 	instance weir.Instance // nil until open
@@ -32,16 +34,17 @@ type inbox struct {
 
 // deliver implements the part of weir.Sink for this instance.
 func (b *inbox) deliver(ops []weir.Operation) {
-	ops = b.pick(ops)
-	if len(ops) == 0 {
-		return
+	ops, room := b.pick(ops)
+	if len(ops) > 0 {
+		if instance := b.enter(func() { b.put(ops) }); instance != nil {
+			b.hand(instance, ops)
+			b.empty(instance)
+		}
 	}
-	instance := b.enter(func() { b.put(ops) })
-	if instance == nil {
-		return
+	if room != nil {
+		clear(*room) // Names and handles must not stay in memory.
+		b.spare.Store(room)
 	}
-	b.hand(instance, ops)
-	b.empty(instance)
 }
 
 // hand delivers operations. The caller is inside.
@@ -95,23 +98,33 @@ func (b *inbox) measure(s *Stats) {
 	s.Delivery.merge(&b.times)
 }
 
-// pick returns the operations that the filter wants: the very slice if it wants all.
-func (b *inbox) pick(ops []weir.Operation) []weir.Operation {
-	var all weir.Ops
-	for i := range ops {
-		all |= ops[i].Ops
-	}
+// pick returns the operations that the filter wants: the very slice if it wants all, else one in room, which the caller gives
+// back.
+func (b *inbox) pick(ops []weir.Operation) (wanted []weir.Operation, room *[]weir.Operation) {
 	wants := weir.Ops(b.wants.Load())
-	if all&^wants == 0 {
-		return ops
+	if b.wantsAll(ops, wants) {
+		return ops, nil
 	}
-	var wanted []weir.Operation
+	if room = b.spare.Swap(nil); room == nil {
+		room = new([]weir.Operation)
+	}
+	wanted = (*room)[:0]
 	for _, op := range ops {
-		if op.Ops &= wants; op.Ops != 0 {
+		if op.Ops &= wants; op.Ops != 0 && !b.skips.hold(op.IsDir, op.PID) {
 			wanted = append(wanted, op)
 		}
 	}
-	return wanted
+	*room = wanted
+	return wanted, room
+}
+
+func (b *inbox) wantsAll(ops []weir.Operation, wants weir.Ops) bool {
+	for i := range ops {
+		if ops[i].Ops&^wants != 0 || b.skips.hold(ops[i].IsDir, ops[i].PID) {
+			return false
+		}
+	}
+	return true
 }
 
 // enter returns the instance if it is set up and free, with the caller inside; else it runs leave under

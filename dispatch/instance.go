@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
@@ -39,11 +40,23 @@ type Site struct {
 	Logger *slog.Logger
 }
 
+// skips are the classes of operations that an instance does not hear of.
+type skips struct {
+	classes weir.Skips
+	self    int // weir's own process
+}
+
+// hold tells whether an operation is in one of them.
+func (s skips) hold(dir bool, pid int) bool {
+	return s.classes != 0 && s.classes.Holds(dir, pid == s.self)
+}
+
 // Instance is one instance of a filter on one volume, from before its Setup to after its Teardown.
 type Instance struct {
 	label         string // "filter NAME on volume 1", with the definition's name where it is another
 	altitude      weir.Altitude
 	before, after weir.Ops
+	skips         skips
 	kinds         []weir.ContextKind
 	volume        weir.VolumeID
 	stack         *Stack
@@ -71,11 +84,11 @@ type Instance struct {
 func NewInstance(s Site) *Instance {
 	in := &Instance{
 		label: fmt.Sprintf("filter %s on volume %d", s.Filter.Name, s.Volume), altitude: s.Definition.Altitude,
-		before: s.Filter.Before, after: s.Filter.After, kinds: s.Filter.Contexts, volume: s.Volume,
+		before: s.Filter.Before, after: s.Filter.After, skips: skips{s.Filter.Skips, os.Getpid()}, kinds: s.Filter.Contexts, volume: s.Volume,
 		stack: s.Stack, twin: s.Twin, logger: s.Logger, shared: s.Shared, idle: make(chan struct{}),
 		want: s.Want, missed: s.Missed, scanned: s.Scanned, inbox: inbox{limit: s.Inbox},
 	}
-	in.inbox.fail = in.panicked
+	in.inbox.fail, in.inbox.skips = in.panicked, in.skips
 	in.SetWants(s.Filter.Wants)
 	if s.Definition.Name != s.Filter.Name {
 		in.label = fmt.Sprintf("instance %s of %s", s.Definition.Name, in.label)
@@ -128,6 +141,11 @@ func (in *Instance) Open(callback weir.Instance) {
 
 // Wants returns the completed operations that the instance is told of.
 func (in *Instance) Wants() weir.Ops { return weir.Ops(in.inbox.wants.Load()) }
+
+// Demand returns what has to be wanted of a plane for that.
+func (in *Instance) Demand() weir.Demand {
+	return weir.Demand{Ops: in.Wants(), Skips: in.skips.classes}
+}
 
 // SetWants changes that. Operations that wait stay.
 func (in *Instance) SetWants(wants weir.Ops) { in.inbox.wants.Store(uint32(wants)) }

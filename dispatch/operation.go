@@ -63,7 +63,10 @@ func (o *operation) down() bool {
 	for len(o.path) > 0 {
 		in := o.path[0]
 		o.path = o.path[1:]
-		if (in.before|in.after)&o.params.Op != 0 && !o.pass(in) {
+		if (in.before|in.after)&o.params.Op == 0 || in.skips.hold(o.params.IsDir, o.params.PID) {
+			continue
+		}
+		if !o.pass(in) {
 			return false
 		}
 	}

@@ -33,6 +33,10 @@ func Check(f *weir.Filter, others []*weir.Filter) error {
 		return unusable(fmt.Errorf("the name of filter %s %s", shortened(f.Name), unfit(f.Name)))
 	case f.Setup == nil:
 		return unusable(fmt.Errorf("filter %s has no Setup", f.Name))
+	case f.Skips&^(weir.SkipDirs|weir.SkipFiles|weir.SkipOwn) != 0:
+		return unusable(fmt.Errorf("filter %s skips classes of operations that are none: %s", f.Name, f.Skips))
+	case f.Skips&weir.SkipDirs != 0 && f.Skips&weir.SkipFiles != 0:
+		return unusable(fmt.Errorf("filter %s skips both what is done to directories and everything else: nothing is left", f.Name))
 	case f.Connect != nil && f.Connections <= 0:
 		return unusable(fmt.Errorf("filter %s has a port, and no place at it", f.Name))
 	case f.Connect == nil && f.Connections != 0:

@@ -63,6 +63,10 @@ func TestFilterIsCheckedAgainstThePlanes(t *testing.T) {
 		{"altitude 200 is that of filter f, instance a", weir.KindRefused, filter(func(f *weir.Filter) {
 			f.Instances = []weir.Definition{at("a", "200"), at("b", "200")}
 		})},
+		{"filter f skips both what is done to directories and everything else", weir.KindRefused, filter(func(f *weir.Filter) {
+			f.Skips = weir.SkipDirs | weir.SkipFiles
+		})},
+		{"filter f skips classes of operations that are none: own|0x80", weir.KindRefused, filter(func(f *weir.Filter) { f.Skips = weir.SkipOwn | 0x80 })},
 		{"filter f can have one instance on a volume, and not 2", weir.KindRefused, filter(func(f *weir.Filter) {
 			f.Instances, f.Single = []weir.Definition{at("a", "200"), at("b", "201")}, true
 		})},

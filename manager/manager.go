@@ -51,7 +51,7 @@ type held struct {
 	plane string
 
 	turn  chan struct{} // holds a token while Want runs
-	wants weir.Ops      // that was wanted last; of whoever has the turn
+	wants weir.Demand   // that was wanted last; of whoever has the turn
 }
 
 // volume is what the manager keeps of a volume while the topology knows it.

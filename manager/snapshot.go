@@ -78,6 +78,7 @@ type FilterSnapshot struct {
 	Scans    bool            `json:"scans,omitempty"` // it looks by itself for what it has missed
 	Before   string          `json:"before,omitempty"`
 	After    string          `json:"after,omitempty"`
+	Skips    string          `json:"skips,omitempty"` // classes of operations that it leaves out
 	Stopping bool            `json:"stopping"`
 	Stats    *dispatch.Stats `json:"stats,omitempty"` // what its instances have seen; not in what Wait shows
 }
@@ -198,7 +199,7 @@ func (m *Manager) snapshotLocked() Snapshot {
 	for _, v := range view.Filters {
 		f := m.filters[v.ID]
 		s.Filters = append(s.Filters, FilterSnapshot{
-			f.Name, f.Altitude, v.Frame, f.Wants.String(), f.Definitions(), f.Scans, f.Before.String(), f.After.String(), v.Stopping, nil,
+			f.Name, f.Altitude, v.Frame, f.Wants.String(), f.Definitions(), f.Scans, f.Before.String(), f.After.String(), f.Skips.String(), v.Stopping, nil,
 		})
 	}
 	for _, v := range view.Slots {

@@ -21,22 +21,23 @@ func (h *held) name() string {
 
 // demandLocked returns what a frame is attached for: what its instances on the volume want, and what those will that are
 // about to come.
-func (m *Manager) demandLocked(joint topology.Joint) weir.Ops {
+func (m *Manager) demandLocked(joint topology.Joint) weir.Demand {
 	wants := m.wantsLocked(joint)
 	for _, slot := range m.state.View().Slots {
 		p := slot.Pair
 		if p.Volume == joint.Volume && m.state.FrameOf(p.Filter) == joint.Frame && slot.State == topology.SlotPending {
-			wants |= m.filters[p.Filter].Wants
+			f := m.filters[p.Filter]
+			wants = wants.With(weir.Demand{Ops: f.Wants, Skips: f.Skips})
 		}
 	}
 	return wants
 }
 
 // wantsLocked returns what the instances of a frame on a volume want.
-func (m *Manager) wantsLocked(joint topology.Joint) (wants weir.Ops) {
+func (m *Manager) wantsLocked(joint topology.Joint) (wants weir.Demand) {
 	for _, in := range m.instances {
 		if in.joint == joint {
-			wants |= in.Wants()
+			wants = wants.With(in.Demand())
 		}
 	}
 	return wants
@@ -83,12 +84,12 @@ func (m *Manager) follow(ctx context.Context, joint topology.Joint, h *held, nar
 	wants := m.wantsLocked(joint)
 	m.mu.Unlock()
 	if !narrow {
-		wants |= h.wants
+		wants = wants.With(h.wants)
 	}
 	if wants == h.wants {
 		return nil
 	}
-	if missing := wants &^ m.reach(h.plane); missing != 0 {
+	if missing := wants.Ops &^ m.reach(h.plane); missing != 0 {
 		return wantError(weir.KindUnsupported, fmt.Sprintf("%s delivers no %s", h.plane, missing))
 	}
 	if err := h.Want(ctx, wants); err != nil {

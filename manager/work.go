@@ -190,10 +190,10 @@ func (m *Manager) attachFrame(ctx context.Context, work topology.Work) {
 
 // attach tries the planes in order. Where all of them say that the volume does not accept them, the
 // first one's reason stands.
-func (m *Manager) attach(ctx context.Context, v weir.Volume, sink weir.Sink, wants weir.Ops) (*held, error) {
+func (m *Manager) attach(ctx context.Context, v weir.Volume, sink weir.Sink, wants weir.Demand) (*held, error) {
 	var first error
 	for _, plane := range m.options.Planes {
-		if wants&^plane.Reach().Completed != 0 {
+		if wants.Ops&^plane.Reach().Completed != 0 {
 			continue
 		}
 		attachment, err := plane.Attach(ctx, v, wants, sink)
@@ -205,7 +205,7 @@ func (m *Manager) attach(ctx context.Context, v weir.Volume, sink weir.Sink, wan
 		}
 	}
 	if first == nil {
-		first = &weir.Error{Op: "attach plane", Kind: weir.KindUnsupported, Err: fmt.Errorf("no plane delivers all of %s", wants)}
+		first = &weir.Error{Op: "attach plane", Kind: weir.KindUnsupported, Err: fmt.Errorf("no plane delivers all of %s", wants.Ops)}
 	}
 	return nil, first
 }

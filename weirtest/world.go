@@ -225,7 +225,7 @@ func (p *plane) before(ctx context.Context, v weir.Volume) error {
 }
 
 // Attach implements weir.Plane.
-func (p *plane) Attach(ctx context.Context, v weir.Volume, wants weir.Ops, sink weir.Sink) (weir.Attachment, error) {
+func (p *plane) Attach(ctx context.Context, v weir.Volume, wants weir.Demand, sink weir.Sink) (weir.Attachment, error) {
 	if err := p.before(ctx, v); err != nil {
 		return nil, fmt.Errorf("attach plane: %w", err)
 	}

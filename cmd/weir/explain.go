@@ -114,7 +114,7 @@ func printPass(w io.Writer, p control.Pass) error {
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for i, in := range p.Instances {
-		fmt.Fprintf(table, "  %d.\t%s\taltitude %s\tframe %d\t%s\n", i+1, in.Column, in.Altitude, in.Frame, in.Cell)
+		fmt.Fprintf(table, "  %d.\t%s\taltitude %s\tframe %d\t%s%s\n", i+1, in.Column, in.Altitude, in.Frame, in.Cell, without(in.Skips))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -123,6 +123,14 @@ func printPass(w io.Writer, p control.Pass) error {
 		fmt.Fprintf(w, "  not seen there:\n    %s\n", strings.Join(p.Blind, "\n    "))
 	}
 	return nil
+}
+
+// without says what an instance does not hear of.
+func without(skips string) string {
+	if skips == "" {
+		return ""
+	}
+	return ", without " + skips
 }
 
 // means says how a frame reaches a volume, or why it does not.

@@ -111,6 +111,9 @@ func notes(f control.Filter) string {
 	if f.Blind > 0 {
 		all = append(all, fmt.Sprintf("%d blind", f.Blind))
 	}
+	if f.Skips != "" {
+		all = append(all, "without "+f.Skips)
+	}
 	if f.Stopping {
 		all = append(all, "is being unloaded")
 	}

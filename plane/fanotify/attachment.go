@@ -18,8 +18,8 @@ type attachment struct {
 	volume weir.Volume
 	sink   weir.Sink
 	fsid   uint64
-	group  *group   // set by Plane.join
-	wants  weir.Ops // guarded by group.mu
+	group  *group      // set by Plane.join
+	wants  weir.Demand // guarded by group.mu
 	gate   gate
 	once   sync.Once
 
@@ -52,7 +52,7 @@ func (a *attachment) lost(reason string) {
 }
 
 // Want implements weir.Attachment.
-func (a *attachment) Want(ctx context.Context, wants weir.Ops) error {
+func (a *attachment) Want(ctx context.Context, wants weir.Demand) error {
 	before := a.group.set(a, wants)
 	err := a.remark(ctx)
 	if err != nil {

@@ -38,7 +38,7 @@ func BenchmarkLatency(b *testing.B) {
 			must(b, err)
 			defer file.Close()
 			s := &timed{at: make(chan time.Time, 1)}
-			_, err = p.Attach(b.Context(), v, weir.Changes, s)
+			_, err = p.Attach(b.Context(), v, weir.Demand{Ops: weir.Changes}, s)
 			must(b, err)
 			var took []time.Duration
 			for b.Loop() {
@@ -64,7 +64,7 @@ func BenchmarkWriter(b *testing.B) {
 				v, p := newReal(b, new(ids), fs, voltest.Size(256<<20)), newPlane(b, Options{})
 				s := &timed{at: make(chan time.Time, 1)}
 				if observed {
-					_, err := p.Attach(b.Context(), v, weir.Changes, s)
+					_, err := p.Attach(b.Context(), v, weir.Demand{Ops: weir.Changes}, s)
 					must(b, err)
 				}
 				content := make([]byte, 4096)
@@ -93,7 +93,7 @@ func BenchmarkAttach(b *testing.B) {
 			var attaching time.Duration
 			for b.Loop() {
 				began := time.Now()
-				a, err := p.Attach(b.Context(), v, weir.Changes, &timed{})
+				a, err := p.Attach(b.Context(), v, weir.Demand{Ops: weir.Changes}, &timed{})
 				attaching += time.Since(began)
 				must(b, err, a.Detach())
 			}
@@ -109,7 +109,7 @@ func BenchmarkDecode(b *testing.B) {
 	total := time.Duration(0)
 	for b.Loop() {
 		s := &gated{inside: make(chan struct{}), goOn: make(chan struct{}), all: make(chan struct{})}
-		a, err := p.Attach(b.Context(), v, weir.Changes, s)
+		a, err := p.Attach(b.Context(), v, weir.Demand{Ops: weir.Changes}, s)
 		must(b, err, v.Create("first"))
 		<-s.inside
 		for k := range events {

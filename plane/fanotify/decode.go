@@ -6,12 +6,14 @@ import (
 )
 
 // maskOf is what a volume is marked for. Events on a directory itself come through OnDir.
-func maskOf(wants weir.Ops) uint64 {
-	mask := uint64(sys.OnDir)
+func maskOf(wants weir.Demand) (mask uint64) {
 	for _, row := range opTable {
-		if wants&row.op != 0 {
+		if wants.Ops&row.op != 0 {
 			mask |= row.bit
 		}
+	}
+	if mask != 0 && wants.Skips&weir.SkipDirs == 0 {
+		mask |= sys.OnDir
 	}
 	return mask
 }

@@ -87,13 +87,13 @@ func (g *group) mark(volume weir.VolumeID, dir int) error {
 	g.marking.Lock()
 	defer g.marking.Unlock()
 	wants := g.wants(volume)
-	rest := maskOf(reach &^ wants)
-	if wants != 0 {
-		if err := g.sys.Mark(sys.MarkFilesystem, maskOf(wants), dir); err != nil {
+	mask := maskOf(wants)
+	if mask != 0 {
+		if err := g.sys.Mark(sys.MarkFilesystem, mask, dir); err != nil {
 			return err
 		}
-		rest &^= sys.OnDir // which what is wanted needs
 	}
+	rest := maskOf(weir.Demand{Ops: reach}) &^ mask
 	if rest == 0 {
 		return nil
 	}
@@ -108,23 +108,23 @@ func (g *group) mark(volume weir.VolumeID, dir int) error {
 func (g *group) try(dir int) error {
 	g.marking.Lock()
 	defer g.marking.Unlock()
-	return g.sys.Mark(sys.MarkFilesystem, maskOf(weir.OpCreate), dir)
+	return g.sys.Mark(sys.MarkFilesystem, maskOf(weir.Demand{Ops: weir.OpCreate}), dir)
 }
 
 // wants returns what is wanted of a volume.
-func (g *group) wants(volume weir.VolumeID) (wants weir.Ops) {
+func (g *group) wants(volume weir.VolumeID) (wants weir.Demand) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, a := range g.routes {
 		if a.volume.ID() == volume {
-			wants |= a.wants
+			wants = wants.With(a.wants)
 		}
 	}
 	return wants
 }
 
 // set changes what an attachment wants, and returns what it wanted.
-func (g *group) set(a *attachment, wants weir.Ops) (before weir.Ops) {
+func (g *group) set(a *attachment, wants weir.Demand) (before weir.Demand) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	before, a.wants = a.wants, wants

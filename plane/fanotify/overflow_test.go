@@ -28,7 +28,7 @@ func TestOverflowIsTold(t *testing.T) {
 	i, p := new(ids), newPlane(t, Options{Groups: 1})
 	v, w := newReal(t, i, "tmpfs"), newReal(t, i, "tmpfs")
 	s := &blocked{Sink: planetest.NewSink(), goOn: make(chan struct{})}
-	if _, err := p.Attach(t.Context(), v, weir.Changes, s); err != nil {
+	if _, err := p.Attach(t.Context(), v, weir.Demand{Ops: weir.Changes}, s); err != nil {
 		t.Fatal(err)
 	}
 	r, _ := attach(t, p, w)

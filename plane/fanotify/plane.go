@@ -68,7 +68,7 @@ func (p *Plane) Blind() []string {
 // Attach implements weir.Plane. It marks the superblock of volume through one of its mounts, in whatever
 // namespace. Besides KindUnsupported and KindAbsent it returns KindFailed when the kernel has no group,
 // mark or memory left, which may pass.
-func (p *Plane) Attach(ctx context.Context, volume weir.Volume, wants weir.Ops, sink weir.Sink) (weir.Attachment, error) {
+func (p *Plane) Attach(ctx context.Context, volume weir.Volume, wants weir.Demand, sink weir.Sink) (weir.Attachment, error) {
 	lease, err := volume.Borrow(ctx, "")
 	if err != nil {
 		return nil, fmt.Errorf("attach fanotify: %w", err)
@@ -83,7 +83,7 @@ func (p *Plane) Attach(ctx context.Context, volume weir.Volume, wants weir.Ops, 
 	if err != nil {
 		return nil, attachError(volume, err)
 	}
-	a := &attachment{plane: p, volume: volume, sink: sink, fsid: fsid, wants: wants & reach}
+	a := &attachment{plane: p, volume: volume, sink: sink, fsid: fsid, wants: wants}
 	if err := p.join(a); err != nil {
 		return nil, attachError(volume, err)
 	}

@@ -21,7 +21,7 @@ import (
 func attach(t testing.TB, p *Plane, v weir.Volume) (*planetest.Sink, weir.Attachment) {
 	t.Helper()
 	s := planetest.NewSink()
-	a, err := p.Attach(t.Context(), v, weir.Changes, s)
+	a, err := p.Attach(t.Context(), v, weir.Demand{Ops: weir.Changes}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestNoGroupLeft(t *testing.T) {
 		return sys.NewGroup(sys.InitObserve)
 	}
 	v, w := newReal(t, i, "tmpfs"), newReal(t, i, "tmpfs")
-	_, err := p.Attach(t.Context(), v, weir.Changes, planetest.NewSink())
+	_, err := p.Attach(t.Context(), v, weir.Demand{Ops: weir.Changes}, planetest.NewSink())
 	if !errors.Is(err, syscall.EMFILE) || weir.KindOf(err) != weir.KindFailed || !strings.Contains(err.Error(), "fs.fanotify.max_user_groups") {
 		t.Errorf("error %v", err)
 	}
@@ -160,7 +160,7 @@ func TestUnsupported(t *testing.T) {
 	merged := filepath.Join(base, "merged")
 	voltest.Overlay(t, false, filepath.Join(base, "lower"), filepath.Join(base, "upper"), filepath.Join(base, "work"), merged)
 	for fs, dir := range map[string]string{"overlay": merged, "proc": "/proc"} {
-		_, err := p.Attach(t.Context(), at(t, i, fs, dir), weir.Changes, planetest.NewSink())
+		_, err := p.Attach(t.Context(), at(t, i, fs, dir), weir.Demand{Ops: weir.Changes}, planetest.NewSink())
 		if weir.KindOf(err) != weir.KindUnsupported {
 			t.Errorf("%s: error %v", fs, err)
 		}

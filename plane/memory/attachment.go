@@ -15,7 +15,7 @@ type attachment struct {
 	sink   weir.Sink
 
 	mu     sync.Mutex
-	wants  weir.Ops
+	wants  weir.Demand
 	queue  []weir.Operation
 	held   bool
 	inside bool // a goroutine calls the sink; others leave their operations in the queue
@@ -26,7 +26,7 @@ type attachment struct {
 // put queues an operation and delivers it unless it is to be held.
 func (a *attachment) put(op weir.Operation) {
 	a.mu.Lock()
-	if op.Ops &= a.wants; a.closed || op.Ops == 0 {
+	if op.Ops &= a.wants.Ops; a.closed || op.Ops == 0 {
 		a.mu.Unlock()
 		return
 	}
@@ -101,7 +101,7 @@ func (a *attachment) drop(reason string) {
 }
 
 // Want implements weir.Attachment.
-func (a *attachment) Want(_ context.Context, wants weir.Ops) error {
+func (a *attachment) Want(_ context.Context, wants weir.Demand) error {
 	a.volume.mu.Lock()
 	err := a.volume.refusesLocked()
 	a.volume.mu.Unlock()

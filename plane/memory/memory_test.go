@@ -48,7 +48,7 @@ func TestHeldOperations(t *testing.T) {
 		"shuffle": {func(p *memory.Plane, v *memory.Volume) { p.Shuffle(v, 1); p.Release() }, "a:modify|close b:create a:create a:delete"},
 	} {
 		p, v, s := new(memory.Plane), memory.NewVolume(1, "/m"), planetest.NewSink()
-		if _, err := p.Attach(t.Context(), v, weir.Changes, s); err != nil {
+		if _, err := p.Attach(t.Context(), v, weir.Demand{Ops: weir.Changes}, s); err != nil {
 			t.Fatal(err)
 		}
 		p.Hold()

@@ -36,7 +36,7 @@ func (p *Plane) Reach() weir.Reach {
 func (p *Plane) Blind() []string { return nil }
 
 // Attach implements weir.Plane. volume must be a *Volume.
-func (p *Plane) Attach(ctx context.Context, volume weir.Volume, wants weir.Ops, sink weir.Sink) (weir.Attachment, error) {
+func (p *Plane) Attach(ctx context.Context, volume weir.Volume, wants weir.Demand, sink weir.Sink) (weir.Attachment, error) {
 	v, err := inMemory(ctx, volume)
 	if err != nil {
 		return nil, err

@@ -51,6 +51,7 @@ func Run(t *testing.T, f Fixture) {
 	t.Run("covers from the return of Attach", f.coversFromAttach)
 	t.Run("follows what is wanted", f.followsWants)
 	t.Run("keeps what stays wanted", f.keepsWanted)
+	t.Run("tells of directories whoever needs them", f.tellsOfDirectories)
 	t.Run("keeps volumes apart", f.keepsVolumesApart)
 	t.Run("calls a sink from one goroutine at a time", f.oneAtATime)
 	t.Run("detach waits for the sink", f.detachWaits)
@@ -65,14 +66,14 @@ func Run(t *testing.T, f Fixture) {
 func (f Fixture) followsWants(t *testing.T) {
 	p, v, s, other := f.Plane(t), f.Volume(t), NewSink(), NewSink()
 	defer p.Close()
-	a, err := p.Attach(t.Context(), v, 0, s)
-	must(t, err, v.Create("unseen"), a.Want(t.Context(), weir.OpCreate), v.Create("a"))
+	a, err := p.Attach(t.Context(), v, weir.Demand{}, s)
+	must(t, err, v.Create("unseen"), a.Want(t.Context(), weir.Demand{Ops: weir.OpCreate}), v.Create("a"))
 	s.Want(t, weir.Operation{Ops: weir.OpCreate, Dir: f.root(t, v), Name: "a"})
 	b := f.attach(t, p, v, other)
-	must(t, a.Want(t.Context(), weir.OpOpen|weir.OpAccess), v.Write("a"), v.Read("a"))
+	must(t, a.Want(t.Context(), weir.Demand{Ops: weir.OpOpen | weir.OpAccess}), v.Write("a"), v.Read("a"))
 	s.Want(t, weir.Operation{Ops: weir.OpOpen | weir.OpAccess, Dir: f.root(t, v), Name: "a"})
 	other.Want(t, weir.Operation{Ops: weir.OpModify | weir.OpClose, Dir: f.root(t, v), Name: "a"})
-	must(t, b.Detach(), a.Want(t.Context(), weir.OpDelete), v.Remove("a"))
+	must(t, b.Detach(), a.Want(t.Context(), weir.Demand{Ops: weir.OpDelete}), v.Remove("a"))
 	s.Want(t, weir.Operation{Ops: weir.OpDelete, Dir: f.root(t, v), Name: "a"})
 	for _, op := range s.Operations() {
 		if op.Name == "unseen" {
@@ -80,13 +81,13 @@ func (f Fixture) followsWants(t *testing.T) {
 		}
 	}
 	before := len(s.Operations())
-	must(t, a.Want(t.Context(), 0), v.Create("later"), v.Write("later"))
+	must(t, a.Want(t.Context(), weir.Demand{}), v.Create("later"), v.Write("later"))
 	time.Sleep(silence)
 	if told := s.Operations()[before:]; len(told) > 0 {
 		t.Errorf("told %+v after nothing was wanted any more", told)
 	}
 	f.Unmount(t, v)
-	if err := a.Want(t.Context(), weir.OpCreate); weir.KindOf(err) != weir.KindAbsent {
+	if err := a.Want(t.Context(), weir.Demand{Ops: weir.OpCreate}); weir.KindOf(err) != weir.KindAbsent {
 		t.Errorf("a volume that has left is watched: %v", err)
 	}
 }
@@ -96,6 +97,32 @@ func (f Fixture) root(t *testing.T, v Volume) weir.Handle {
 	h, err := v.Handle("")
 	must(t, err)
 	return h
+}
+
+// tellsOfDirectories has one that leaves directories out, beside another that comes and goes. Files have to be told all the
+// time, also those in directories that nobody was told of.
+func (f Fixture) tellsOfDirectories(t *testing.T) {
+	p, v, s, other := f.Plane(t), f.Volume(t), NewSink(), NewSink()
+	defer p.Close()
+	files := weir.Demand{Ops: weir.Changes, Skips: weir.SkipDirs}
+	told := func(s *Sink, op weir.Ops, name string, dir bool) {
+		t.Helper()
+		s.Wait(t, op.String()+" of "+name, func(o weir.Operation) bool { return o.Ops&op != 0 && o.Name == name && o.IsDir == dir })
+	}
+	a, err := p.Attach(t.Context(), v, files, s)
+	must(t, err, v.Mkdir("d"), v.Create("d/a"))
+	told(s, weir.OpCreate, "a", false)
+	b := f.attach(t, p, v, other)
+	must(t, v.Mkdir("d/e"), v.Create("d/e/b"), v.Rename("d/e", "e"))
+	told(other, weir.OpCreate, "e", true)
+	told(other, weir.OpRename, "e", true)
+	told(s, weir.OpCreate, "b", false)
+	must(t, b.Detach(), v.Mkdir("e/f"), v.Create("e/f/c"))
+	told(s, weir.OpCreate, "c", false)
+	must(t, a.Want(t.Context(), weir.Demand{Ops: weir.Changes}), v.Mkdir("g"))
+	told(s, weir.OpCreate, "g", true)
+	must(t, a.Want(t.Context(), files), v.Chmod("g"), v.Create("g/h"))
+	told(s, weir.OpCreate, "h", false)
 }
 
 // keepsWanted changes its mind all the time about reads, and must not miss a creation.
@@ -118,7 +145,7 @@ func (f Fixture) keepsWanted(t *testing.T) {
 		if more {
 			wants |= weir.OpOpen | weir.OpAccess
 		}
-		must(t, a.Want(t.Context(), wants))
+		must(t, a.Want(t.Context(), weir.Demand{Ops: wants}))
 		select {
 		case <-done:
 			for i := range 300 {
@@ -132,7 +159,7 @@ func (f Fixture) keepsWanted(t *testing.T) {
 
 func (f Fixture) attach(t *testing.T, p weir.Plane, v weir.Volume, s weir.Sink) weir.Attachment {
 	t.Helper()
-	a, err := p.Attach(t.Context(), v, weir.Changes, s)
+	a, err := p.Attach(t.Context(), v, weir.Demand{Ops: weir.Changes}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +329,7 @@ func (f Fixture) absent(t *testing.T) {
 	p, v := f.Plane(t), f.Volume(t)
 	defer p.Close()
 	f.Unmount(t, v)
-	if _, err := p.Attach(context.Background(), v, weir.Changes, NewSink()); err == nil {
+	if _, err := p.Attach(context.Background(), v, weir.Demand{Ops: weir.Changes}, NewSink()); err == nil {
 		t.Error("attached to a volume that has left")
 	} else if weir.KindOf(err) != weir.KindAbsent && weir.KindOf(err) != weir.KindUnsupported {
 		t.Errorf("error of kind %d: %v", weir.KindOf(err), err)
@@ -318,7 +345,7 @@ func (f Fixture) closeEnds(t *testing.T) {
 	time.Sleep(silence)
 	s.check(t)
 	must(t, a.Detach(), p.Close())
-	if _, err := p.Attach(t.Context(), v, weir.Changes, s); err == nil {
+	if _, err := p.Attach(t.Context(), v, weir.Demand{Ops: weir.Changes}, s); err == nil {
 		t.Error("attached to a closed plane")
 	}
 }
