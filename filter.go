@@ -60,6 +60,10 @@ type Filter struct {
 	// nobody could look at, the info is zero. It must return soon.
 	Passed func(volume VolumeInfo)
 
+	// Remarks says where the filter does not do what it is for although it is attached there, to whoever asks what is
+	// covered. It may be called at any time while the filter is loaded, on any goroutine, and must return soon. Nil: nowhere.
+	Remarks func() []Remark
+
 	// Unload is asked before the filter is unloaded. An error refuses, unless the unloading is mandatory. It is not
 	// called when the manager shuts down. A nil Unload consents.
 	Unload func(ctx context.Context, mandatory bool) error
@@ -71,6 +75,15 @@ type Filter struct {
 	// Connections is how many programs may be connected at a time; more are refused. It must be positive where there
 	// is a Connect, and zero where there is none.
 	Connections int
+}
+
+// Remark is a directory, with all that is in it, at which a filter does nothing although it is attached to the volume.
+type Remark struct {
+	Volume VolumeID `json:"volume"` // that is there now
+	Path   string   `json:"path"`   // absolute, in weir's own mount namespace
+	Held   bool     `json:"held"`   // the filter waits for somebody to decide
+	Why    string   `json:"why"`
+	Todo   string   `json:"todo,omitempty"` // what helps, a full clause
 }
 
 // Definition is one instance that a filter has on each volume.

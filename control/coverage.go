@@ -46,13 +46,14 @@ type CoveredVolume struct {
 
 // Cell is one instance on one volume.
 type Cell struct {
-	State string `json:"state"` // attached, local only, scan only, blind, pending, setting up, failed, declined, excluded, detached, draining, none
+	State string `json:"state"` // attached, held, local only, scan only, blind, pending, setting up, failed, declined, excluded, detached, draining, none
 	Why   string `json:"why,omitempty"`
 	Fault bool   `json:"fault,omitempty"`
 
 	Since time.Time `json:"since,omitzero"` // of one that a rule has excluded: when that was found
 
-	idle bool // it asks for nothing, and so sees nothing
+	idle    bool // it asks for nothing, and so sees nothing
+	nothing bool // somewhere it does nothing
 }
 
 // Gap is an interval in which a filter did not cover a volume.
@@ -182,7 +183,7 @@ func stateOf(s manager.Snapshot, v manager.VolumeSnapshot, slot manager.SlotSnap
 	link := linkOf(v, slot.Frame)
 	switch slot.State {
 	case topology.SlotAttached:
-		cell = seenAs(v.Info, link, slot.Idle, filter != nil && filter.Scans)
+		cell = seenAs(v.Info, link, slot.Idle, filter != nil && filter.Scans).with(slot.Remarks)
 	case topology.SlotPending:
 		if link.Why != "" {
 			cell.Why = "the volume cannot be observed: " + link.Why
@@ -222,6 +223,26 @@ func seenAs(info weir.VolumeInfo, link manager.LinkSnapshot, idle, scans bool) C
 		return Cell{State: "local only", Why: info.SightReason}
 	}
 	return Cell{State: "attached"}
+}
+
+// held is the word for an instance that is attached and waits for somebody to decide what it shall do.
+const held = "held"
+
+// with adds what a filter says of an instance that is attached.
+func (c Cell) with(remarks []weir.Remark) Cell {
+	for _, r := range remarks {
+		text := weir.QuotePath(r.Path) + ": " + r.Why
+		if r.Todo != "" {
+			text += "; " + r.Todo
+		}
+		if c.nothing = true; c.Why != "" {
+			text = c.Why + "; " + text
+		}
+		if c.Why = text; r.Held {
+			c.State, c.Fault = held, true
+		}
+	}
+	return c
 }
 
 func linkOf(v manager.VolumeSnapshot, frame topology.FrameID) manager.LinkSnapshot {

@@ -70,7 +70,7 @@ func (s *Server) explain(r *request) (any, error) {
 		x.Why = "the volume that shows it is not known yet"
 		return x, nil
 	}
-	s.follow(&x, snapshot, volume.ID(), 0)
+	s.follow(&x, about(snapshot, path), volume.ID(), 0)
 	for _, p := range x.Passes {
 		x.Seen = x.Seen || p.Seen
 	}
@@ -78,6 +78,17 @@ func (s *Server) explain(r *request) (any, error) {
 		x.Why = x.Passes[0].whyNot()
 	}
 	return x, nil
+}
+
+// about leaves only the remarks that are about a path.
+func about(s manager.Snapshot, path string) manager.Snapshot {
+	for i := range s.Slots {
+		s.Slots[i].Remarks = slices.DeleteFunc(s.Slots[i].Remarks, func(r weir.Remark) bool {
+			rel, err := filepath.Rel(r.Path, path)
+			return err != nil || rel != "." && !filepath.IsLocal(rel)
+		})
+	}
+	return s
 }
 
 // reasonOf returns why, without what was tried.
@@ -116,10 +127,10 @@ func (s *Server) pass(snapshot manager.Snapshot, v manager.VolumeSnapshot, above
 		if cell.State == "none" {
 			continue
 		}
-		seen := (cell.State == "attached" || cell.State == "local only") && !cell.idle
+		seen := (cell.State == "attached" || cell.State == "local only") && !cell.idle && !cell.nothing
 		p.Instances = append(p.Instances, Explained{column, cell, seen, snapshot.Filter(column.Filter).Skips})
 		p.Seen = p.Seen || seen
-		frames[column.Frame] = frames[column.Frame] || seen || cell.State == scanOnly || cell.State == blind
+		frames[column.Frame] = frames[column.Frame] || seen || cell.State == scanOnly || cell.State == blind || cell.nothing
 	}
 	for _, l := range linksOf(v) {
 		if !frames[l.Frame] {
@@ -143,8 +154,11 @@ func (p Pass) whyNot() string {
 	var reasons []string
 	for _, in := range p.Instances {
 		reason := fmt.Sprintf("%s is %s", in.Column, in.Cell)
-		if in.State == topology.SlotDeclined.String() {
+		switch {
+		case in.State == topology.SlotDeclined.String():
 			reason = fmt.Sprintf("%s has no business there: %s", in.Column, cmp.Or(in.Why, "it declines"))
+		case in.nothing && in.State != held:
+			reason = fmt.Sprintf("%s does nothing there: %s", in.Column, in.Why)
 		}
 		reasons = append(reasons, reason)
 	}

@@ -76,6 +76,15 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		slot := s.Slot("high", 66)
 		return slot != nil && slot.State == topology.SlotExcluded
 	})
+	remarking := filter("remarking", "50", only("memory2"))
+	remarking.Remarks = func() []weir.Remark {
+		return []weir.Remark{{Volume: 2, Path: "/data", Held: true, Why: "another volume is here", Todo: "decide"}}
+	}
+	report(t, b.Start(remarking))
+	b.await(func(s manager.Snapshot) bool { return s.Slot("remarking", 2).State == topology.SlotAttached })
+	if in := b.instance("remarking", "remarking", 2); in.State != held || in.Why != "/data: another volume is here; decide" {
+		t.Errorf("told: %+v", in)
+	}
 	everything()
 	c.ask(http.MethodGet, "/v1/explain?path=/off", nil, 200)
 

@@ -100,6 +100,9 @@ type SlotSnapshot struct {
 
 	// Idle tells that the instance asks for no operations now. That it begins to, or ends, is no step of the topology.
 	Idle bool `json:"idle,omitempty"`
+
+	// Remarks say where on the volume the filter does nothing although it is attached. They are not in what Wait shows.
+	Remarks []weir.Remark `json:"remarks,omitempty"`
 }
 
 // Asks tells whether the filter asks for operations by itself, and not only when somebody wants it to.
@@ -158,11 +161,40 @@ func (s Snapshot) settled(filter string) bool {
 // Snapshot returns everything as it is between two steps.
 func (m *Manager) Snapshot() Snapshot {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	s := m.snapshotLocked()
 	m.measureLocked(&s)
 	s.Violations = m.verifier.Counts()
+	var filters []*weir.Filter
+	for _, f := range m.filters {
+		if f.Remarks != nil {
+			filters = append(filters, f)
+		}
+	}
+	m.mu.Unlock()
+	for _, f := range filters {
+		m.addRemarks(&s, f)
+	}
 	return s
+}
+
+// addRemarks adds what a filter says of the volumes that it is attached to.
+func (m *Manager) addRemarks(s *Snapshot, f *weir.Filter) {
+	var remarks []weir.Remark
+	err := guard(f, "Remarks", func() error {
+		remarks = f.Remarks()
+		return nil
+	})
+	if err != nil {
+		m.options.Logger.Error("a filter cannot say where it does nothing", "filter", f.Name, "error", err)
+	}
+	for i := range s.Slots {
+		slot := &s.Slots[i]
+		for _, r := range remarks {
+			if slot.Filter == f.Name && slot.Volume == r.Volume && slot.State == topology.SlotAttached {
+				slot.Remarks = append(slot.Remarks, r)
+			}
+		}
+	}
 }
 
 // measureLocked adds what the instances have seen.
@@ -207,7 +239,7 @@ func (m *Manager) snapshotLocked() Snapshot {
 		d := f.Definitions()[v.Pair.Instance]
 		s.Slots = append(s.Slots, SlotSnapshot{
 			v.Pair, f.Name, d.Name, v.Altitude, d.Attach, m.state.FrameOf(v.Pair.Filter), v.Pair.Volume,
-			v.State, m.whyLocked(v), v.By, v.Attempts, v.Hung, m.idleLocked(v.Pair),
+			v.State, m.whyLocked(v), v.By, v.Attempts, v.Hung, m.idleLocked(v.Pair), nil,
 		})
 	}
 	s.Missing = m.missing(s)

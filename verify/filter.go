@@ -29,6 +29,12 @@ func (v *Verifier) Filter(f *weir.Filter) *weir.Filter {
 			v.watch(v.options.Setup, found, func() { f.Passed(volume) })
 		}
 	}
+	if f.Remarks != nil {
+		watched.Remarks = func() (list []weir.Remark) {
+			v.watch(v.options.Setup, Violation{Rule: slowSetup, Filter: f.Name, What: "Remarks"}, func() { list = f.Remarks() })
+			return list
+		}
+	}
 	if f.Unload != nil {
 		watched.Unload = func(ctx context.Context, mandatory bool) (err error) {
 			found := Violation{Rule: slowSetup, Filter: f.Name, What: "Unload"}

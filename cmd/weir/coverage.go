@@ -20,6 +20,8 @@ const coverageLong = `Say which volumes the filters of the running weir cover: t
 instances, then the gaps that the ledger has, and what is wrong. A cell is
 
   attached     operations are delivered
+  held         they are, and the filter waits for somebody to decide about a part of
+               the volume, which is named
   local only   those of this machine are; others change the volume as well
   scan only    the volume reports nothing; its changes are found by scans
   blind        the volume reports nothing, and the filter does not scan
@@ -37,7 +39,7 @@ Pseudo file systems, and all but the latest of the gaps that are closed, are wit
 --all only.`
 
 const coverageExit = `  0  everything that should be covered is
-  1  something is not: setting up, failed, pending, blind or detached, a gap of a volume
+  1  something is not: held, setting up, failed, pending, blind or detached, a gap of a volume
      that is there, or a filter that is not loaded
   2  refused: the command line, or the running weir; also if none runs, or several
   3  failed`

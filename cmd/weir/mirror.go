@@ -100,7 +100,7 @@ func newMirrorCommand() *cobra.Command {
 	p.BoolVar(&f.json, "json", false, "print a JSON object per line, on standard output")
 	p.StringVar(&f.progress, "progress", "auto", "show a live view: `auto`, always or never")
 	p.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
-	p.StringArrayVar(&f.manifests, "manifest", nil, "filters have the instances that `FILE` says, whenever they are loaded; see weir load --help")
+	p.StringArrayVar(&f.manifests, "manifest", nil, "filters have the instances that `FILE` says, whenever they are loaded; the help of weir load has an example")
 	p.BoolVar(&f.verifyFilters, "verify-filters", false, "watch whether filters keep their rules; who breaks one is logged, and listed by weir filters")
 	p.BoolVar(&f.fallback, "mountinfo", false, "find mounts by mountinfo alone, as on kernels before 6.15")
 	completeFlags(c)

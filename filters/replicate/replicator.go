@@ -144,7 +144,7 @@ func (r *Replicator) Filter() *weir.Filter {
 		Wants:    weir.Changes,
 		Scans:    true,
 		Single:   true, // a place has one follower
-		Concerns: r.asked, Setup: r.setup, Passed: r.passed, Unload: r.unload,
+		Concerns: r.asked, Setup: r.setup, Passed: r.passed, Remarks: r.remarks, Unload: r.unload,
 	}
 }
 

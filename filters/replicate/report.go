@@ -166,9 +166,7 @@ func (u *unit) report() UnitStatus {
 	case volume == nil && !u.r.listed.Load():
 		st.Phase, st.Reason = PhaseWaiting, "the volumes of this machine are being listed"
 	case volume == nil:
-		if st.Phase = PhaseSourceAbsent; u.place.parent != nil {
-			st.Todo = todoSource + "; or start with --forget " + weir.QuotePath(st.Place) + " if it has left for good"
-		}
+		st.Phase, st.Todo = PhaseSourceAbsent, todoAbsent(st.Place, u.place.parent != nil)
 	case errors.Is(outage, errNoPoint) && around != "":
 		st.Phase, st.Reason = PhaseWaiting, "it is mounted inside the mount point of "+weir.QuotePath(around)+", whose volume is away"
 		st.Todo = "mount that first: what is in its bare mount point is not copied"

@@ -60,3 +60,11 @@ func remedy(err error) string {
 	}
 	return ""
 }
+
+// todoAbsent is what helps where the volume of a place is away, which may be mounted below the source.
+func todoAbsent(path string, nested bool) string {
+	if !nested {
+		return todoSource
+	}
+	return todoSource + "; or start with --forget " + weir.QuotePath(path) + " if it has left for good"
+}

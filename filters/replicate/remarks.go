@@ -1,0 +1,32 @@
+package replicate
+
+import "github.com/weirfs/weir"
+
+// remarks lists the places that are held, and those for which only the bare mount point stands in.
+func (r *Replicator) remarks() (list []weir.Remark) {
+	for _, p := range r.sortedPlaces() {
+		if remark, any := r.remarkOn(p); any {
+			list = append(list, remark)
+		}
+	}
+	return list
+}
+
+func (r *Replicator) remarkOn(p *place) (remark weir.Remark, any bool) {
+	p.mu.Lock()
+	rel, volume, holding := p.rel, p.volume, p.holding
+	p.mu.Unlock()
+	path := r.sourcePath(rel)
+	switch {
+	case volume != nil && holding != "":
+		return weir.Remark{Volume: volume.ID(), Path: path, Held: true, Why: holding, Todo: todoHeld}, true
+	case volume != nil || r.leftOutBy(p) != "":
+		return remark, false
+	}
+	there, err := r.options.Discovery.At(path)
+	if err != nil || !p.bareIn(mountedAt(there.Info(), path)) {
+		return remark, false
+	}
+	const bare = "this is the bare mount point of a volume that is away: what is in it is not copied"
+	return weir.Remark{Volume: there.ID(), Path: path, Why: bare, Todo: todoAbsent(path, p.parent != nil)}, true
+}
