@@ -34,7 +34,7 @@ type call struct {
 	stage   stage
 	drain   bool
 	dirty   bool
-	resumed bool // in this stage
+	resumed [ended]bool // of pendedPre and pendedPost: whoever resumes a second time may find the operation further on
 	givenUp bool
 	keeps   bool
 	kept    any
@@ -64,7 +64,7 @@ func (in *instance) backAgain(inner weir.Call) *call {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.inner, c.stage, c.resumed, c.found = inner, inPost, false, look(inner)
+	c.inner, c.stage, c.found = inner, inPost, look(inner)
 	return c
 }
 
@@ -155,10 +155,10 @@ func (c *call) ResumePost() error {
 // claim lets one goroutine resume the call, and reports others.
 func (c *call) claim(running, pended stage) error {
 	c.mu.Lock()
-	stage, resumed, givenUp := c.stage, c.resumed, c.givenUp
+	stage, resumed, givenUp := c.stage, c.resumed[pended], c.givenUp
 	ok := !resumed && !givenUp && (stage == running || stage == pended)
 	if ok {
-		c.resumed = true
+		c.resumed[pended] = true
 	}
 	c.mu.Unlock()
 	switch {
@@ -194,7 +194,7 @@ func (c *call) pend(ctx context.Context, stage stage) {
 	limits := c.in.verifier.options
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.resumed {
+	if c.resumed[stage] {
 		return
 	}
 	c.stage = stage
@@ -213,11 +213,16 @@ func (c *call) pend(ctx context.Context, stage stage) {
 // overdue reports the call if it is still pended in that stage.
 func (c *call) overdue(stage stage, what string, limit time.Duration) {
 	c.mu.Lock()
-	pended := c.stage == stage && !c.resumed
+	waits := c.stage == stage && c.waitsLocked()
 	c.mu.Unlock()
-	if pended {
+	if waits {
 		c.in.report(neverResumed, c, what, limit)
 	}
+}
+
+// waitsLocked tells whether the call is pended, and nobody has resumed it.
+func (c *call) waitsLocked() bool {
+	return (c.stage == pendedPre || c.stage == pendedPost) && !c.resumed[c.stage]
 }
 
 // unpend ends the watch.
@@ -238,13 +243,12 @@ func (c *call) unpend() {
 func (c *call) giveUp() {
 	c.unpend()
 	c.mu.Lock()
-	resumed := c.resumed
-	c.givenUp = !resumed
-	if !resumed {
-		c.stage = ended
+	waits := c.waitsLocked()
+	if waits {
+		c.givenUp, c.stage = true, ended
 	}
 	c.mu.Unlock()
-	if !resumed {
+	if waits {
 		c.in.report(neverResumed, c, "the operation is still pended when the instance ends, and fails")
 	}
 }

@@ -35,7 +35,7 @@ func known(status weir.PreStatus) bool {
 // preReturned looks at what Pre has returned.
 func (c *call) preReturned(ctx context.Context, status weir.PreStatus) {
 	c.mu.Lock()
-	resumed := c.resumed
+	resumed := c.resumed[pendedPre]
 	c.mu.Unlock()
 	switch {
 	case status == weir.PrePend:
@@ -112,7 +112,7 @@ func unusable(p weir.Parameters, r weir.Result) string {
 // postReturned looks at what Post has returned.
 func (c *call) postReturned(ctx context.Context, status weir.PostStatus) {
 	c.mu.Lock()
-	resumed := c.resumed
+	resumed := c.resumed[pendedPost]
 	c.mu.Unlock()
 	switch {
 	case status == weir.PostPend && c.drain:

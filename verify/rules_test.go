@@ -154,6 +154,26 @@ func pendScenes() []scene {
 				return weir.PostPend
 			})},
 		{rule: "double-resume", bad: on(weir.OpCreate, resumes(func(c weir.Call) { goOn(c); goOn(c) })), good: on(weir.OpCreate, resumes(goOn))},
+		{rule: "double-resume", name: "when it has gone on",
+			bad: on(weir.OpCreate, func(_ *instance, _ context.Context, c weir.Call) weir.PreStatus {
+				keep(c)
+				goOn(c)
+				return weir.PrePend
+			}),
+			good: on(weir.OpCreate, does(func(weir.Call) { kept = nil })),
+			do: late(func() {
+				if kept != nil {
+					goOn(kept)
+				}
+			})},
+		{rule: "double-resume", name: "in Post", good: &model{before: weir.OpCreate, after: weir.OpCreate, pre: resumes(goOn)},
+			bad: &model{before: weir.OpCreate, after: weir.OpCreate,
+				pre: func(_ *instance, _ context.Context, c weir.Call) weir.PreStatus {
+					keep(c)
+					goOn(c)
+					return weir.PrePend
+				},
+				post: finishes(func(*instance, weir.Call) { goOn(kept) })}},
 		{rule: "late-resume",
 			bad: &model{before: weir.OpCreate, pre: func(_ *instance, _ context.Context, c weir.Call) weir.PreStatus { keep(c); return weir.PrePend },
 				teardown: func(*instance) { goOn(kept) }},
