@@ -237,14 +237,21 @@ func (r SetupReason) String() string {
 type TeardownReason uint8
 
 const (
-	TeardownVolumeLeft   TeardownReason = iota // the volume has been unmounted
-	TeardownManual                             // somebody asked for it
-	TeardownFilterUnload                       // the filter is being unloaded
-	TeardownShutdown                           // the manager is being stopped
-	TeardownExcluded                           // a rule keeps filters off the volume, as it is now
+	TeardownVolumeLeft      TeardownReason = iota // the volume has been unmounted
+	TeardownManual                                // somebody asked for it
+	TeardownFilterUnload                          // the filter is being unloaded
+	TeardownShutdown                              // the manager is being stopped
+	TeardownExcluded                              // a rule keeps filters off the volume, as it is now
+	TeardownMandatoryUnload                       // it is being unloaded by force: soon nobody waits for it
+	TeardownInternalError                         // the manager cannot go on with the instance
 )
 
-// String returns "volume left", "manual", "filter unload", "shutdown" or "excluded".
+// Unloads tells whether the instance ends since its filter does, whether or not that could refuse.
+func (r TeardownReason) Unloads() bool {
+	return r == TeardownFilterUnload || r == TeardownMandatoryUnload
+}
+
+// String returns "volume left", "manual", "filter unload", "shutdown", "excluded", "mandatory unload" or "internal error".
 func (r TeardownReason) String() string {
-	return [...]string{"volume left", "manual", "filter unload", "shutdown", "excluded"}[r]
+	return [...]string{"volume left", "manual", "filter unload", "shutdown", "excluded", "mandatory unload", "internal error"}[r]
 }

@@ -68,7 +68,7 @@ func (s *Server) unload(r *request) (any, error) {
 	if s.options.Engine.Snapshot().Filter(name) == nil {
 		return nil, noFilter(r.op, name)
 	}
-	if err := s.options.Engine.Unload(ctx, name, mandatory); err != nil {
+	if err := s.options.Engine.Unload(ctx, name, mandatory, r.caller()); err != nil {
 		return nil, err
 	}
 	return filtersOf(s.options.Engine.Snapshot(), s.options.Engine.Loadable()), nil
@@ -134,6 +134,8 @@ func notAttached(op string, slot manager.SlotSnapshot) error {
 		e.Hint = "it is tried again; weir instances shows how it stands"
 	case topology.SlotDetached:
 		e.Err, e.Hint = fmt.Errorf("%s: %s has detached it meanwhile", place(slot), slot.By), "agree on it"
+	case topology.SlotRemoved:
+		e.Err, e.Hint = fmt.Errorf("%s: weir has taken it away again: %s", place(slot), slot.Why), "the log says what the filter has done"
 	default:
 		e.Hint = "weir coverage shows the rule"
 	}

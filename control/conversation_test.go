@@ -102,7 +102,7 @@ func TestStalledProgram(t *testing.T) {
 		}
 	}
 	begun := time.Now()
-	report(t, b.Manager.Unload(t.Context(), "low", false))
+	report(t, b.Manager.Unload(t.Context(), "low", false, ""))
 	if took := time.Since(begun); took > 5*time.Second {
 		t.Errorf("the unloading took %v", took)
 	}
@@ -129,7 +129,7 @@ func TestStalledProgramKeepsNobody(t *testing.T) {
 	talk(t, b)
 	<-full
 	begun := time.Now()
-	report(t, b.Manager.Unload(t.Context(), "low", false))
+	report(t, b.Manager.Unload(t.Context(), "low", false, ""))
 	if took := time.Since(begun); took > 2*lastWords {
 		t.Errorf("the unloading took %v", took)
 	}

@@ -46,7 +46,7 @@ type CoveredVolume struct {
 
 // Cell is one instance on one volume.
 type Cell struct {
-	State string `json:"state"` // attached, held, local only, scan only, blind, pending, setting up, failed, declined, excluded, detached, draining, none
+	State string `json:"state"` // attached, held, local only, scan only, blind, pending, setting up, failed, declined, excluded, detached, removed, draining, none
 	Why   string `json:"why,omitempty"`
 	Fault bool   `json:"fault,omitempty"`
 
@@ -189,7 +189,7 @@ func stateOf(s manager.Snapshot, v manager.VolumeSnapshot, slot manager.SlotSnap
 			cell.Why = "the volume cannot be observed: " + link.Why
 		}
 		cell.Fault = true
-	case topology.SlotSettingUp, topology.SlotFailed:
+	case topology.SlotSettingUp, topology.SlotFailed, topology.SlotRemoved:
 		cell.Fault = true
 	case topology.SlotDetached:
 		cell.Fault = slot.By != topology.ByDefinition

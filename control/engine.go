@@ -22,9 +22,10 @@ type Engine interface {
 	Detach(ctx context.Context, filter, instance string, volume weir.VolumeID, by string) error
 
 	// Load starts a filter that is compiled in, with the instances of a manifest unless that is nil, and Unload stops one;
-	// unless it is mandatory the filter may refuse. Unload returns when the last instance has ended, or ctx has.
+	// unless it is mandatory the filter may refuse. by says who asked. Unload returns when the last instance has ended, or
+	// ctx has.
 	Load(filter string, instances *manifest.Manifest) error
-	Unload(ctx context.Context, filter string, mandatory bool) error
+	Unload(ctx context.Context, filter string, mandatory bool, by string) error
 
 	// Loadable returns the names of the filters that are compiled in.
 	Loadable() []string

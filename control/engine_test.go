@@ -58,11 +58,11 @@ func (b *bench) Connect(ctx context.Context, name string, load bool) (*manager.C
 }
 
 // Unload implements Engine.
-func (b *bench) Unload(ctx context.Context, name string, mandatory bool) error {
+func (b *bench) Unload(ctx context.Context, name string, mandatory bool, by string) error {
 	if name == "low" && !mandatory {
 		return &weir.Error{Op: "unload filter", Kind: weir.KindRefused, Path: name, Err: errors.New("it is needed"), Hint: "leave it"}
 	}
-	return b.Manager.Unload(ctx, name, mandatory)
+	return b.Manager.Unload(ctx, name, mandatory, by)
 }
 
 // OutOfSight implements Engine.

@@ -258,7 +258,7 @@ func TestFilterThatIsMissingIsAFault(t *testing.T) {
 	}
 	b.await(settled)
 	for _, name := range []string{"server", "spare"} {
-		report(t, b.Unload(t.Context(), name, true))
+		report(t, b.Unload(t.Context(), name, true, ""))
 		if c := get[Coverage](b, "/v1/coverage"); !c.Covered {
 			t.Errorf("without %s: %q", name, c.Faults)
 		}
@@ -269,7 +269,7 @@ func TestFilterThatIsMissingIsAFault(t *testing.T) {
 			return g.Filter == "spare" && g.Cause == "the filter was unloaded" && g.ClosedBy == "attached; what was missed is not looked for"
 		})
 	})
-	report(t, b.Unload(t.Context(), "main", true))
+	report(t, b.Unload(t.Context(), "main", true, ""))
 	var c Coverage
 	b.await(func(manager.Snapshot) bool { // The ledger is told by a goroutine of its own.
 		c = get[Coverage](b, "/v1/coverage")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/sys/peer"
+	"github.com/weirfs/weir/internal/sys/process"
 )
 
 // maxBody bounds the body of a request.
@@ -30,6 +31,18 @@ func (r *request) by() string {
 		return "root"
 	}
 	return fmt.Sprintf("user %d", r.peer.UID)
+}
+
+// caller is by with the process that asks, and its name, as far as they are known.
+func (r *request) caller() string {
+	if r.peer.PID == 0 {
+		return r.by()
+	}
+	name := ""
+	if comm := process.Name(r.peer.PID); comm != "" {
+		name = " (" + weir.QuotePath(comm) + ")"
+	}
+	return fmt.Sprintf("%s, process %d%s", r.by(), r.peer.PID, name)
 }
 
 // volumeID reads the number of a volume.

@@ -80,7 +80,7 @@ func TestUnloadedFilterIsNotCalledAbsence(t *testing.T) {
 	nested := voltest.New(t, "ext4", voltest.At(s.in("m")))
 	s.begin()
 	s.alike()
-	ok(t, s.m.manager.Unload(t.Context(), "replicate", true))
+	ok(t, s.m.manager.Unload(t.Context(), "replicate", true, ""))
 	write(t, s.in("unseen"), "1")
 	for _, place := range []string{s.src, nested.Dir} {
 		s.awaitDetached(place, "the filter is unloaded", "weir load replicate:")
@@ -93,7 +93,7 @@ func TestUnloadedFilterIsNotCalledAbsence(t *testing.T) {
 	s.awaitDetached(nested.Dir, "the filter is unloaded", "weir load replicate:")
 	ok(t, controlled{s.m.manager, s.m}.Load("replicate", nil))
 	s.alike()
-	ok(t, s.m.manager.Unload(t.Context(), "replicate", true))
+	ok(t, s.m.manager.Unload(t.Context(), "replicate", true, ""))
 	s.awaitDetached(s.src, "the filter is unloaded", "weir load replicate:")
 	s.endBlind()
 }

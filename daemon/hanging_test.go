@@ -161,7 +161,7 @@ func TestCallbacksMount(t *testing.T) {
 		write(t, filepath.Join(inCompleted, "file"), "2")
 		s.awaitText(s.at("in set-up/file"), "1")
 		s.awaitText(s.at("in Completed/file"), "2")
-		ok(t, s.m.manager.Unload(t.Context(), "mounts", false))
+		ok(t, s.m.manager.Unload(t.Context(), "mounts", false, ""))
 		ok(t, unix.Unmount(inSetup, 0))
 		ok(t, unix.Unmount(inCompleted, 0))
 		s.end()

@@ -74,12 +74,12 @@ func (c controlled) lendLocked(ctx context.Context, name string) error {
 }
 
 // Unload implements control.Engine. Who loads the filter again has it for good, whoever has yet to part from it.
-func (c controlled) Unload(ctx context.Context, name string, mandatory bool) error {
+func (c controlled) Unload(ctx context.Context, name string, mandatory bool, by string) error {
 	l := &c.mirror.loans
 	l.mu.Lock()
 	delete(l.out, name)
 	l.mu.Unlock()
-	return c.Manager.Unload(ctx, name, mandatory)
+	return c.Manager.Unload(ctx, name, mandatory, by)
 }
 
 // returnLocked takes one user from a loan, and the filter back with the last, unless it has been unloaded by hand meanwhile.
@@ -91,7 +91,7 @@ func (c controlled) returnLocked(name string, lent *loan) {
 	delete(c.mirror.loans.out, name)
 	bounded, cancel := context.WithTimeout(context.Background(), settleTime)
 	defer cancel()
-	if err := c.Manager.Unload(bounded, name, true); err != nil && weir.KindOf(err) != weir.KindAbsent {
+	if err := c.Manager.Unload(bounded, name, true, ""); err != nil && weir.KindOf(err) != weir.KindAbsent {
 		c.mirror.options.Logger.Warn("a filter does not end that nobody needs any more", "filter", name, "error", err)
 	}
 }

@@ -49,8 +49,11 @@ func account(u *replicate.UnitStatus, s manager.Snapshot, filter string, v *mana
 	case f == nil || f.Stopping:
 		u.Phase, u.Reason = replicate.PhaseDetached, "the filter is unloaded"
 		u.Todo = "weir load " + filter + untilThen
-	case slot != nil && slot.By != "":
+	case slot != nil && (slot.By != "" || slot.State == topology.SlotRemoved):
 		u.Phase, u.Reason = replicate.PhaseDetached, "detached by hand, by "+slot.By
+		if slot.State == topology.SlotRemoved {
+			u.Reason = "taken away by weir: " + slot.Why
+		}
 		u.Todo = fmt.Sprintf("weir attach %s %d%s", filter, v.Info.ID, untilThen)
 		if slot.Attach == weir.AttachAutomatic {
 			u.Todo = fmt.Sprintf("weir unload --force %s, and weir load %s%s", filter, filter, untilThen)

@@ -242,7 +242,7 @@ func (s *storm) filtersComeAndGo(calm context.Context) error {
 			return err
 		}
 		wait, cancel := context.WithTimeout(context.WithoutCancel(calm), 20*time.Second)
-		err := s.m.manager.Unload(wait, name, n%2 == 0)
+		err := s.m.manager.Unload(wait, name, n%2 == 0, "")
 		cancel()
 		if err != nil {
 			return fmt.Errorf("unload %s: %w", name, err)

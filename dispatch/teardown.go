@@ -37,31 +37,44 @@ func (in *Instance) Query(ctx context.Context) (err error) {
 	return querier.QueryTeardown(ctx)
 }
 
-// TearDown ends an instance that was set up and has been taken out of its stack. From its begin no operation enters.
-func (in *Instance) TearDown(p Patience, callback weir.Instance, reason weir.TeardownReason) {
+// TearDown ends an instance that was set up and has been taken out of its stack. From its begin no operation enters. It
+// returns what is not waited for any more.
+func (in *Instance) TearDown(p Patience, callback weir.Instance, reason weir.TeardownReason) (left []string) {
+	step := func(name string, call func()) {
+		if !in.step(p, name, call) {
+			left = append(left, name)
+		}
+	}
 	in.close()
 	if starter, ok := callback.(weir.TeardownStarter); ok {
-		in.step(p, "TeardownStart", func() { starter.TeardownStart(reason) })
+		step("TeardownStart", func() { starter.TeardownStart(reason) })
 	}
-	in.step(p, "a call with completed operations", func() { _ = in.inbox.close(p.Inside) })
-	in.step(p, "a draining Post", func() { in.drain(p.Inside) })
+	if in.inbox.close(p.Inside) != nil {
+		left = append(left, "a call with completed operations")
+	}
+	step("a draining Post", func() { in.drain(p.Inside) })
 	select {
 	case <-in.idle:
 	case <-p.Inside.Done():
 	case <-p.All:
 	}
-	in.abandon()
-	in.step(p, "Teardown", func() { callback.Teardown(p.Teardown, reason) })
+	if kept := in.abandon(); len(kept) > 0 {
+		left = append(left, summary(kept))
+	}
+	step("Teardown", func() { callback.Teardown(p.Teardown, reason) })
 	select {
 	case <-in.holds.end():
 	case <-p.Holds.Done():
 	case <-p.All:
 	}
+	left = append(left, in.holds.keepers()...)
 	in.End()
+	return left
 }
 
-// step calls a callback, and waits for it for as long as anything is waited for.
-func (in *Instance) step(p Patience, name string, call func()) {
+// step calls a callback, and waits for it for as long as anything is waited for. It returns whether the callback
+// has returned.
+func (in *Instance) step(p Patience, name string, call func()) bool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -74,8 +87,10 @@ func (in *Instance) step(p Patience, name string, call func()) {
 	}()
 	select {
 	case <-done:
+		return true
 	case <-p.All:
 		in.logger.Error("a filter does not return, and is not waited for", "instance", in.label, "from", name)
+		return false
 	}
 }
 
@@ -117,15 +132,17 @@ func (l *lane) drain() (copies []*call) {
 	return copies
 }
 
-// abandon has what is still inside leave: operations that are pended fail, and callbacks that run are waited for no more.
-func (in *Instance) abandon() {
-	kept := in.callsInside()
+// abandon has what is still inside leave, which it returns: operations that are pended fail, and callbacks that run are
+// waited for no more.
+func (in *Instance) abandon() (kept []string) {
+	kept = in.callsInside()
 	if len(kept) > 0 {
 		in.logger.Error("an instance ends with operations inside", "instance", in.label, "operations", summary(kept))
 	}
 	for i := range in.lanes {
 		in.lanes[i].abandon(in)
 	}
+	return kept
 }
 
 func (l *lane) abandon(in *Instance) {

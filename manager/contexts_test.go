@@ -85,7 +85,7 @@ func TestContextsOfFilesAndOpens(t *testing.T) {
 				if _, err := v.Open("c"); err != nil {
 					t.Error(err)
 				}
-				if err := b.Unload(t.Context(), "f", false); err != nil {
+				if err := b.Unload(t.Context(), "f", false, ""); err != nil {
 					t.Error(err)
 				}
 				if got := b.log.take(); !strings.HasPrefix(got, "f@1: teardown 2\ncleanup "+kind.String()) {

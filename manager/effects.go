@@ -60,8 +60,11 @@ func (m *Manager) carryOutLocked(effect topology.Effect) (after func()) {
 		m.dropRetriesLocked(e.Volume)
 		return after
 	case topology.FilterGone:
+		f, l := m.filters[e.Filter], m.lives[e.Filter]
+		l.unloading.gone = true
 		delete(m.filters, e.Filter)
 		delete(m.lives, e.Filter)
+		return m.auditLocked(f, l)
 	case topology.Down:
 		close(m.down)
 	}

@@ -105,7 +105,7 @@ func TestInterceptorNeedsAPlane(t *testing.T) {
 		if slot := b.Snapshot().Slot("f", 1); !strings.Contains(slot.Why, "not this volume") {
 			t.Errorf("slot %+v", slot)
 		}
-		if err := b.Unload(t.Context(), "f", false); err != nil {
+		if err := b.Unload(t.Context(), "f", false, ""); err != nil {
 			t.Error(err)
 		}
 	})
@@ -127,7 +127,9 @@ func TestGateIsShared(t *testing.T) {
 			{func() error { return b.Detach(t.Context(), "b", "", 1, "test") }, 1, 0},
 			{func() error { return b.Attach("observer", "", 1) }, 1, 0},
 			{func() error { return errors.Join(b.Attach("a", "", 1), b.Attach("b", "", 1)) }, 2, 1},
-			{func() error { return errors.Join(b.Unload(t.Context(), "a", true), b.Unload(t.Context(), "b", false)) }, 2, 0},
+			{func() error {
+				return errors.Join(b.Unload(t.Context(), "a", true, ""), b.Unload(t.Context(), "b", false, ""))
+			}, 2, 0},
 		} {
 			if err := step.do(); err != nil {
 				t.Error(err)

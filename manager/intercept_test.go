@@ -128,7 +128,7 @@ func TestOperationsPassTheFilters(t *testing.T) {
 			t.Errorf("the gate is of %q", gate)
 		}
 		for _, name := range []string{"high", "low"} {
-			if err := b.Unload(t.Context(), name, false); err != nil {
+			if err := b.Unload(t.Context(), name, false, ""); err != nil {
 				t.Error(err)
 			}
 		}

@@ -13,7 +13,9 @@ type life struct {
 	hurry  context.Context
 	rush   context.CancelFunc
 	force  chan struct{}
-	forced bool // Manager.mu guards it
+	forced bool // Manager.mu guards it, and the next
+
+	unloading unloading
 
 	// Conversations with programs run under ports, and end with hangUp.
 	ports     context.Context

@@ -46,7 +46,7 @@ func TestDetachCanBeRefused(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
-		if err := b.Unload(t.Context(), "f", false); err != nil { // is not asked of the instance
+		if err := b.Unload(t.Context(), "f", false, ""); err != nil { // is not asked of the instance
 			t.Error(err)
 		}
 		b.want(t, "f@1: teardown 2")
@@ -154,7 +154,7 @@ func TestLoadAndUnloadRace(t *testing.T) {
 					return
 				default:
 				}
-				switch err := m.Unload(t.Context(), "f", i == 1); {
+				switch err := m.Unload(t.Context(), "f", i == 1, ""); {
 				case err == nil:
 					unloaded.Add(1)
 				case weir.KindOf(err) != weir.KindAbsent:
@@ -167,7 +167,7 @@ func TestLoadAndUnloadRace(t *testing.T) {
 	wg.Wait()
 	close(over)
 	unloaders.Wait()
-	if err := m.Unload(t.Context(), "f", false); err != nil && weir.KindOf(err) != weir.KindAbsent {
+	if err := m.Unload(t.Context(), "f", false, ""); err != nil && weir.KindOf(err) != weir.KindAbsent {
 		t.Error(err)
 	}
 	if alive.Load() != 0 {

@@ -212,6 +212,12 @@ func (m *Manager) leftBehind() error {
 	return errors.Join(errs...)
 }
 
+func (m *Manager) describe(work topology.Work) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.describeLocked(work)
+}
+
 func (m *Manager) describeLocked(work topology.Work) string {
 	source := "volume " + fmt.Sprint(work.Volume)
 	if v := m.volumes[work.Volume]; v != nil {

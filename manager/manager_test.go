@@ -239,7 +239,7 @@ func TestFiltersComeAndGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.want(t, "g@1: setup 0")
-		if err := b.Unload(t.Context(), "f", false); err != nil {
+		if err := b.Unload(t.Context(), "f", false, ""); err != nil {
 			t.Fatal(err)
 		}
 		b.want(t, "f@1: teardown 2")

@@ -159,7 +159,7 @@ func (w *world) start(t *rapid.T, altitude int, two, after bool) {
 }
 
 func (w *world) unload(t *rapid.T, name string, mandatory bool) {
-	if err := w.Unload(t.Context(), name, mandatory); err != nil {
+	if err := w.Unload(t.Context(), name, mandatory, ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range w.filters[name].Definitions() {

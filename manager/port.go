@@ -38,19 +38,21 @@ func (m *Manager) Connect(ctx context.Context, name string) (*Conversation, erro
 		refused.Err, refused.Hint = fmt.Errorf("%d programs are connected already, as many as it takes", l.connected), "end one of them"
 	default:
 		l.connected++
-		context.AfterFunc(ctx, func() { m.leave(l) })
+		context.AfterFunc(ctx, func() { m.leave(f, l) })
 		return &Conversation{m, ctx, f, l}, nil
 	}
 	return nil, refused
 }
 
 // leave gives a place back.
-func (m *Manager) leave(l *life) {
+func (m *Manager) leave(f *weir.Filter, l *life) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	l.connected--
 	close(m.changed)
 	m.changed = make(chan struct{})
+	audit := m.auditLocked(f, l)
+	m.mu.Unlock()
+	audit()
 }
 
 // Talk has the filter serve a program.
@@ -64,6 +66,9 @@ func (c *Conversation) Talk(peer weir.Peer, port weir.Port) error {
 	err := within(over.Done(), func() error {
 		return guard(c.filter, "Connect", func() error { return c.filter.Connect(ctx, peer, port) })
 	}, nil)
+	if errors.Is(err, errGivenUp) {
+		c.m.abandon(c.life, c.filter.Name, fmt.Sprintf("a conversation with process %d", peer.PID))
+	}
 	if err != nil && ctx.Err() == nil && weir.KindOf(err) != weir.KindAbsent {
 		c.m.options.Logger.Warn("a conversation with a filter has failed", "filter", c.filter.Name, "pid", peer.PID, "error", err)
 	}

@@ -71,7 +71,7 @@ func TestConversations(t *testing.T) {
 		}
 		b.connect(t, 3)
 		b.want(t, "connected 3")
-		check(t, b.Unload(t.Context(), "f", false))
+		check(t, b.Unload(t.Context(), "f", false, ""))
 		b.wantAnyOrder(t, "disconnected 2", "disconnected 3", "f@1: teardown 2")
 		refusesToConnect(t, b, "f", weir.KindAbsent, "no such filter")
 	})
@@ -84,7 +84,7 @@ func TestConversationThatDoesNotEnd(t *testing.T) {
 		b.want(t, "connected 1")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		err := b.Unload(ctx, "f", false)
+		err := b.Unload(ctx, "f", false, "")
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "conversations with programs: 1") {
 			t.Errorf("error %v", err)
 		}
@@ -95,7 +95,7 @@ func TestConversationThatDoesNotEnd(t *testing.T) {
 	withFilters(t, talker(time.Hour), func(t *testing.T, b *bench, _ *memory.Volume) {
 		_, ended := b.connect(t, 1)
 		begun := time.Now()
-		check(t, b.Unload(t.Context(), "f", true))
+		check(t, b.Unload(t.Context(), "f", true, ""))
 		if took := time.Since(begun); took > 5*time.Second || <-ended == nil {
 			t.Errorf("a mandatory unloading took %v", took)
 		}

@@ -44,11 +44,8 @@ func asks(f *weir.Filter) bool { return f.Wants|f.Before|f.After != 0 }
 
 // recordTakenLocked opens a gap when the last instance of a filter is taken from a volume that stays, by somebody who may
 // change his mind.
-func (m *Manager) recordTakenLocked(work topology.Work, reason weir.TeardownReason) {
-	cause := map[weir.TeardownReason]string{
-		weir.TeardownManual: "detached by hand", weir.TeardownFilterUnload: "the filter was unloaded",
-		weir.TeardownExcluded: "the volume was excluded",
-	}[reason]
+func (m *Manager) recordTakenLocked(work topology.Work, start *topology.Start) {
+	cause := m.causeLocked(work, start)
 	if work.Kind != topology.TearDown || cause == "" || !asks(m.filters[work.Filter]) {
 		return
 	}
@@ -62,6 +59,21 @@ func (m *Manager) recordTakenLocked(work topology.Work, reason weir.TeardownReas
 		_, err := l.OpenGap(info, name, from, cause)
 		return err
 	})
+}
+
+// causeLocked is that of the gap that a teardown opens, or empty if it opens none.
+func (m *Manager) causeLocked(work topology.Work, start *topology.Start) string {
+	switch reason := start.Teardown; {
+	case reason == weir.TeardownManual:
+		return "detached by hand"
+	case reason == weir.TeardownExcluded:
+		return "the volume was excluded"
+	case reason == weir.TeardownInternalError:
+		return "taken away by weir: " + start.Why
+	case reason.Unloads():
+		return m.lives[work.Filter].unloading.cause(reason)
+	}
+	return ""
 }
 
 // recordBackLocked closes the gaps of a filter that does not look for what it has missed: there is nothing to wait for.

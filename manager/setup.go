@@ -21,6 +21,7 @@ func (m *Manager) ask(ctx context.Context, work topology.Work) {
 		return
 	}
 	err := within(l.force, func() error { return guard(f, "Concerns", func() error { return f.Concerns(ctx, v) }) }, nil)
+	m.noteGivenUp(l, work, "Concerns", err)
 	m.finish(work, err, func() {})
 }
 
@@ -76,11 +77,13 @@ func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, r
 				}
 				return err
 			})
-		}, func() { m.undo(in, f, callback) })
+		}, func() { m.undo(in, f, callback, weir.TeardownMandatoryUnload) })
+		m.noteGivenUp(l, work, "Setup", err)
 	}
 	if err == nil {
 		if err = dispatch.Check(f, callback); err != nil {
-			m.undo(in, f, callback)
+			undone := within(l.force, func() error { m.undo(in, f, callback, weir.TeardownInternalError); return nil }, nil)
+			m.noteGivenUp(l, work, "Teardown", undone)
 		}
 	}
 	m.finish(work, err, func() {
@@ -96,13 +99,20 @@ func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, r
 	}
 }
 
+// noteGivenUp notes a callback that has not returned in time.
+func (m *Manager) noteGivenUp(l *life, work topology.Work, callback string, err error) {
+	if errors.Is(err, errGivenUp) {
+		m.abandon(l, m.describe(work), callback)
+	}
+}
+
 // undo ends an instance that nobody waited for, or that cannot be used.
-func (m *Manager) undo(in *instance, f *weir.Filter, callback weir.Instance) {
+func (m *Manager) undo(in *instance, f *weir.Filter, callback weir.Instance, reason weir.TeardownReason) {
 	if callback == nil {
 		return
 	}
 	err := guard(f, "Teardown", func() error {
-		callback.Teardown(m.teardown, weir.TeardownFilterUnload)
+		callback.Teardown(m.teardown, reason)
 		return nil
 	})
 	if err != nil {
@@ -121,7 +131,8 @@ func (m *Manager) tearDown(ctx context.Context, work topology.Work, in *instance
 	defer cancel()
 	inside, cancel := context.WithTimeout(callback, m.options.StopTimeout/2)
 	defer cancel()
-	in.TearDown(dispatch.Patience{Inside: inside, Teardown: callback, Holds: holds, All: l.force}, in.callback, reason)
+	left := in.TearDown(dispatch.Patience{Inside: inside, Teardown: callback, Holds: holds, All: l.force}, in.callback, reason)
+	m.abandon(l, m.describe(work), left...)
 	m.retire(in)
 	m.finish(work, nil, func() {})
 }

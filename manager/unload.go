@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,11 +14,12 @@ import (
 // Unload asks the filter whether it may be unloaded, tears down every instance, and returns when the last has ended or
 // ctx has; then the error names what keeps them. If it is mandatory, the filter cannot refuse, and everything has ended
 // within Options.StopTimeout: what is still inside an instance is logged, and left behind. A filter must not wait for its
-// own unloading in a callback.
+// own unloading in a callback. by says who asks, for the ledger and the log, which has a record of whoever does so by force;
+// it is empty if nobody does but weir itself, which needs the filter no more.
 //
 // Of two that unload a filter at the same time, the second finds out what the first did. The name is free for another
 // Start when Unload has returned nil.
-func (m *Manager) Unload(ctx context.Context, name string, mandatory bool) error {
+func (m *Manager) Unload(ctx context.Context, name string, mandatory bool, by string) error {
 	id, err := m.filter(name)
 	if err != nil {
 		return err
@@ -25,7 +27,7 @@ func (m *Manager) Unload(ctx context.Context, name string, mandatory bool) error
 	m.mu.Lock()
 	f, l := m.filters[id], m.lives[id]
 	if l != nil && mandatory && !l.forced {
-		l.forced = true
+		l.forced, l.unloading.forced, l.unloading.since = true, by, now()
 		time.AfterFunc(m.options.StopTimeout*7/10, l.rush)
 		time.AfterFunc(m.options.StopTimeout*4/5, func() { close(l.force) })
 	}
@@ -36,7 +38,8 @@ func (m *Manager) Unload(ctx context.Context, name string, mandatory bool) error
 	if err := m.askUnload(ctx, id, f, l, mandatory); err != nil {
 		return err
 	}
-	m.apply(topology.FilterStopping{Filter: id})
+	m.askedBy(l, by)
+	m.apply(topology.FilterStopping{Filter: id, Mandatory: mandatory})
 	l.hangUp()
 	return m.awaitEnd(ctx, id, f, l)
 }
@@ -55,6 +58,7 @@ func (m *Manager) askUnload(ctx context.Context, id topology.FilterID, f *weir.F
 	case l.asking <- struct{}{}:
 	case <-bounded.Done():
 		if mandatory {
+			m.abandon(l, f.Name, "Unload, which somebody else has called")
 			return nil
 		}
 		return ctx.Err()
@@ -68,10 +72,16 @@ func (m *Manager) askUnload(ctx context.Context, id topology.FilterID, f *weir.F
 		return guard(f, "Unload", func() error { return f.Unload(bounded, mandatory) })
 	}, nil)
 	switch {
-	case err == nil:
+	case mandatory && errors.Is(err, errGivenUp):
+		m.abandon(l, f.Name, "Unload")
 		return nil
-	case mandatory:
-		m.options.Logger.Warn("filter is unloaded against its will", "filter", f.Name, "error", err)
+	case errors.Is(err, errGivenUp):
+		return &weir.Error{Op: "unload filter", Path: f.Name, Err: fmt.Errorf("it has not said whether it may be: %w", ctx.Err()), Hint: "a mandatory unloading does not wait"}
+	}
+	if err != nil || !mandatory { // That one who cannot refuse does not, says nothing of what it has said before.
+		m.refusedBy(l, err)
+	}
+	if err == nil || mandatory {
 		return nil
 	}
 	return &weir.Error{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -40,14 +41,17 @@ func TestUnloadCanBeRefused(t *testing.T) {
 				}
 				return []*weir.Filter{f}
 			}, func(t *testing.T, b *bench, _ *memory.Volume) {
-				err := b.Unload(t.Context(), "f", tt.mandate)
+				err := b.Unload(t.Context(), "f", tt.mandate, "")
 				if (err == nil) != tt.unloaded || err != nil && weir.KindOf(err) != weir.KindRefused {
 					t.Errorf("error %v", err)
 				}
 				asked := fmt.Sprintf("unload, mandatory %v", tt.mandate)
-				if tt.unloaded {
+				switch {
+				case tt.mandate:
+					b.want(t, asked, "f@1: teardown 5")
+				case tt.unloaded:
 					b.want(t, asked, "f@1: teardown 2")
-				} else {
+				default:
 					b.want(t, asked)
 					b.wantState(t, "f", 1, "attached")
 				}
@@ -92,8 +96,10 @@ func TestCallbacksThatHangDoNotKeepAFilter(t *testing.T) {
 				f.Concerns = func(context.Context, weir.Volume) error { at("Concerns"); return nil }
 				f.Unload = func(context.Context, bool) error { at("Unload"); return nil }
 				f.Wants = weir.OpCreate
-				discovery := new(memory.Discovery)
-				m, err := manager.New(manager.Options{Discovery: discovery, Planes: []weir.Plane{new(memory.Plane)}, Filters: []*weir.Filter{f}})
+				discovery, logged := new(memory.Discovery), new(log)
+				m, err := manager.New(manager.Options{
+					Discovery: discovery, Planes: []weir.Plane{new(memory.Plane)}, Filters: []*weir.Filter{f}, Logger: slog.New(slog.NewTextHandler(logged, nil)),
+				})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -108,7 +114,7 @@ func TestCallbacksThatHangDoNotKeepAFilter(t *testing.T) {
 				synctest.Wait()
 				if where == "hold" || where == "pended" || where == "Setup" {
 					polite, cancel := context.WithTimeout(t.Context(), time.Second)
-					err := m.Unload(polite, "f", false)
+					err := m.Unload(polite, "f", false, "")
 					cancel()
 					want := map[string]string{"hold": "held by copy", "pended": "pended by Pre: create of a", "Setup": "set up: filter f on volume 1"}[where]
 					if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, context.DeadlineExceeded) {
@@ -119,9 +125,16 @@ func TestCallbacksThatHangDoNotKeepAFilter(t *testing.T) {
 					}
 				}
 				began := time.Now()
-				if err := m.Unload(t.Context(), "f", true); err != nil {
+				if err := m.Unload(t.Context(), "f", true, "somebody"); err != nil {
 					t.Errorf("unload: %v", err)
 				}
+				synctest.Wait()
+				audited(t, logged.take(), map[string]string{
+					"Concerns": "ask: filter f on volume 1 (memory1): Concerns", "Setup": "set up: filter f on volume 1 (memory1): Setup", "Unload": "f: Unload",
+					"Pre": "tear down: filter f on volume 1 (memory1): in Pre: create of a", "Post": "tear down: filter f on volume 1 (memory1): in Post: create of a",
+					"Completed": "tear down: filter f on volume 1 (memory1): a call with completed operations",
+					"hold":      "tear down: filter f on volume 1 (memory1): held by copy", "pended": "tear down: filter f on volume 1 (memory1): pended by Pre: create of a",
+				}[where])
 				if took := time.Since(began); took >= 5*time.Second || m.Snapshot().Filter("f") != nil {
 					t.Errorf("took %v, and the filter is there: %v", took, m.Snapshot().Filter("f") != nil)
 				}
@@ -139,6 +152,19 @@ func TestCallbacksThatHangDoNotKeepAFilter(t *testing.T) {
 				time.Sleep(time.Minute)
 			})
 		})
+	}
+}
+
+// audited wants one record of who has unloaded a filter by force, with what was left behind; if that is empty, it is where
+// the teardown hangs.
+func audited(t *testing.T, log, left string) {
+	t.Helper()
+	if left == "" {
+		left = "tear down: filter f on volume 1 (memory1): Teardown"
+	}
+	const record = `msg="a filter was unloaded by force" filter=f by=somebody since=`
+	if strings.Count(log, record) != 1 || !strings.Contains(log, "level=WARN "+record) || !strings.Contains(log, `refused=no left="`+left) {
+		t.Errorf("the log does not tell of it, and that %s was left:\n%s", left, log)
 	}
 }
 
@@ -214,7 +240,7 @@ func TestUnloadWithManyOperationsInFlight(t *testing.T) {
 				runtime.Gosched()
 			}
 			began := time.Now()
-			if err := m.Unload(t.Context(), "f", false); err != nil {
+			if err := m.Unload(t.Context(), "f", false, ""); err != nil {
 				t.Error(err)
 			}
 			took := time.Since(began)

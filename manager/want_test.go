@@ -43,7 +43,7 @@ func TestWantsChange(t *testing.T) {
 		b.want(t, "other@1: setup 0")
 		check(t, v.Write("a"), v.Create("c"))
 		b.want(t, "w@1: open a", "other@1: modify a", "other@1: create c", "w@1: create c")
-		check(t, b.Unload(t.Context(), "other", false))
+		check(t, b.Unload(t.Context(), "other", false, ""))
 		b.want(t, "other@1: teardown 2")
 		check(t, host.Want(t.Context(), weir.OpCreate), v.Read("a"), v.Create("d"))
 		b.want(t, "w@1: create d")

@@ -93,7 +93,7 @@ func (m *Manager) claimLocked(work topology.Work, cancel context.CancelFunc) (*t
 			r.timer = time.AfterFunc(m.options.WorkTimeout, func() { m.timeOut(work, r) })
 		}
 		m.runs[work] = r
-		m.recordTakenLocked(work, start.Teardown)
+		m.recordTakenLocked(work, start)
 	}
 	return start, after
 }

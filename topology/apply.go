@@ -121,13 +121,17 @@ func (i FilterStarted) apply(s *State) {
 
 func (i FilterStopping) apply(s *State) {
 	f, known := s.filters[i.Filter]
-	if !known || f.phase == stopping {
+	if !known || f.phase == stopping && !i.Mandatory {
 		return
 	}
 	f.phase = stopping
 	s.filters[i.Filter] = f
+	reason := weir.TeardownFilterUnload
+	if i.Mandatory {
+		reason = weir.TeardownMandatoryUnload
+	}
 	for _, p := range s.pairs(func(p Pair) bool { return p.Filter == i.Filter }) {
-		s.withdraw(p, weir.TeardownFilterUnload)
+		s.withdraw(p, reason)
 		s.review(p.Volume)
 	}
 	s.forget(i.Filter)
@@ -152,9 +156,9 @@ func (i Attach) apply(s *State) {
 	if !known || !s.wanted(i.Pair) || s.below(i.Pair) {
 		return
 	}
-	l.by = ""
+	l.by, l.removed = "", ""
 	switch l.state {
-	case SlotDetached, SlotDeclined, SlotExcluded, SlotFailed, SlotDraining:
+	case SlotDetached, SlotRemoved, SlotDeclined, SlotExcluded, SlotFailed, SlotDraining:
 		l.reason, l.attempts = weir.SetupManual, 0
 	}
 	s.slots[i.Pair] = l
@@ -172,6 +176,17 @@ func (i Detach) apply(s *State) {
 	l.by = i.By
 	s.slots[i.Pair] = l
 	s.withdraw(i.Pair, weir.TeardownManual)
+	s.review(i.Pair.Volume)
+}
+
+func (i Remove) apply(s *State) {
+	l, known := s.slots[i.Pair]
+	if !known || !s.wanted(i.Pair) || s.below(i.Pair) {
+		return
+	}
+	l.removed = i.Why
+	s.slots[i.Pair] = l
+	s.withdraw(i.Pair, weir.TeardownInternalError)
 	s.review(i.Pair.Volume)
 }
 

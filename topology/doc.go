@@ -34,7 +34,8 @@
 // claimed is dropped at once; what has been claimed is flagged (draining) and resolved by its runner:
 // the finish looks again whether volume and filter are still there, and asks for the matching teardown
 // if they are not. A detach by hand is sticky: nothing but an attach by hand, or a new incarnation of
-// the filter or the volume, undoes it.
+// the filter or the volume, undoes it. So is a removal, by which weir itself takes away an instance that it cannot go on
+// with.
 //
 // # Links
 //
@@ -49,7 +50,7 @@
 //	I2  every instance of every started filter has a slot on every volume that is there
 //	I4  no instance is attached where nothing is observed, unless the volume does not accept it
 //	I5  one runner at a time in a slot or link; as many set-ups as teardowns, or one more
-//	I7  what was detached by hand is not set up again
+//	I7  what was detached by hand, or removed, is not set up again
 //	I8  no slot refers to what is gone
 //	I9  a shutdown makes no slot, and ends
 //	I10 the frames' intervals follow one another and hold their filters' altitudes

@@ -13,6 +13,7 @@ type Start struct {
 	Work     Work
 	Setup    weir.SetupReason    // for SetUp
 	Teardown weir.TeardownReason // for TearDown
+	Why      string              // for TearDown, if it is a Remove
 }
 
 // Cancel asks the runner of claimed work to give up: its result is not wanted any more. The runner still

@@ -48,9 +48,9 @@ func actors() []actor {
 		does("remount", VolumeChanged{Volume: oldVolume}, VolumeChanged{Volume: oldVolume}),
 		does("layer", arrives(5, "150")),
 		does("start", registers(newFilter, "200.5"), FilterStarted{newFilter}),
-		does("start and stop", registers(3, "50"), FilterStarted{3}, FilterStopping{3}),
+		does("start and stop", registers(3, "50"), FilterStarted{3}, FilterStopping{Filter: 3}),
 		does("start two instances", twoInstances(4), FilterStarted{4}, Attach{Pair{4, 1, oldVolume}}),
-		does("stop", FilterStopping{oldFilter}),
+		does("stop", FilterStopping{Filter: oldFilter}),
 		does("detach", Detach{oldPair, "operator"}),
 		does("detach and attach", Detach{newPair, "operator"}, Attach{newPair}),
 		does("attach", Attach{oldPair}),
@@ -144,6 +144,31 @@ func TestHesitantFilters(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// stopsByForce does what is done when an unloading turns out not to end.
+func stopsByForce() actor {
+	return does("stop by force", FilterStopping{Filter: oldFilter, Mandatory: true})
+}
+
+// What weir takes away stays away, and an unloading that becomes mandatory is known as such to every instance whose teardown
+// begins later, whatever else happens.
+func TestRemovalsAndMandatoryUnloads(t *testing.T) {
+	total := 0
+	for _, other := range actors() {
+		for _, pair := range [][]actor{
+			{does("remove", Remove{oldPair, "rule"}), actorNamed("detach and attach")},
+			{does("remove and attach", Remove{newPair, "rule"}, Attach{newPair})},
+			{does("stop", FilterStopping{Filter: oldFilter}), stopsByForce()},
+		} {
+			n, failure := exploreFrom(&world{prompt: true, faults: 1}, faults{}, rest(), append(pair, other))
+			total += n
+			if failure != "" {
+				t.Errorf("%s and %s: %s", names(pair), other.name, failure)
+			}
+		}
+	}
+	t.Logf("%d states", total)
 }
 
 // The first frame is created while volumes come.

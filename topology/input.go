@@ -43,16 +43,26 @@ type Instance struct {
 // FilterStarted publishes a registered filter.
 type FilterStarted struct{ Filter FilterID }
 
-// FilterStopping withdraws a filter. It is forgotten when its last instance is.
-type FilterStopping struct{ Filter FilterID }
+// FilterStopping withdraws a filter. It is forgotten when its last instance is. One that is being stopped already may
+// become Mandatory, which instances are told whose teardown has not begun.
+type FilterStopping struct {
+	Filter    FilterID
+	Mandatory bool
+}
 
-// Attach asks by hand for an instance. It undoes Detach, an exclusion and a refusal.
+// Attach asks by hand for an instance. It undoes Detach, Remove, an exclusion and a refusal.
 type Attach struct{ Pair Pair }
 
 // Detach takes the instance away by hand, or cancels it before it exists. It is sticky.
 type Detach struct {
 	Pair Pair
 	By   string // who asked; not empty
+}
+
+// Remove takes the instance away since weir cannot go on with it, as Detach does by hand. It is sticky.
+type Remove struct {
+	Pair Pair
+	Why  string // not empty
 }
 
 // Claim asks to do work that was offered. If it is granted, the effects hold its Start.

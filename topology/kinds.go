@@ -33,11 +33,12 @@ const (
 	SlotDetached                   // somebody took the instance away, or it is attached by hand only
 	SlotExcluded                   // a rule keeps instances off the volume, or it is a layer above the instance
 	SlotDraining                   // the instance is being torn down, or Setup is to be undone once it returns
+	SlotRemoved                    // weir took the instance away, which it could not go on with
 )
 
 // String returns the state in the words of the command line.
 func (s SlotState) String() string {
-	return [...]string{"pending", "setting up", "attached", "declined", "failed", "detached", "excluded", "draining"}[s]
+	return [...]string{"pending", "setting up", "attached", "declined", "failed", "detached", "excluded", "draining", "removed"}[s]
 }
 
 // MarshalText implements encoding.TextMarshaler.

@@ -131,6 +131,8 @@ func TestMutantsAreCaught(t *testing.T) {
 		{"a shutdown that keeps instances", faults{keepInstances: true}, 0, rest(), []actor{actorNamed("shutdown")}, "I9"},
 		{"observe what nobody was asked about", faults{observeFirst: true}, 0, rest(), []actor{actorNamed("mount")}, "is observed, and no filter"},
 		{"set up what was declined without asking again", faults{keepAsked: true}, 1, rest(), []actor{actorNamed("mount")}, "is observed, and no filter has said"},
+		{"a removal that does not last", faults{forgetDetach: true}, 0, rest(), []actor{actorNamed("remount"), does("remove", Remove{oldPair, "rule"})}, "I7"},
+		{"an unloading that becomes mandatory in silence", faults{stayPolite: true}, 0, rest(), []actor{actorNamed("stop"), stopsByForce()}, "as if its filter could refuse"},
 		{"a change that comes with the answer is ignored", faults{staleAnswer: true}, 1, rest(), []actor{actorNamed("mount")}, "stays declined"},
 	} {
 		_, failure := exploreFrom(&world{faults: tt.trouble}, tt.faults, tt.setup, tt.actors)

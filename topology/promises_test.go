@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/weirfs/weir"
 )
@@ -115,11 +116,11 @@ func (w *world) journaled() string {
 func (w *world) atRest() string {
 	for p, l := range w.state.slots {
 		switch l.state {
-		case SlotAttached, SlotDeclined, SlotDetached, SlotExcluded:
+		case SlotAttached, SlotDeclined, SlotDetached, SlotRemoved, SlotExcluded:
 		default:
 			return fmt.Sprintf("stuck: %v is %v (%s)", p, l.state, l.why)
 		}
-		if w.pairs[p].sticky && l.state != SlotDetached {
+		if w.pairs[p].sticky && !slices.Contains([]SlotState{SlotDetached, SlotRemoved, SlotExcluded}, l.state) {
 			return fmt.Sprintf("I7: %v was detached and is %v", p, l.state)
 		}
 	}

@@ -11,14 +11,15 @@ const ByDefinition = "its definition"
 
 // slot is the debt for one pair. Exactly these combinations occur:
 //
-//	pending, declined, detached, excluded   neither claimed nor instance
-//	setting up                              claimed; asked if it is Setup that runs
-//	failed                                  claimed if the filter is still out, having timed out
-//	attached                                instance
-//	draining                                claimed (Setup is to be undone), or instance, or both (Teardown runs)
+//	pending, declined, detached, removed, excluded   neither claimed nor instance
+//	setting up                                       claimed; asked if it is Setup that runs
+//	failed                                           claimed if the filter is still out, having timed out
+//	attached                                         instance
+//	draining                                         claimed (Setup is to be undone), or instance, or both (Teardown runs)
 type slot struct {
 	state    SlotState
 	by       string // who detached it; sticky until an attach by hand
+	removed  string // why weir took it away; likewise
 	why      string
 	reason   weir.SetupReason
 	teardown weir.TeardownReason
@@ -111,7 +112,9 @@ func (s *State) settle(p Pair) {
 	case l.by != "" && !s.faults.forgetDetach:
 		s.setSlot(p, slot{state: SlotDetached, by: l.by, reason: l.reason})
 	case s.excludes(p, l):
-		s.setSlot(p, slot{state: SlotExcluded, why: s.volumes[p.Volume].excluded, reason: l.reason})
+		s.setSlot(p, slot{state: SlotExcluded, why: s.volumes[p.Volume].excluded, removed: l.removed, reason: l.reason})
+	case l.removed != "" && !s.faults.forgetDetach:
+		s.setSlot(p, slot{state: SlotRemoved, why: l.removed, removed: l.removed, reason: l.reason})
 	default:
 		s.setSlot(p, slot{reason: l.reason, attempts: l.attempts, asked: l.asked && (l.state == SlotFailed || s.faults.keepAsked)})
 		s.offer(p)
@@ -123,6 +126,10 @@ func (s *State) withdraw(p Pair, reason weir.TeardownReason) {
 	l := s.slots[p]
 	switch {
 	case l.state == SlotDraining:
+		if reason == weir.TeardownMandatoryUnload && l.teardown == weir.TeardownFilterUnload && !s.faults.stayPolite {
+			l.teardown = reason
+			s.slots[p] = l
+		}
 	case l.instance:
 		l.state, l.why, l.teardown = SlotDraining, "", reason
 		s.setSlot(p, l)
@@ -154,7 +161,7 @@ func (s *State) claimSlot(w Work) {
 		return
 	}
 	s.setSlot(p, l)
-	s.emit(Start{Work: w, Setup: l.reason, Teardown: l.teardown})
+	s.emit(Start{Work: w, Setup: l.reason, Teardown: l.teardown, Why: l.removed})
 }
 
 // finishSetUp takes the outcome of an Ask or a SetUp.

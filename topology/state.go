@@ -39,6 +39,7 @@ type faults struct {
 	claimDying     bool // claim without looking whether the volume is there still; unclaimed work is left to the claim
 	claimTwice     bool // look and claim in two steps
 	keepInstances  bool // shut down without tearing down
+	stayPolite     bool // do not tell that an unloading has become mandatory
 }
 
 type volume struct {

@@ -24,6 +24,7 @@ type world struct {
 	volumes  map[weir.VolumeID]bool          // arrived and not left
 	present  map[weir.VolumeID]bool          // arrived and not gone
 	filters  map[FilterID]bool               // started and not stopping
+	forced   map[FilterID]bool               // stopping, and may not refuse
 	known    map[FilterID]FilterRegistered
 	pairs    map[Pair]account
 	attached map[Joint]int
@@ -40,7 +41,7 @@ type progress struct{ offered, runs, hung, retry bool }
 
 // account is what is known of a pair.
 type account struct {
-	sticky    bool // it was detached by hand
+	sticky    bool // it was detached by hand, or removed
 	asked     bool // the filter has said that the volume concerns it
 	moved     bool // the volume has changed since the filter was last asked, or Setup began
 	balance   int8 // set-ups without a teardown
@@ -96,7 +97,7 @@ func (w *world) bring() {
 	w.state = New()
 	w.works, w.pairs = map[Work]progress{}, map[Pair]account{}
 	w.volumes, w.present = map[weir.VolumeID]bool{}, map[weir.VolumeID]bool{}
-	w.filters, w.known = map[FilterID]bool{}, map[FilterID]FilterRegistered{}
+	w.filters, w.forced, w.known = map[FilterID]bool{}, map[FilterID]bool{}, map[FilterID]FilterRegistered{}
 	w.attached, w.written = map[Joint]int{}, nil
 }
 
@@ -106,7 +107,7 @@ func (w *world) clone() *world {
 	c.at, c.memos = slices.Clone(w.at), slices.Clone(w.memos)
 	c.works, c.pairs = maps.Clone(w.works), maps.Clone(w.pairs)
 	c.kernel, c.volumes, c.present = maps.Clone(w.kernel), maps.Clone(w.volumes), maps.Clone(w.present)
-	c.filters, c.known = maps.Clone(w.filters), maps.Clone(w.known)
+	c.filters, c.forced, c.known = maps.Clone(w.filters), maps.Clone(w.forced), maps.Clone(w.known)
 	c.attached, c.written = maps.Clone(w.attached), slices.Clone(w.written)
 	return &c
 }
@@ -133,14 +134,14 @@ func (w *world) key() string {
 		b = append(b, byte(v), bit(x.left), bit(x.listed), bit(x.layer), bit(x.excluded != ""))
 	}
 	for _, f := range s.filterIDs() {
-		b = append(b, byte(f), byte(s.filters[f].phase), byte(s.filters[f].frame))
+		b = append(b, byte(f), byte(s.filters[f].phase), byte(s.filters[f].frame), bit(w.forced[f]))
 	}
 	for _, f := range s.frames {
 		b = append(append(b, f.low.String()...), f.reach.String()...)
 	}
 	for _, p := range s.pairs(func(Pair) bool { return true }) {
 		l, a := s.slots[p], w.pairs[p]
-		b = append(p.encode(b), byte(l.state), bit(l.by != ""), byte(l.reason), byte(l.teardown), byte(l.attempts),
+		b = append(p.encode(b), byte(l.state), bit(l.by != ""), bit(l.removed != ""), byte(l.reason), byte(l.teardown), byte(l.attempts),
 			bit(l.asked), bit(l.claimed), bit(l.instance), bit(l.stale), bit(a.sticky), bit(a.asked), bit(a.moved), byte(a.balance))
 	}
 	for _, j := range s.joints(func(Joint) bool { return true }) {
@@ -236,6 +237,13 @@ func (w *world) before(i Input) {
 		w.begin(i.filter)
 	case FilterStopping:
 		delete(w.filters, i.Filter)
+		if _, known := w.known[i.Filter]; known && i.Mandatory {
+			w.forced[i.Filter] = true
+		}
+	case Remove:
+		if w.there(i.Pair) {
+			w.note(i.Pair, func(a *account) { a.sticky = true })
+		}
 	case Detach:
 		if w.there(i.Pair) {
 			w.note(i.Pair, func(a *account) { a.sticky = true })
@@ -340,6 +348,9 @@ func (w *world) start(e Start) string {
 	}
 	if work.Kind == SetUp && e.Setup == weir.SetupNewlyMounted && w.kernel[work.Volume].Listed {
 		return fmt.Sprintf("I4: %v is set up as newly mounted, and was listed", work.Pair())
+	}
+	if work.Kind == TearDown && e.Teardown == weir.TeardownFilterUnload && w.forced[work.Filter] {
+		return fmt.Sprintf("%v ends as if its filter could refuse", work.Pair())
 	}
 	w.track(work, func(p *progress) { p.runs = true })
 	if work.Kind.ofSlot() {

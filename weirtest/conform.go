@@ -108,13 +108,13 @@ func (c *trial) unload() {
 	ctx, cancel := context.WithTimeout(context.Background(), soon)
 	defer cancel()
 	began := time.Now()
-	err := c.Manager.Unload(ctx, c.name, false)
+	err := c.Manager.Unload(ctx, c.name, false, "")
 	if weir.KindOf(err) == weir.KindRefused {
-		err = c.Manager.Unload(context.Background(), c.name, true)
+		err = c.Manager.Unload(context.Background(), c.name, true, "")
 	}
 	if took := time.Since(began); err != nil || took >= soon {
 		c.fault("it is not unloaded after %v: %v", took, err)
-		_ = c.Manager.Unload(context.Background(), c.name, true)
+		_ = c.Manager.Unload(context.Background(), c.name, true, "")
 	}
 	c.Settle()
 }

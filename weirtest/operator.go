@@ -79,16 +79,19 @@ func (w *World) Load(f *weir.Filter) error {
 	return err
 }
 
+// byTest is who attaches, detaches and unloads.
+const byTest = "the test"
+
 // Unload unloads a filter, which may refuse.
 func (w *World) Unload(filter string) error {
 	defer w.Settle()
-	return w.Manager.Unload(context.Background(), filter, false)
+	return w.Manager.Unload(context.Background(), filter, false, byTest)
 }
 
 // ForceUnload unloads a filter, which may not refuse.
 func (w *World) ForceUnload(filter string) error {
 	defer w.Settle()
-	return w.Manager.Unload(context.Background(), filter, true)
+	return w.Manager.Unload(context.Background(), filter, true, byTest)
 }
 
 // Attach attaches an instance by hand, and Detach detaches it. One of no name is the filter's first.
@@ -100,7 +103,7 @@ func (w *World) Attach(filter, instance string, v weir.Volume) error {
 // Detach is the opposite of Attach. The instance may refuse.
 func (w *World) Detach(filter, instance string, v weir.Volume) error {
 	defer w.Settle()
-	return w.Manager.Detach(context.Background(), filter, instance, v.ID(), "the test")
+	return w.Manager.Detach(context.Background(), filter, instance, v.ID(), byTest)
 }
 
 // Lose has the volume's instances told that operations were lost.

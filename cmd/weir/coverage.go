@@ -28,6 +28,7 @@ instances, then the gaps that the ledger has, and what is wrong. A cell is
   pending, setting up, failed
                there shall be an instance, and there is none yet
   detached     somebody has taken the instance away
+  removed      weir has, since it could not go on with it
   declined     the filter has no business on the volume
   excluded     a rule keeps instances off it, by whom and since when; no fault
   draining     the instance ends
@@ -39,8 +40,8 @@ Pseudo file systems, and all but the latest of the gaps that are closed, are wit
 --all only.`
 
 const coverageExit = `  0  everything that should be covered is
-  1  something is not: held, setting up, failed, pending, blind or detached, a gap of a volume
-     that is there, or a filter that is not loaded
+  1  something is not: held, setting up, failed, pending, blind, detached or removed, a gap
+     of a volume that is there, or a filter that is not loaded
   2  refused: the command line, or the running weir; also if none runs, or several
   3  failed`
 

@@ -72,7 +72,7 @@ func detaching(err error) error {
 // If all are, the first is, which the running weir says of it.
 func highest(list []control.Instance, args []string) (control.Instance, error) {
 	for _, in := range list {
-		if len(args) > 2 && in.Instance == args[2] || len(args) == 2 && in.State != "detached" {
+		if len(args) > 2 && in.Instance == args[2] || len(args) == 2 && in.State != "detached" && in.State != "removed" {
 			return in, nil
 		}
 	}

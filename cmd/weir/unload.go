@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +17,10 @@ import (
 )
 
 const unloadLong = `Unload a filter of the running weir, and wait until its last instance has ended.
-The filter may refuse, and says why; with --force it is unloaded nevertheless.`
+The filter may refuse, and says why; with --force it is unloaded nevertheless, and
+what does not end by itself is left behind. Who did so is in the log of the running
+weir, and in the gaps that weir coverage lists. What an unloading waits for that
+takes longer is told on standard error.`
 
 func newUnloadCommand() *cobra.Command {
 	a := new(asker)
@@ -35,7 +42,7 @@ func newUnloadCommand() *cobra.Command {
 				path += "?mandatory=true"
 			}
 			var list control.Filters
-			if err := client.Do(c.Context(), http.MethodDelete, path, nil, &list); err != nil {
+			if err := unload(c, client, args[0], path, &list); err != nil {
 				return mistaken(err)
 			}
 			return a.print(c.OutOrStdout(), list, func(w io.Writer) error {
@@ -46,4 +53,52 @@ func newUnloadCommand() *cobra.Command {
 	})
 	command.Flags().BoolVar(&force, "force", false, "the filter may not refuse")
 	return command
+}
+
+// unload asks for the unloading of a filter, and says from time to time what keeps it.
+func unload(c *cobra.Command, client *control.Client, filter, path string, list *control.Filters) error {
+	done := make(chan error, 1)
+	go func() { done <- client.Do(c.Context(), http.MethodDelete, path, nil, list) }()
+	told := ""
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(time.Second):
+		}
+		if why := keepers(c.Context(), client, filter); why != told {
+			told = why
+			fmt.Fprintf(c.ErrOrStderr(), "weir: filter %s is not unloaded yet: it waits for %s\n", weir.QuotePath(filter), why)
+		}
+	}
+}
+
+// keepers says what the end of a filter waits for, as far as its instances tell.
+func keepers(ctx context.Context, client *control.Client, filter string) string {
+	var list control.Instances
+	if err := client.Get(ctx, "/v1/instances", url.Values{"filter": {filter}}, &list); err != nil {
+		var e *weir.Error
+		if errors.As(err, &e) && e.Kind == weir.KindAbsent {
+			return "programs that talk to it"
+		}
+		return "what cannot be told: " + err.Error()
+	}
+	var kept []string
+	for _, in := range list.Instances {
+		if in.State != "draining" {
+			continue
+		}
+		why := "its teardown"
+		switch {
+		case in.Hung:
+			why = "its set-up, which has not returned"
+		case in.Why != "":
+			why = in.Why
+		}
+		kept = append(kept, fmt.Sprintf("instance %s on volume %d (%s): %s", in.Instance, in.Volume, in.Name, why))
+	}
+	if len(kept) == 0 {
+		return "its answer whether it may be unloaded"
+	}
+	return strings.Join(kept, "; ")
 }

@@ -355,7 +355,7 @@ func TestVolumesComeAndGo(t *testing.T) {
 func TestUnloadingSaysSo(t *testing.T) {
 	b := begin(t)
 	w := b.watch(activity.Request{})
-	go func() { _ = b.Unload(t.Context(), activity.Name, false) }()
+	go func() { _ = b.Unload(t.Context(), activity.Name, false, "") }()
 	for w.end.End == "" {
 		w.next()
 	}

@@ -140,7 +140,7 @@ const lastTime = 300 * time.Millisecond
 // Teardown implements weir.Instance. What has been told before is told on, unless all conversations end anyway.
 func (in *instance) Teardown(ctx context.Context, reason weir.TeardownReason) {
 	defer in.cancel()
-	everything := reason == weir.TeardownFilterUnload || reason == weir.TeardownShutdown
+	everything := reason.Unloads() || reason == weir.TeardownShutdown
 	if everything {
 		in.cancel()
 	} else {

@@ -313,13 +313,15 @@ func (r *Replicator) leftLocked(p *place, reason weir.TeardownReason) {
 
 // lacks says why nothing of a place is seen, by why the instance on its volume has ended.
 func lacks(reason weir.TeardownReason) string {
-	switch reason {
-	case weir.TeardownManual:
+	switch {
+	case reason == weir.TeardownManual:
 		return "detached by hand"
-	case weir.TeardownFilterUnload:
+	case reason.Unloads():
 		return "the filter is unloaded"
-	case weir.TeardownExcluded:
+	case reason == weir.TeardownExcluded:
 		return "the volume is excluded"
+	case reason == weir.TeardownInternalError:
+		return "taken away, since it has broken a rule"
 	default:
 		return "source absent"
 	}

@@ -36,6 +36,16 @@ func bootID() (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
+// Name returns what a process calls itself, of at most 15 bytes, which it chooses by itself; "" if it has gone. See comm in
+// proc_pid_comm(5).
+func Name(pid int) string {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(string(text), "\n")
+}
+
 // State says what is left of a process.
 type State uint8
 

@@ -86,3 +86,20 @@ func TestNormalEndsIdleInEveryThread(t *testing.T) {
 		}
 	}
 }
+
+func TestNameIsWhatAProcessCallsItself(t *testing.T) {
+	child := exec.Command("sleep", "100")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if got := Name(child.Process.Pid); got != "sleep" {
+		t.Errorf("the child is called %q", got)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // It was killed.
+	if got := Name(child.Process.Pid); got != "" {
+		t.Errorf("who has gone is called %q", got)
+	}
+}
