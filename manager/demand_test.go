@@ -66,7 +66,7 @@ func TestPlaneIsAskedForWhatAnybodyNeeds(t *testing.T) {
 		asked("")
 		check(t, m.Start(filter("all", "400", weir.OpCreate, 0)))
 		asked("create|modify without ")
-		check(t, m.Unload(t.Context(), "all", false))
+		check(t, m.Unload(t.Context(), "all", false, ""))
 		asked("create|modify without dirs")
 		check(t, m.Unload(t.Context(), "more", false))
 		asked("create without dirs|own")
