@@ -68,7 +68,7 @@ func TestPlaneIsAskedForWhatAnybodyNeeds(t *testing.T) {
 		asked("create|modify without ")
 		check(t, m.Unload(t.Context(), "all", false, ""))
 		asked("create|modify without dirs")
-		check(t, m.Unload(t.Context(), "more", false))
+		check(t, m.Unload(t.Context(), "more", false, ""))
 		asked("create without dirs|own")
 		stop()
 		check(t, <-ended)
