@@ -179,6 +179,10 @@ type Host interface {
 	// and of KindAbsent if the instance has ended.
 	Scanned(began time.Time, by string) error
 
+	// NoRoom counts operations that the filter had no room for: those that it has made fail, and those that it has let pass
+	// without a look. That is for the operator to see, in weir filters; it does not stand for Missed. Package pend does both.
+	NoRoom(failed, passed uint64)
+
 	// Issue does an operation on the instance's volume, which only the instances below it see. The error is of
 	// KindUnsupported where nothing intercepts operations.
 	Issue(ctx context.Context, p *Parameters) (Result, error)

@@ -57,6 +57,8 @@ type Stats struct {
 	Operations uint64        `json:"operations"` // that passed through
 	Inside     int           `json:"inside"`     // of them, those that are under way
 	Failures   uint64        `json:"failures"`   // of them, those that failed because the filter did not do what it should
+	Refused    uint64        `json:"refused"`    // that failed because the filter had no room for them
+	Unseen     uint64        `json:"unseen"`     // that passed without its look, for the same reason
 	Delivery   time.Duration `json:"delivery"`
 	Pre        time.Duration `json:"pre"`
 	Post       time.Duration `json:"post"`
@@ -67,7 +69,7 @@ func statsOf(s *dispatch.Stats) Stats {
 	if s == nil {
 		return Stats{}
 	}
-	return Stats{s.Completed, s.Operations, s.Inside, s.Failures, s.Delivery.Below(share), s.Pre.Below(share), s.Post.Below(share)}
+	return Stats{s.Completed, s.Operations, s.Inside, s.Failures, s.Refused, s.Unseen, s.Delivery.Below(share), s.Pre.Below(share), s.Post.Below(share)}
 }
 
 func (s *Server) filters(r *request) (any, error) {

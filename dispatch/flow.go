@@ -67,6 +67,8 @@ type Stats struct {
 	Flow
 	Inside    int       `json:"inside"`    // operations that are in the instance, or below and to come back to it
 	Failures  uint64    `json:"failures"`  // operations that failed because the filter did not do what it should, and panics
+	Refused   uint64    `json:"refused"`   // operations that failed because the filter had no room for them
+	Unseen    uint64    `json:"unseen"`    // operations that passed without its look, for the same reason
 	Completed uint64    `json:"completed"` // completed operations that were delivered
 	Pre       Histogram `json:"pre"`
 	Post      Histogram `json:"post"`
@@ -78,6 +80,8 @@ func (s *Stats) Add(t Stats) {
 	s.Flow.add(t.Flow)
 	s.Inside += t.Inside
 	s.Failures += t.Failures
+	s.Refused += t.Refused
+	s.Unseen += t.Unseen
 	s.Completed += t.Completed
 	s.Pre.merge(&t.Pre)
 	s.Post.merge(&t.Post)

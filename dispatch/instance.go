@@ -75,6 +75,8 @@ type Instance struct {
 	busy     atomic.Int32  // lanes that are not idle
 	idle     chan struct{} // closed when none is busy
 	failures atomic.Uint64
+	refused  atomic.Uint64 // operations that failed for want of room
+	unseen   atomic.Uint64 // those that passed
 	contexts *Contexts
 	shared   *Contexts
 	holds    holds
@@ -191,7 +193,7 @@ func (in *Instance) Stats() (s Stats) {
 		l.mu.Unlock()
 	}
 	in.inbox.measure(&s)
-	s.Failures = in.failures.Load()
+	s.Failures, s.Refused, s.Unseen = in.failures.Load(), in.refused.Load(), in.unseen.Load()
 	return s
 }
 
@@ -209,6 +211,12 @@ func (h host) Missed(since time.Time, cause string) error { return h.missed(sinc
 
 // Scanned implements weir.Host.
 func (h host) Scanned(began time.Time, by string) error { return h.scanned(began, by) }
+
+// NoRoom implements weir.Host.
+func (h host) NoRoom(failed, passed uint64) {
+	h.refused.Add(failed)
+	h.unseen.Add(passed)
+}
 
 var errEnded = errors.New("the instance has ended")
 

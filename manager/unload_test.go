@@ -184,7 +184,7 @@ func (h *hanging) Teardown(ctx context.Context, reason weir.TeardownReason) {
 func queued(l *log, limit int) *weir.Filter {
 	f := guardFilter(l, "f", "100", nil)
 	f.Setup = func(_ context.Context, site weir.Site) (weir.Instance, error) {
-		q, err := pend.New(limit, pend.Fail)
+		q, err := pend.New(site.Host, limit, pend.Fail)
 		if err != nil {
 			return nil, err
 		}

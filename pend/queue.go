@@ -1,20 +1,34 @@
 // Package pend is a queue for filters that decide about operations later: Pre puts a call into it and returns what Put
 // returns, workers of the filter take calls out and resume them.
 //
+//	i.queue, err = pend.New(site.Host, 1000, pend.Fail)       // in Setup
 //	func (i *instance) Pre(ctx context.Context, call weir.Call) weir.PreStatus { return i.queue.Put(ctx, call) }
 //	func (i *instance) TeardownStart(weir.TeardownReason)                     { i.queue.Disable(pend.Fail) }
 //
-// A call whose program gives up while it waits ends with the error of its ctx, and is never taken. The queue is bounded,
-// and the filter has to say what becomes of an operation that finds it full.
+// A call whose program gives up while it waits ends with the error of its ctx, and is never taken.
 //
-// The lock of a queue is not held over a call of the manager.
+// # A queue that is full
+//
+// The queue is bounded, and the filter has to say what becomes of an operation that finds no room: it fails, which keeps what the
+// filter is there for and may stop programs, or it passes, unseen. Either is counted, and weir filters shows it. What has passed
+// is a gap of the filter in the ledger besides, one for all that passed within ten seconds. A filter with Scans, which looks for what
+// it has missed, gives New a Host of its own, whose Missed calls the one that it has, and then begins a scan.
+//
+// A plane may have a queue of its own before this one, and may not leave the choice. That of fanotify's permission events lets
+// pass what finds no room, as the kernel has it.
+//
+// # Locks
+//
+// Queue.mu is not held over a call of the manager. Queue.recording is, over Host.Missed, which does not block.
 package pend
 
 import (
 	"container/list"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	"github.com/weirfs/weir"
 )
@@ -31,10 +45,15 @@ const (
 
 // Queue keeps calls that Pre has pended. It is safe for concurrent use.
 type Queue struct {
+	host  weir.Host
 	limit int
 	full  Fate
 
+	recording sync.Mutex // held while a gap is recorded, so that Disable returns after that
+
 	mu       sync.Mutex
+	unseen   uint64        // that have passed for want of room since then, and are not yet recorded
+	since    time.Time     // of unseen
 	waiting  list.List     // of *entry
 	news     chan struct{} // closed when something comes; nil if nobody waits for it
 	disabled Fate          // 0 as long as calls are taken
@@ -47,27 +66,27 @@ type entry struct {
 	at     *list.Element
 }
 
-// New makes a queue for at most limit calls. full is the fate of those that find no room.
-func New(limit int, full Fate) (*Queue, error) {
-	if limit < 1 || full != Fail && full != Pass {
+// New makes a queue for at most limit calls of the instance that has the host. full is the fate of those that find no room.
+func New(host weir.Host, limit int, full Fate) (*Queue, error) {
+	if host == nil || limit < 1 || full != Fail && full != Pass {
 		return nil, &weir.Error{
-			Op: "make queue", Kind: weir.KindRefused, Err: errors.New("it has no room, or does not say what becomes of what finds none"),
-			Hint: "give it a positive limit, and pend.Fail or pend.Pass",
+			Op: "make queue", Kind: weir.KindRefused, Err: errors.New("it has no host or no room, or does not say what becomes of what finds none"),
+			Hint: "give it the Host of its instance, a positive limit, and pend.Fail or pend.Pass",
 		}
 	}
-	return &Queue{limit: limit, full: full}, nil
+	return &Queue{host: host, limit: limit, full: full}, nil
 }
 
 // Put keeps a call, and returns what Pre has to return. Pre does not use the call after that.
 func (q *Queue) Put(ctx context.Context, call weir.Call) weir.PreStatus {
 	q.mu.Lock()
-	fate, why := q.disabled, errDisabled
-	if fate == 0 && q.waiting.Len() >= q.limit {
-		fate, why = q.full, errFull
-	}
-	if fate != 0 {
+	switch {
+	case q.disabled != 0:
+		fate := q.disabled
 		q.mu.Unlock()
-		return fate.decide(call, why)
+		return fate.decide(call, errDisabled)
+	case q.waiting.Len() >= q.limit:
+		return q.refuseLocked(call)
 	}
 	defer q.mu.Unlock()
 	e := &entry{call: call}
@@ -78,6 +97,40 @@ func (q *Queue) Put(ctx context.Context, call weir.Call) weir.PreStatus {
 		q.news = nil
 	}
 	return weir.PrePend
+}
+
+// gapTime is how long what passes for want of room is counted before it is recorded as one gap.
+const gapTime = 10 * time.Second
+
+// refuseLocked lets a call that finds no room have its fate, and unlocks.
+func (q *Queue) refuseLocked(call weir.Call) weir.PreStatus {
+	status := q.full.decide(call, errFull)
+	if status == weir.PreComplete {
+		q.mu.Unlock()
+		q.host.NoRoom(1, 0)
+		return status
+	}
+	if q.unseen++; q.unseen == 1 {
+		q.since = time.Now()
+		time.AfterFunc(gapTime, q.record)
+	}
+	q.mu.Unlock()
+	q.host.NoRoom(0, 1)
+	return status
+}
+
+// record tells the ledger what has passed, if it has not been told yet. Where the instance has ended by itself, nobody wants
+// to know.
+func (q *Queue) record() {
+	q.recording.Lock()
+	defer q.recording.Unlock()
+	q.mu.Lock()
+	unseen, since := q.unseen, q.since
+	q.unseen = 0
+	q.mu.Unlock()
+	if unseen > 0 {
+		_ = q.host.Missed(since, fmt.Sprintf("operations that passed because the filter had no room for them: %d", unseen))
+	}
 }
 
 var (
@@ -163,7 +216,7 @@ func (q *Queue) Len() int {
 }
 
 // Disable lets no call in any more: fate is what becomes of those that come, and of those that wait. Calls that have been
-// taken are whoever's has them.
+// taken are whoever's has them. What has passed for want of room is recorded when it has returned.
 func (q *Queue) Disable(fate Fate) {
 	q.mu.Lock()
 	q.disabled = fate
@@ -179,6 +232,7 @@ func (q *Queue) Disable(fate Fate) {
 		q.news = nil
 	}
 	q.mu.Unlock()
+	q.record()
 	for _, e := range rest {
 		_ = e.call.ResumePre(fate.decide(e.call, errDisabled)) // as in cancel
 	}

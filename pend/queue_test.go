@@ -3,9 +3,12 @@ package pend
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/weirfs/weir"
 )
@@ -45,11 +48,85 @@ func (c *call) want(t *testing.T, err bool, resumed ...weir.PreStatus) {
 
 func newQueue(t *testing.T, limit int, full Fate) *Queue {
 	t.Helper()
-	q, err := New(limit, full)
+	q, _ := hosted(t, limit, full)
+	return q
+}
+
+// host is an instance's, which notes what a queue tells it.
+type host struct {
+	weir.Host
+
+	mu             sync.Mutex
+	failed, passed uint64
+	missed         []string
+}
+
+func (h *host) NoRoom(failed, passed uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.failed += failed
+	h.passed += passed
+}
+
+func (h *host) Missed(since time.Time, cause string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.missed = append(h.missed, fmt.Sprint(time.Since(since), " ", cause))
+	return nil
+}
+
+func (h *host) want(t *testing.T, failed, passed uint64, missed ...string) {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.failed != failed || h.passed != passed || !slices.Equal(h.missed, missed) {
+		t.Errorf("%d failed, %d passed, missed %q; want %d, %d, %q", h.failed, h.passed, h.missed, failed, passed, missed)
+	}
+}
+
+func hosted(t *testing.T, limit int, full Fate) (*Queue, *host) {
+	t.Helper()
+	h := new(host)
+	q, err := New(h, limit, full)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return q
+	return q, h
+}
+
+// TestWhatFindsNoRoomIsTold counts each, and makes one gap of what passes within a while.
+func TestWhatFindsNoRoomIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, h := hosted(t, 1, Fail)
+		for range 3 {
+			q.Put(t.Context(), new(call))
+		}
+		h.want(t, 2, 0)
+		q.Put(t.Context(), &call{params: weir.Parameters{Op: weir.OpClose}})
+		time.Sleep(gapTime)
+		synctest.Wait()
+		const one = "operations that passed because the filter had no room for them: "
+		h.want(t, 2, 1, "10s "+one+"1")
+		q.Disable(Pass)
+		h.want(t, 2, 1, "10s "+one+"1")
+
+		q, h = hosted(t, 1, Pass)
+		for range 5 {
+			q.Put(t.Context(), new(call))
+			time.Sleep(2 * time.Second)
+		}
+		time.Sleep(3 * time.Second)
+		h.want(t, 0, 4, "10s "+one+"4")
+		for range 2 {
+			q.Put(t.Context(), new(call))
+		}
+		time.Sleep(time.Second)
+		q.Disable(Pass)
+		h.want(t, 0, 6, "10s "+one+"4", "1s "+one+"2")
+		q.Put(t.Context(), new(call)) // Whatever comes then is not for want of room.
+		time.Sleep(time.Minute)
+		h.want(t, 0, 6, "10s "+one+"4", "1s "+one+"2")
+	})
 }
 
 // Whatever becomes of others, a close passes.
@@ -95,10 +172,11 @@ func TestFullQueue(t *testing.T) {
 		late.want(t, fate == Fail)
 	}
 	for _, bad := range []struct {
+		host  weir.Host
 		limit int
 		full  Fate
-	}{{0, Fail}, {1, 0}, {1, 3}} {
-		if _, err := New(bad.limit, bad.full); weir.KindOf(err) != weir.KindRefused {
+	}{{new(host), 0, Fail}, {new(host), 1, 0}, {new(host), 1, 3}, {nil, 1, Fail}} {
+		if _, err := New(bad.host, bad.limit, bad.full); weir.KindOf(err) != weir.KindRefused {
 			t.Errorf("%+v: error %v", bad, err)
 		}
 	}

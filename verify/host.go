@@ -103,6 +103,12 @@ func (h *host) Scanned(began time.Time, by string) error {
 	return h.Host.Scanned(began, by)
 }
 
+// NoRoom implements weir.Host.
+func (h *host) NoRoom(failed, passed uint64) {
+	h.use("NoRoom")
+	h.Host.NoRoom(failed, passed)
+}
+
 // use reports a call after the end.
 func (h *host) use(method string) {
 	h.in.mu.Lock()

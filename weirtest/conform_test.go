@@ -97,7 +97,7 @@ func faults(t *testing.T, filter func() *weir.Filter) string {
 
 // queueing pends everything for a worker that takes its time.
 func queueing(m *model) {
-	q, err := pend.New(100, pend.Fail)
+	q, err := pend.New(m.site.Host, 100, pend.Fail)
 	if err != nil {
 		panic(err)
 	}

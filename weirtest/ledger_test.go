@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/ledger"
+	"github.com/weirfs/weir/pend"
 	"github.com/weirfs/weir/weirtest"
 )
 
@@ -149,4 +150,50 @@ func TestAScanInSetupClosesTheGap(t *testing.T) {
 		const want = `mounted by another program: what happened before its mark was not seen, 0 s, closed by "the scan in Setup"`
 		wantGaps(t, w.Gaps("names", w.Mount("/data")), want)
 	}, f)
+}
+
+// jammed is a filter whose queue has room for one operation, and that decides about none.
+type jammed struct {
+	names
+	queue *pend.Queue
+}
+
+func (j *jammed) Pre(ctx context.Context, call weir.Call) weir.PreStatus {
+	return j.queue.Put(ctx, call)
+}
+func (j *jammed) Post(context.Context, weir.Call) weir.PostStatus { return weir.PostFinished }
+func (j *jammed) TeardownStart(weir.TeardownReason)               { j.queue.Disable(pend.Pass) }
+
+// TestWhatAFilterHadNoRoomForIsAGap where it has passed, and is counted where it has failed.
+func TestWhatAFilterHadNoRoomForIsAGap(t *testing.T) {
+	for fate, pass := range map[pend.Fate]bool{pend.Pass: true, pend.Fail: false} {
+		f := new(names).filter()
+		f.Wants, f.Before = 0, weir.OpCreate
+		f.Setup = func(_ context.Context, site weir.Site) (weir.Instance, error) {
+			q, err := pend.New(site.Host, 1, fate)
+			return &jammed{queue: q}, err
+		}
+		weirtest.Run(t, func(w *weirtest.World) {
+			w.Tolerate("never-resumed", "slow-callback") // It decides about nothing.
+			v := w.MountAs("/data", func(i *weir.VolumeInfo) { i.Mounts[0].Coming = true })
+			w.Begin(func() error { return v.Create("kept") })
+			w.Settle()
+			for i := range 3 {
+				if err := v.Create(fmt.Sprint("more", i)); pass != (err == nil) {
+					t.Errorf("error %v of one that finds no room", err)
+				}
+				time.Sleep(time.Second)
+			}
+			refused, unseen, gaps := uint64(3), uint64(0), []string(nil)
+			if pass {
+				refused, unseen = 0, 3
+				gaps = []string{`operations that passed because the filter had no room for them: 3, 10 s, closed by "attached; what was missed is not looked for"`}
+			}
+			if s := w.Manager.Snapshot().Filter("names").Stats; s.Refused != refused || s.Unseen != unseen {
+				t.Errorf("%d have failed, %d have passed; want %d, %d", s.Refused, s.Unseen, refused, unseen)
+			}
+			time.Sleep(time.Minute)
+			wantGaps(t, w.Gaps("names", v), gaps...)
+		}, f)
+	}
 }

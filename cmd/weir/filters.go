@@ -19,7 +19,8 @@ holds it, and how many of the instances are scan only or blind, as weir coverage
 says it. With --stats also what its instances have had to do: operations that they
 were told of, and how long that took them at the most in 99 of 100 cases; operations
 that have passed through them and are under way, and those that failed because of
-the filter, on planes that intercept.`
+the filter, on planes that intercept. Operations for which the filter had no room, and
+that failed or passed unseen for that, are told in any case.`
 
 func newFiltersCommand() *cobra.Command {
 	a := new(asker)
@@ -110,6 +111,9 @@ func notes(f control.Filter) string {
 	}
 	if f.Blind > 0 {
 		all = append(all, fmt.Sprintf("%d blind", f.Blind))
+	}
+	if f.Stats.Refused > 0 || f.Stats.Unseen > 0 {
+		all = append(all, fmt.Sprintf("no room: %d failed, %d passed unseen", f.Stats.Refused, f.Stats.Unseen))
 	}
 	if f.Skips != "" {
 		all = append(all, "without "+f.Skips)
