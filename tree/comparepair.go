@@ -122,8 +122,33 @@ const leastHole = 64 << 10
 
 // suspicious tells by the allocated blocks alone whether a may have holes that b lacks.
 func suspicious(a, b at.Stat) bool {
-	inA, inB := a.Size-a.Blocks*512, b.Size-b.Blocks*512
-	return inA >= leastHole && inB < inA/2
+	return lacksHoles([2]int64{a.Size - a.Blocks*512, b.Size - b.Blocks*512})
+}
+
+// lacksHoles tells by the totals of their holes whether a has some that b lacks.
+func lacksHoles(total [2]int64) bool {
+	return total[sideA] >= leastHole && total[sideB] < total[sideA]/2
+}
+
+// LacksHoles reports whether a has holes that b lacks, by the measure of Compare.
+func LacksHoles(a, b *File) (bool, error) {
+	var stat [2]at.Stat
+	var total [2]int64
+	var err error
+	for s, file := range [2]*File{a, b} {
+		if stat[s], err = at.StatFD(file.FD()); err != nil {
+			return false, fmt.Errorf("stat: %w", err)
+		}
+	}
+	if !suspicious(stat[sideA], stat[sideB]) {
+		return false, nil
+	}
+	for s, file := range [2]*File{a, b} {
+		if total[s], err = holeBytes(file); err != nil {
+			return false, fmt.Errorf("find holes: %w", err)
+		}
+	}
+	return lacksHoles(total), nil
 }
 
 // holes looks where the holes are: blocks alone do not tell, since some file systems allocate behind the end.
@@ -136,7 +161,7 @@ func (c *comparison) holes(name string, f [2]*File) {
 			return
 		}
 	}
-	if total[sideA] >= leastHole && total[sideB] < total[sideA]/2 {
+	if lacksHoles(total) {
 		c.report(name, "holes", showSize(total[sideA]), showSize(total[sideB]))
 	}
 }

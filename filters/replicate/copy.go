@@ -126,14 +126,14 @@ func (s *session) readOnce(u *unit, src, base *tree.File, f *find, sync bool) (*
 	}
 	same := false
 	if base != nil && (f.work == replica.Compare || f.exists) {
-		if same, err = sameContent(s.ctx, src, base, c.version.Size, u.throttle); err != nil {
+		if same, err = u.sameContent(s.ctx, src, base, c.version.Size, u.throttle); err != nil {
 			return nil, err
 		}
 	}
 	if !same {
 		err = s.copyTo(u, c, src, base, sync)
 		if target.Full(err) && base != nil { // What the replica has already takes no room.
-			if has, failed := sameContent(s.ctx, src, base, c.version.Size, u.throttle); failed == nil && has {
+			if has, failed := u.sameContent(s.ctx, src, base, c.version.Size, u.throttle); failed == nil && has {
 				err = nil
 			}
 		}
@@ -177,10 +177,16 @@ func (c *copied) begin(src *tree.File) error {
 	return nil
 }
 
-func sameContent(ctx context.Context, src, base *tree.File, size int64, throttle func(context.Context, int) error) (bool, error) {
+// sameContent reports whether the replica has a file's bytes, and its holes where the target can store holes.
+func (u *unit) sameContent(ctx context.Context, src, base *tree.File, size int64, throttle func(context.Context, int) error) (bool, error) {
 	old, err := base.Stat()
 	if err != nil || old.Size != size {
 		return false, err
+	}
+	if l, ok := u.target.Limits(); ok && l.Holes {
+		if lacks, err := tree.LacksHoles(src, base); err != nil || lacks {
+			return false, err
+		}
 	}
 	return tree.SameDataSlowly(ctx, src, base, throttle)
 }

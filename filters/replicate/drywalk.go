@@ -425,7 +425,11 @@ func (w *dryWalk) equalIn(src *tree.Dir, name string, dst *tree.Dir, old string)
 		return false
 	}
 	defer b.Close()
-	same, err := tree.SameData(w.s.ctx, a, b)
+	o, err := a.Stat()
+	if err != nil {
+		return false
+	}
+	same, err := w.u.sameContent(w.s.ctx, a, b, o.Size, nil)
 	return err == nil && same
 }
 
