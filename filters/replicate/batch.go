@@ -311,7 +311,7 @@ func (b *batch) show() error {
 			if err := b.s.err(); err != nil {
 				return err
 			}
-			b.s.trim()
+			b.s.dirs.trim()
 			err := f.problem
 			if err == nil {
 				err = b.showOne(f)

@@ -20,7 +20,7 @@ func (b *batch) finishDirs() error {
 		if key == replica.Parking {
 			continue
 		}
-		b.s.trim()
+		b.s.dirs.trim()
 		if err := b.finishDir(key); err != nil && b.failed(&find{at: b.nameOf(key)}, err) {
 			return err
 		}

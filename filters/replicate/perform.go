@@ -358,7 +358,7 @@ func (b *batch) rekey(step replica.Step, f *find) error {
 		return err
 	}
 	children := node.Source.IsDir()
-	b.s.drop(step.Old) // What was found in the former one, before it went away, finds no directory now.
+	b.s.dirs.drop(step.Old) // What was found in the former one, before it went away, finds no directory now.
 	b.ix.Delete(step.Old)
 	node.Key = step.Key
 	b.pinned = b.pinned || node.Flags&replica.Pinned != 0 // Now the volume's replica finds its way.

@@ -212,7 +212,7 @@ func (r *reaper) gone(key weir.Handle) (bool, error) {
 	if stands, err := b.stands(dir, at, node); err != nil || stands {
 		return false, err
 	}
-	r.s.drop(key)
+	r.s.dirs.drop(key)
 	return true, b.forgetName(key, at)
 }
 
@@ -220,7 +220,7 @@ func (r *reaper) gone(key weir.Handle) (bool, error) {
 func (r *reaper) name(at replica.Name, node replica.Node) (sub bool, err error) {
 	b := r.batch()
 	r.names = append(r.names, intent{at, node.Key})
-	b.s.trim()
+	b.s.dirs.trim()
 	if node.NameCount() == 1 && !r.sure {
 		alive, err := r.s.alive(node.Key)
 		if err != nil {
@@ -280,8 +280,8 @@ func (r *reaper) remove(key weir.Handle) error {
 	if err := r.emptyOfStrays(key); err != nil {
 		return err
 	}
-	r.s.trim()
-	r.s.drop(key)
+	r.s.dirs.trim()
+	r.s.dirs.drop(key)
 	dir, err := r.s.targetDir(b.ix, at.Parent)
 	if err != nil {
 		return err

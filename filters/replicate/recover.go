@@ -30,7 +30,7 @@ func (u *unit) relocate(s *session, intents []intent) error {
 	if err != nil {
 		return err
 	}
-	s.forget()
+	s.dirs.forget()
 	r := &recovery{u: u, s: s, ix: u.ix.NewBatch(), bare: make(map[weir.Handle]bool)}
 	defer r.ix.Close()
 	all := append(parked, intents...)
@@ -41,7 +41,7 @@ func (u *unit) relocate(s *session, intents []intent) error {
 			if err := s.err(); err != nil {
 				return err
 			}
-			s.trim()
+			s.dirs.trim()
 			some, err := r.look(all[n])
 			if err != nil {
 				return err
@@ -209,7 +209,7 @@ func (r *recovery) commit() error {
 			return err
 		}
 	}
-	r.s.forget()
+	r.s.dirs.forget()
 	return r.ix.Commit(false)
 }
 

@@ -108,7 +108,7 @@ func (u *unit) round(ctx context.Context) {
 	}
 	u.recovered()
 	err = u.work(s)
-	s.forget()
+	s.dirs.forget()
 	s.release()
 	switch {
 	case err == nil || errors.Is(err, errGone):

@@ -38,7 +38,7 @@ type session struct {
 
 	pair tree.Pair // source and target
 	refs atomic.Int32
-	dirs map[weir.Handle]*tree.Dir // of the target, by key
+	dirs openDirs // of the target
 }
 
 const opSource = "open source"
@@ -57,7 +57,7 @@ func (u *unit) open(ctx context.Context) (*session, error) {
 		return nil, &weir.Error{Op: opSource, Kind: weir.KindAbsent, Path: u.r.sourcePath(rel), Err: u.place.missing()}
 	}
 	s := &session{
-		u: u, keys: u.place.keys(), root: root, rel: rel, volume: volume, stop: ctx.Done(), dirs: make(map[weir.Handle]*tree.Dir),
+		u: u, keys: u.place.keys(), root: root, rel: rel, volume: volume, stop: ctx.Done(),
 	}
 	s.refs.Store(1)
 	s.ctx, s.cancel = context.WithCancel(ctx)
@@ -159,7 +159,7 @@ func (s *session) letGo() {
 
 func (s *session) close() {
 	s.cancel()
-	s.forget()
+	s.dirs.forget()
 	if s.dst != nil {
 		if s.dstRoot != nil && s.dstRoot != s.dst.Root {
 			s.dstRoot.Close()
@@ -199,28 +199,10 @@ func (s *session) broken(err error) bool {
 	return s.dst.Tmp.Unlink(name) != nil
 }
 
-const maxOpenDirs = 256
-
-// forget closes the cached directories of the target.
-func (s *session) forget() {
-	for key, d := range s.dirs {
-		d.Close()
-		delete(s.dirs, key)
-	}
-}
-
 // nodes is what sessions read the replica's state through: the index, or a batch with its own writes.
 type nodes interface {
 	Get(key weir.Handle) (replica.Node, bool, error)
 	Child(parent weir.Handle, name string) (weir.Handle, bool, error)
-}
-
-// drop closes a directory of the target that is about to go, if it is kept open.
-func (s *session) drop(key weir.Handle) {
-	if d := s.dirs[key]; d != nil {
-		d.Close()
-		delete(s.dirs, key)
-	}
 }
 
 // names returns the components from the place's root on the replica to a directory, or ok false if the
@@ -250,26 +232,21 @@ func reverse(names []string) {
 
 var errUnknownDir = errors.New("directory is not on the replica yet")
 
-// trim bounds the number of directories that are kept open. It is called between two names.
-func (s *session) trim() {
-	if len(s.dirs) > maxOpenDirs {
-		s.forget()
-	}
-}
-
-// targetDir returns the directory of that key on the target. It stays valid until trim or forget.
+// targetDir returns the directory of that key on the target. It stays valid until the next dirs.trim or dirs.forget, which are
+// called between two names.
 func (s *session) targetDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
-	switch {
-	case key == s.root:
+	switch key {
+	case s.root:
 		return s.dstRoot, nil
-	case key == replica.Parking:
+	case replica.Parking:
 		return s.dst.Parked, nil
-	case s.dirs[key] != nil:
-		return s.dirs[key], nil
+	}
+	if d := s.dirs.get(key); d != nil {
+		return d, nil
 	}
 	d, err := s.openTargetDir(ix, key)
 	if err == nil {
-		s.dirs[key] = d
+		s.dirs.put(key, d, 0)
 	}
 	return d, err
 }
@@ -278,7 +255,7 @@ func (s *session) targetDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
 // deep tree is gone through from one directory to the next, down and up.
 func (s *session) openTargetDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
 	var way []step
-	for ; key != s.root && key != replica.Parking && s.dirs[key] == nil; key = way[len(way)-1].parent {
+	for ; key != s.root && key != replica.Parking && !s.dirs.has(key); key = way[len(way)-1].parent {
 		n, known, err := ix.Get(key)
 		if err != nil {
 			return nil, err
@@ -295,11 +272,11 @@ func (s *session) openTargetDir(ix nodes, key weir.Handle) (*tree.Dir, error) {
 	for i := len(way) - 1; i >= 0 && err == nil; i-- {
 		above := dir
 		dir, err = above.OpenDir(way[i].name)
-		if i+1 < len(way) && s.dirs[way[i+1].key] == nil {
+		if i+1 < len(way) && !s.dirs.has(way[i+1].key) {
 			above.Close()
 		}
-		if err == nil && i > 0 && i < maxOpenDirs/2 {
-			s.dirs[way[i].key] = dir
+		if err == nil && i > 0 && i < maxWay {
+			s.dirs.put(way[i].key, dir, i)
 		}
 	}
 	return dir, err

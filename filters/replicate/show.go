@@ -390,7 +390,7 @@ func (b *batch) forgetTree(key weir.Handle) error {
 			}
 		}
 		b.ix.Delete(dir)
-		b.s.drop(dir) // One that is made anew is another.
+		b.s.dirs.drop(dir) // One that is made anew is another.
 		b.u.resolvedIn(dir)
 		b.u.rested(dir)
 	}
