@@ -369,3 +369,21 @@ func BenchmarkCoverage(b *testing.B) {
 		coverageOf(s, nil, 1, time.Now())
 	}
 }
+
+// What weir has taken away is told apart from what somebody has, with the rule that was broken.
+func TestRemovedIsAFault(t *testing.T) {
+	slot := manager.SlotSnapshot{Filter: "low", Instance: "low", Volume: 1, State: topology.SlotRemoved, Why: "it has broken rule double-resume: twice"}
+	s := manager.Snapshot{
+		Complete: true, Filters: []manager.FilterSnapshot{{Name: "low", Wants: "create"}}, Slots: []manager.SlotSnapshot{slot},
+		Volumes: []manager.VolumeSnapshot{{Info: weir.VolumeInfo{ID: 1, Source: "disk"}}},
+	}
+	if c := coverageOf(s, nil, 1, time.Now()); len(c.Faults) != 1 || c.Faults[0] != "volume 1 (disk): low is removed: it has broken rule double-resume: twice" {
+		t.Errorf("faults %q", c.Faults)
+	}
+	if in := instanceOf(s, slot); in.State != "removed" || in.Why != slot.Why || in.By != "" {
+		t.Errorf("%+v", in)
+	}
+	if err := notAttached("attach", slot); !strings.Contains(err.Error(), "weir has taken it away again: it has broken rule double-resume: twice; the log says") {
+		t.Error(err)
+	}
+}

@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"context"
 	"strings"
 	"testing"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
+	"github.com/weirfs/weir/verify"
 )
 
 // awaitDetached waits until a place is told to be detached, and why; what helps begins with the command.
@@ -96,4 +98,34 @@ func TestUnloadedFilterIsNotCalledAbsence(t *testing.T) {
 	ok(t, s.m.manager.Unload(t.Context(), "replicate", true, ""))
 	s.awaitDetached(s.src, "the filter is unloaded", "weir load replicate:")
 	s.endBlind()
+}
+
+// TestRemovedFilterIsTakenBack has weir take the filter from the source, since it has broken a rule.
+func TestRemovedFilterIsTakenBack(t *testing.T) {
+	s := newScene(t, "ext4", "ext4", false)
+	var host weir.Host
+	s.o.Verify = &verify.Options{Actions: verify.Actions{"context-kind": verify.Remove}}
+	s.o.alter = func(f *weir.Filter) {
+		setUp := f.Setup
+		f.Setup = func(ctx context.Context, site weir.Site) (weir.Instance, error) {
+			in, err := setUp(ctx, site)
+			if err == nil {
+				host = site.Host
+			}
+			return in, err
+		}
+	}
+	s.begin()
+	s.alike()
+	host.DropContext(weir.ContextKey{Kind: weir.ContextVolume}) // which the replicator has not registered
+	s.awaitDetached(s.src, "taken away by weir: it has broken rule context-kind: DropContext is called for a volume context, which the filter has not registered", "weir attach replicate ")
+	write(t, s.in("unseen"), "1")
+	at, err := s.m.watcher.At(s.src)
+	ok(t, err)
+	ok(t, s.m.manager.Attach("replicate", "", at.ID()))
+	s.alike()
+	s.end()
+	if log := s.log.String(); strings.Contains(log, "source absent") || strings.Contains(log, "rule=setup-teardown") {
+		t.Errorf("the log:\n%s", log)
+	}
 }

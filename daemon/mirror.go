@@ -50,8 +50,8 @@ type Options struct {
 	// Manifests say which instances filters have, wherever they are loaded without another manifest.
 	Manifests []*manifest.Manifest
 
-	// VerifyFilters has every filter watched: who breaks a rule is logged, and counted.
-	VerifyFilters bool
+	// Verify has every filter watched for rules that it breaks. Nil watches none.
+	Verify *verify.Options
 
 	// Engine is this process as the engine of a supervisor, which keeps the lock of State and is told how the mirror
 	// ends; nil if it is none.
@@ -147,10 +147,6 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 	if o.wrapPlane != nil {
 		plane = o.wrapPlane(plane)
 	}
-	var watch *verify.Options
-	if o.VerifyFilters {
-		watch = new(verify.Options)
-	}
 	filter := instancesOf([]*weir.Filter{m.replicator.Filter()}, o.Manifests)[0]
 	if o.alter != nil {
 		o.alter(filter)
@@ -158,7 +154,7 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 	m.manager, err = manager.New(manager.Options{
 		Discovery: m.watcher, Planes: []weir.Plane{plane}, Elsewhere: map[string]weir.Reach{"memory": new(memory.Plane).Reach()},
 		Filters: []*weir.Filter{filter}, Ledger: m.ledger, Logger: o.Logger, StopTimeout: teardownTime,
-		Exclude: o.administered(), Verify: watch, Accounting: []string{filter.Name}, // the replicator knows which volumes show nothing of the source
+		Exclude: o.administered(), Verify: o.Verify, Accounting: []string{filter.Name}, // the replicator knows which volumes show nothing of the source
 	})
 	return err
 }

@@ -88,6 +88,23 @@ func (m *Manager) Detach(ctx context.Context, name, instance string, volume weir
 	return err
 }
 
+// takeAway ends an instance that has done what it should not, if it has not ended yet. It stays away like one that somebody has
+// detached.
+func (m *Manager) takeAway(of weir.Host, why string) {
+	m.mu.Lock()
+	var after []func()
+	for pair, in := range m.instances {
+		if in.Host() == of {
+			after = m.applyLocked(topology.Remove{Pair: pair, Why: why})
+			break
+		}
+	}
+	m.mu.Unlock()
+	for _, act := range after {
+		act()
+	}
+}
+
 // query asks an instance that is attached.
 func (m *Manager) query(ctx context.Context, pair topology.Pair) error {
 	m.mu.Lock()

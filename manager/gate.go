@@ -78,7 +78,7 @@ func (m *Manager) makeGate(ctx context.Context, in *instance, g *gate, f *weir.F
 			continue
 		}
 		var held weir.Interception
-		if held, err = intercepting.Intercept(ctx, v, altitude, in.stack); err == nil {
+		if held, err = intercepting.Intercept(ctx, v, altitude, m.verifier.Gate(in.stack)); err == nil {
 			m.mu.Lock()
 			g.plane, g.held = intercepting, held
 			m.mu.Unlock()

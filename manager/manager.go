@@ -108,7 +108,7 @@ func New(options Options) (*Manager, error) {
 		changed:   make(chan struct{}),
 	}
 	if options.Verify != nil {
-		m.verifier = verify.New(*options.Verify, options.Logger)
+		m.verifier = verify.New(*options.Verify, m.takeAway, options.Logger)
 	}
 	m.work, m.endWork = context.WithCancel(context.Background())
 	m.teardown, m.giveUp = context.WithCancel(context.Background())

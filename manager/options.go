@@ -65,6 +65,11 @@ func (o Options) withDefaults() (Options, error) {
 	if len(o.Planes) == 0 {
 		return o, refused(errors.New("no plane"))
 	}
+	if o.Verify != nil {
+		if err := o.Verify.Actions.Check(); err != nil {
+			return o, err
+		}
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

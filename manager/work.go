@@ -180,7 +180,7 @@ func (m *Manager) attachFrame(ctx context.Context, work topology.Work) {
 	joint := topology.Joint{Frame: work.Frame, Volume: work.Volume}
 	v, stack, wants := m.volumes[work.Volume].volume, m.stackLocked(joint), m.demandLocked(joint)
 	m.mu.Unlock()
-	attachment, err := m.attach(ctx, v, stack, wants)
+	attachment, err := m.attach(ctx, v, m.verifier.Sink(stack), wants)
 	m.finish(work, err, func() {
 		if err == nil {
 			m.held[joint] = attachment

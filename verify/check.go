@@ -68,6 +68,9 @@ func (c *call) preDecided(status weir.PreStatus) {
 	case !same(p, found.parameters) && !dirty && status != weir.PreComplete:
 		c.in.report(notMarked, c, "Pre has changed the parameters, and not called MarkDirty")
 	}
+	if dirty && status != weir.PreComplete && p.Volume != found.parameters.Volume && !c.in.verifier.twin(c.in, p.Volume) {
+		c.in.report(retarget, c, "Pre has sent the operation to volume %d, where the filter has no instance at altitude %s", p.Volume, c.in.altitude)
+	}
 	if found.written() != found.sum {
 		c.in.report(dataInPlace, c, "Pre has changed the bytes that the program writes in the program's memory")
 	}

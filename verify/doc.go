@@ -6,7 +6,8 @@
 // filter itself is registered then. What an instance may implement besides weir.Instance is passed on by the type instance
 // here; a new interface of that kind has to be added there.
 //
-// A filter that breaks a rule is reported, and goes on: the manager bounds what it can do to others by itself. Only what
+// A filter that breaks a rule is reported, and goes on: the manager bounds what it can do to others by itself. [Actions] may
+// say otherwise: that nothing is said of it, or that the manager takes the instance away. Only what
 // would reach a call or a reference that is somebody else's by now is kept from it.
 //
 // # Goroutines and locks

@@ -19,28 +19,28 @@ func (v *Verifier) Filter(f *weir.Filter) *weir.Filter {
 	if f.Concerns != nil {
 		watched.Concerns = func(ctx context.Context, volume weir.Volume) (err error) {
 			found := Violation{Rule: slowSetup, Filter: f.Name, What: fmt.Sprintf("Concerns for volume %d", volume.ID())}
-			v.watch(v.options.Setup, found, func() { err = f.Concerns(ctx, volume) })
+			v.watch(nil, v.options.Setup, found, func() { err = f.Concerns(ctx, volume) })
 			return err
 		}
 	}
 	if f.Passed != nil {
 		watched.Passed = func(volume weir.VolumeInfo) {
 			found := Violation{Rule: slowSetup, Filter: f.Name, What: fmt.Sprintf("Passed for volume %d", volume.ID)}
-			v.watch(v.options.Setup, found, func() { f.Passed(volume) })
+			v.watch(nil, v.options.Setup, found, func() { f.Passed(volume) })
 		}
 	}
 	if f.Remarks != nil {
 		watched.Remarks = func() (list []weir.Remark) {
-			v.watch(v.options.Setup, Violation{Rule: slowSetup, Filter: f.Name, What: "Remarks"}, func() { list = f.Remarks() })
+			v.watch(nil, v.options.Setup, Violation{Rule: slowSetup, Filter: f.Name, What: "Remarks"}, func() { list = f.Remarks() })
 			return list
 		}
 	}
 	if f.Unload != nil {
 		watched.Unload = func(ctx context.Context, mandatory bool) (err error) {
 			found := Violation{Rule: slowSetup, Filter: f.Name, What: "Unload"}
-			v.watch(v.options.Setup, found, func() { err = f.Unload(ctx, mandatory) })
+			v.watch(nil, v.options.Setup, found, func() { err = f.Unload(ctx, mandatory) })
 			if err != nil && mandatory {
-				v.report(Violation{Rule: mandatoryRefusal, Filter: f.Name, What: fmt.Sprintf("Unload has refused a mandatory unloading: %v", err)})
+				v.report(nil, Violation{Rule: mandatoryRefusal, Filter: f.Name, What: fmt.Sprintf("Unload has refused a mandatory unloading: %v", err)})
 			}
 			return err
 		}
@@ -59,7 +59,7 @@ func (v *Verifier) connect(ctx context.Context, f *weir.Filter, peer weir.Peer, 
 		select {
 		case <-returned:
 		case <-time.After(v.options.Callback):
-			v.report(Violation{Rule: openPort, Filter: f.Name, What: fmt.Sprintf("Connect goes on %v after its ctx has ended, for process %d", v.options.Callback, peer.PID)})
+			v.report(nil, Violation{Rule: openPort, Filter: f.Name, What: fmt.Sprintf("Connect goes on %v after its ctx has ended, for process %d", v.options.Callback, peer.PID)})
 		}
 	})()
 	return f.Connect(ctx, peer, port)
@@ -72,7 +72,7 @@ func (v *Verifier) Check(f *weir.Filter) {
 	}
 	for _, d := range f.Definitions() {
 		if weir.GroupOf(d.Altitude) == "" {
-			v.report(Violation{Rule: altitudeGroup, Filter: f.Name, What: fmt.Sprintf("altitude %s of instance %s is in none", d.Altitude, d.Name)})
+			v.report(nil, Violation{Rule: altitudeGroup, Filter: f.Name, What: fmt.Sprintf("altitude %s of instance %s is in none", d.Altitude, d.Name)})
 		}
 	}
 }
@@ -80,7 +80,7 @@ func (v *Verifier) Check(f *weir.Filter) {
 // setUp is the Setup of a filter that is watched.
 func (v *Verifier) setUp(ctx context.Context, f *weir.Filter, site weir.Site) (weir.Instance, error) {
 	in := &instance{
-		verifier: v, filter: f, name: site.Instance.Name, altitude: site.Instance.Altitude, volume: site.Volume.ID(),
+		verifier: v, filter: f, name: site.Instance.Name, altitude: site.Instance.Altitude, volume: site.Volume.ID(), host: site.Host,
 		taken: map[*taken]bool{}, pended: map[*call]bool{},
 	}
 	v.mu.Lock()
@@ -90,7 +90,7 @@ func (v *Verifier) setUp(ctx context.Context, f *weir.Filter, site weir.Site) (w
 	var inner weir.Instance
 	var err error
 	found := in.violation(slowSetup, nil, "Setup")
-	v.watch(v.options.Setup, found, func() { inner, err = f.Setup(ctx, site) })
+	v.watch(in, v.options.Setup, found, func() { inner, err = f.Setup(ctx, site) })
 	switch {
 	case err != nil && !isNil(inner):
 		in.report(setupTeardown, nil, "Setup has returned an instance together with an error, so that nobody tears it down")
@@ -127,6 +127,18 @@ func (v *Verifier) isTaken(inner weir.Instance) bool {
 	v.mu.Unlock()
 	for _, in := range all {
 		if in.is(inner) {
+			return true
+		}
+	}
+	return false
+}
+
+// twin tells whether an instance's filter has one at the same altitude on another volume.
+func (v *Verifier) twin(in *instance, volume weir.VolumeID) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, other := range v.instances {
+		if other.filter == in.filter && other.altitude == in.altitude && other.volume == volume {
 			return true
 		}
 	}

@@ -158,7 +158,7 @@ func (h *host) DropContext(key weir.ContextKey) {
 // Issue implements weir.Host.
 func (h *host) Issue(ctx context.Context, p *weir.Parameters) (weir.Result, error) {
 	h.use("Issue")
-	return h.Host.Issue(inside(ctx, h.in), p)
+	return h.Host.Issue(onItsWay(inside(ctx, h.in)), p)
 }
 
 // reference is one reference to a context.

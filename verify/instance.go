@@ -26,6 +26,7 @@ type instance struct {
 	name     string
 	altitude weir.Altitude
 	volume   weir.VolumeID
+	host     weir.Host // the manager's
 
 	mu     sync.Mutex
 	inner  weir.Instance
@@ -51,7 +52,7 @@ func (in *instance) violation(rule string, c *call, what string, args ...any) Vi
 }
 
 func (in *instance) report(rule string, c *call, what string, args ...any) {
-	in.verifier.report(in.violation(rule, c, what, args...))
+	in.verifier.report(in, in.violation(rule, c, what, args...))
 }
 
 func (in *instance) begin(inner weir.Instance) {
@@ -74,11 +75,12 @@ func (in *instance) callback(name string, c *call, make func()) {
 	if !inside {
 		in.report(callbackOutside, c, "%s is called before Setup has returned, or after Teardown has begun", name)
 	}
-	in.verifier.watch(in.verifier.options.Callback, in.violation(slowCallback, c, "%s", name), make)
+	in.verifier.watch(in, in.verifier.options.Callback, in.violation(slowCallback, c, "%s", name), make)
 }
 
 // Completed implements weir.Instance. What the filter keeps of the slice is emptied.
 func (in *instance) Completed(operations []weir.Operation) {
+	in.checkOrder(in.verifier.deliveryOf(operations), nil, "Completed", true)
 	shown := slices.Clone(operations)
 	in.callback("Completed", nil, func() { in.inner.Completed(shown) })
 	clear(shown)
@@ -144,7 +146,7 @@ func (in *instance) end() {
 	for _, t := range left {
 		found := in.violation(t.rule, nil, "%s was not released", t.what)
 		found.Stack = t.stack()
-		in.verifier.report(found)
+		in.verifier.report(in, found)
 	}
 }
 
@@ -159,6 +161,7 @@ func (i *intercepting) Pre(ctx context.Context, inner weir.Call) (status weir.Pr
 	c := i.newCall(inner)
 	inner.Keep(c)
 	i.checkRecursion(ctx, c)
+	i.checkOrder(passageOf(ctx), c, "Pre", false)
 	defer func() {
 		if status == 0 { // as after a panic
 			c.end()
@@ -173,6 +176,9 @@ func (i *intercepting) Pre(ctx context.Context, inner weir.Call) (status weir.Pr
 // Post implements weir.Interceptor.
 func (i *intercepting) Post(ctx context.Context, inner weir.Call) (status weir.PostStatus) {
 	c := i.backAgain(inner)
+	if !inner.Draining() { // That comes when the instance ends.
+		i.checkOrder(passageOf(ctx), c, "Post", true)
+	}
 	defer func() {
 		if status == 0 {
 			c.end()

@@ -41,6 +41,8 @@ const (
 	mandatoryRefusal = "mandatory-refusal"
 	altitudeGroup    = "altitude-group"
 	openPort         = "open-port"
+	retarget         = "retarget"
+	outOfOrder       = "out-of-order"
 )
 
 // Rules lists all rules.
@@ -77,6 +79,8 @@ func Rules() []Rule {
 		{callbackOutside, "an instance is called between its Setup and its Teardown", "this is a fault of the manager: report it"},
 		{mandatoryRefusal, "a mandatory unloading is not refused", "return nil if mandatory is true"},
 		{openPort, "Connect returns when its ctx ends", "give ctx to Send and Receive, and return when they fail"},
+		{retarget, "an operation is sent to a volume on which the filter has an instance at the same altitude", "take the volume from the Site of such an instance, and hold that instance until Pre has returned"},
+		{outOfOrder, "operations pass instances from high to low altitude on their way down, and from low to high on their way back and when they have completed", "this is a fault of the manager: report it"},
 		{altitudeGroup, "the altitude is in a load-order group", "choose one by weir.Groups"},
 	}
 }

@@ -100,10 +100,17 @@ func changeScenes() []scene {
 		{rule: "changed-in-post",
 			bad:  after(weir.OpCreate, finishes(func(_ *instance, c weir.Call) { c.Parameters().Name = "x" })),
 			good: after(weir.OpAccess, finishes(func(_ *instance, c weir.Call) { c.Result().N = 0 }))},
+		{rule: "retarget", bad: before(weir.OpCreate, sendsTo(99)), good: before(weir.OpCreate, sendsTo(2)),
+			do: func(w *weirtest.World, v *memory.Volume) { w.Mount("/another"); usual(w, v) }},
 		{rule: "data-in-place",
 			bad:  before(weir.OpModify, does(func(c weir.Call) { c.Parameters().Data[0] ^= 1; c.MarkDirty() })),
 			good: before(weir.OpModify, does(func(c weir.Call) { c.Parameters().Data = []byte("changed"); c.MarkDirty() }))},
 	}
+}
+
+// sendsTo is a Pre that has the operation go on on another volume.
+func sendsTo(volume weir.VolumeID) func(*instance, context.Context, weir.Call) weir.PreStatus {
+	return does(func(c weir.Call) { c.Parameters().Volume = volume; c.MarkDirty() })
 }
 
 func pendScenes() []scene {
@@ -319,7 +326,7 @@ func politely(mandatory bool) error {
 }
 
 func TestRules(t *testing.T) {
-	tested := []string{"callback-outside"} // by TestManagerIsWatchedToo
+	tested := []string{"callback-outside", "out-of-order"} // by TestManagerIsWatchedToo and TestOrderIsWatched
 	for _, s := range slices.Concat(statusScenes(), changeScenes(), pendScenes(), drainingScenes(), referenceScenes(), timeScenes()) {
 		tested = append(tested, s.rule)
 		t.Run(s.rule+" "+s.name, s.run)

@@ -24,7 +24,10 @@ type Options struct {
 	// Pended is how long an operation may stay pended. Default 30 s.
 	Pended time.Duration
 
-	// Violation is called for each violation, on the goroutine that finds it. Nil is not called.
+	// Actions say by rule what becomes of violations. They are reported by default.
+	Actions Actions
+
+	// Violation is called for each violation that is not ignored, on the goroutine that finds it. Nil is not called.
 	Violation func(Violation)
 }
 
@@ -67,19 +70,25 @@ type Count struct {
 // Verifier watches filters. It is safe for concurrent use. A nil Verifier watches none.
 type Verifier struct {
 	options Options
+	remove  func(of weir.Host, why string)
 	logger  *slog.Logger
 
-	mu        sync.Mutex
-	counts    map[Count]uint64 // their Count is 0
-	instances map[weir.Host]*instance
+	mu         sync.Mutex
+	counts     map[Count]uint64 // their Count is 0
+	instances  map[weir.Host]*instance
+	deliveries map[*weir.Operation]*passage // by the first of their operations
 }
 
-// New makes a verifier. It starts nothing.
-func New(o Options, logger *slog.Logger) *Verifier {
+// New makes a verifier. It starts nothing. remove is told which instance is to be taken away, by its host, and why; it returns
+// at once.
+func New(o Options, remove func(of weir.Host, why string), logger *slog.Logger) *Verifier {
 	o.Setup = cmp.Or(o.Setup, 10*time.Second)
 	o.Callback = cmp.Or(o.Callback, time.Second)
 	o.Pended = cmp.Or(o.Pended, 30*time.Second)
-	return &Verifier{options: o, logger: logger, counts: map[Count]uint64{}, instances: map[weir.Host]*instance{}}
+	return &Verifier{
+		options: o, remove: remove, logger: logger,
+		counts: map[Count]uint64{}, instances: map[weir.Host]*instance{}, deliveries: map[*weir.Operation]*passage{},
+	}
 }
 
 // Counts lists the rules that were broken, by filter and rule.
@@ -99,8 +108,13 @@ func (v *Verifier) Counts() (list []Count) {
 	return list
 }
 
-// report counts a violation and tells of it. The log has the first, the second, the fourth of each kind, and so on.
-func (v *Verifier) report(found Violation) {
+// report does with a violation what its action says: it is counted and told, and of is taken away, which is nil if it is about
+// no instance. The log has the first, the second, the fourth of each kind, and so on.
+func (v *Verifier) report(of *instance, found Violation) {
+	action := v.options.Actions.of(found.Rule)
+	if action == Ignore {
+		return
+	}
 	found.Do = ruleOf(found.Rule).Do
 	key := Count{Filter: found.Filter, Rule: found.Rule}
 	v.mu.Lock()
@@ -109,20 +123,23 @@ func (v *Verifier) report(found Violation) {
 	v.mu.Unlock()
 	if n&(n-1) == 0 {
 		v.logger.Error("a filter breaks a rule", "rule", found.Rule, "filter", found.Filter, "instance", found.Instance,
-			"volume", found.Volume, "operation", found.Operation, "what", found.What, "do", found.Do, "taken", found.Stack, "count", n)
+			"volume", found.Volume, "operation", found.Operation, "what", found.What, "do", found.Do, "taken", found.Stack, "count", n, "action", action.String())
 	}
 	if v.options.Violation != nil {
 		v.options.Violation(found)
 	}
+	if action == Remove && of != nil {
+		v.remove(of.host, fmt.Sprintf("it has broken rule %s: %s", found.Rule, found.What))
+	}
 }
 
-// watch makes a call, and reports it when it has not returned in time, whether or not it does later.
-func (v *Verifier) watch(limit time.Duration, found Violation, call func()) {
+// watch makes a call, and reports it when it has not returned in time, whether or not it does later. of is that of report.
+func (v *Verifier) watch(of *instance, limit time.Duration, found Violation, call func()) {
 	if found.Rule == "" {
 		found.Rule = slowCallback
 	}
 	found.What += fmt.Sprintf(" has not returned after %v", limit)
-	timer := time.AfterFunc(limit, func() { v.report(found) })
+	timer := time.AfterFunc(limit, func() { v.report(of, found) })
 	defer timer.Stop()
 	call()
 }

@@ -18,7 +18,7 @@ type nobody struct{ weir.Host }
 // A manager that calls an instance when it should not is found out, too.
 func TestManagerIsWatchedToo(t *testing.T) {
 	var found []string
-	v := verify.New(verify.Options{Violation: func(v verify.Violation) { found = append(found, v.Rule+": "+v.What) }}, slog.New(slog.DiscardHandler))
+	v := verify.New(verify.Options{Violation: func(v verify.Violation) { found = append(found, v.Rule+": "+v.What) }}, nil, slog.New(slog.DiscardHandler))
 	m := new(model)
 	site := weir.Site{Volume: memory.NewVolume(1, "/m"), Instance: weir.Definition{Name: "model"}, Host: &nobody{}}
 	in, err := v.Filter(m.filter()).Setup(t.Context(), site)
@@ -69,7 +69,7 @@ func TestWatchedFilterIsAsItWas(t *testing.T) {
 	}
 	none.Check(f)
 	none.Ended(nil)
-	v := verify.New(verify.Options{}, slog.New(slog.DiscardHandler))
+	v := verify.New(verify.Options{}, nil, slog.New(slog.DiscardHandler))
 	plain := &weir.Filter{Name: "plain", Setup: func(context.Context, weir.Site) (weir.Instance, error) {
 		return &struct{ weir.Instance }{new(instance)}, nil
 	}}

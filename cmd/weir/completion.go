@@ -4,6 +4,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	rules "github.com/weirfs/weir/verify"
 )
 
 const completionExample = `  source <(weir completion bash)
@@ -34,13 +36,23 @@ func completeDirs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDi
 func completeFlags(c *cobra.Command) {
 	for flag, words := range map[string][]string{
 		"replaced": {"hold", "merge", "mirror"}, "progress": {"auto", "always", "never"}, "log-level": {"debug", "info", "warn", "error"},
-		"max-delete": {"off"}, "bwlimit": nil, "scan-interval": nil, "exclude": nil,
+		"max-delete": {"off"}, "bwlimit": nil, "scan-interval": nil, "exclude": nil, "verify-filters": broken(),
 	} {
 		_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)) // The flag exists.
 	}
 	for _, flag := range []string{"state", "forget"} {
 		_ = c.RegisterFlagCompletionFunc(flag, completeDirs)
 	}
+}
+
+// broken offers what may become of each rule that a filter breaks.
+func broken() (words []string) {
+	for _, r := range append(rules.Rules(), rules.Rule{ID: rules.All}) {
+		for _, action := range []rules.Action{rules.Report, rules.Ignore, rules.Remove} {
+			words = append(words, r.ID+"="+action.String())
+		}
+	}
+	return words
 }
 
 func writeCompletion(root *cobra.Command, shell string, w io.Writer) error {

@@ -20,6 +20,7 @@ import (
 	"github.com/weirfs/weir/daemon"
 	"github.com/weirfs/weir/internal/sys/process"
 	"github.com/weirfs/weir/policy"
+	rules "github.com/weirfs/weir/verify"
 	"github.com/weirfs/weir/volume"
 )
 
@@ -51,12 +52,12 @@ const mirrorExit = `  0  every target has passed the barrier: all that was seen 
 type mirrorFlags struct {
 	once, oneVolume, adopt, dryRun   bool
 	noDevices, noPrivileges, lowPrio bool
-	json, fallback, verifyFilters    bool
+	json, fallback                   bool
 	exclude, excludeVolume, forget   []string
 	manifests                        []string
 	maxDelete, replaced, bwlimit     string
 	state, progress, logLevel        string
-	scanInterval                     string
+	scanInterval, verifyFilters      string
 
 	screen *screen // nil without a live view
 	out    *daemon.Output
@@ -101,7 +102,8 @@ func newMirrorCommand() *cobra.Command {
 	p.StringVar(&f.progress, "progress", "auto", "show a live view: `auto`, always or never")
 	p.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
 	p.StringArrayVar(&f.manifests, "manifest", nil, "filters have the instances that `FILE` says, whenever they are loaded; the help of weir load has an example")
-	p.BoolVar(&f.verifyFilters, "verify-filters", false, "watch whether filters keep their rules; who breaks one is logged, and listed by weir filters")
+	p.StringVar(&f.verifyFilters, "verify-filters", "", "watch whether filters keep their rules; who breaks one is logged, and listed by weir filters; with `RULE=ACTION,...` the action for a rule is report, which is that, ignore, or remove, which takes the instance away as well; all stands for the rules that are not named")
+	p.Lookup("verify-filters").NoOptDefVal = rules.All + "=" + rules.Report.String()
 	p.BoolVar(&f.fallback, "mountinfo", false, "find mounts by mountinfo alone, as on kernels before 6.15")
 	completeFlags(c)
 	_ = p.MarkHidden("mountinfo") // For tests of what older kernels do.
@@ -128,7 +130,7 @@ func (f *mirrorFlags) given(c *cobra.Command, args []string) error {
 			return emptyValue(fmt.Sprintf("TARGET number %d", i))
 		}
 	}
-	for _, flag := range []string{"max-delete", "replaced", "bwlimit", "scan-interval", "state", "progress", "log-level"} {
+	for _, flag := range []string{"max-delete", "replaced", "bwlimit", "scan-interval", "state", "progress", "log-level", "verify-filters"} {
 		if c.Flags().Changed(flag) && c.Flag(flag).Value.String() == "" {
 			return emptyValue("--" + flag)
 		}
@@ -153,7 +155,7 @@ func emptyValue(name string) error {
 func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options, err error) {
 	o = daemon.Options{
 		Source: source, Targets: targets, OneVolume: f.oneVolume, Forget: f.forget, Adopt: f.adopt, NoDevices: f.noDevices,
-		NoPrivileges: f.noPrivileges, State: f.state, Fallback: f.fallback, VerifyFilters: f.verifyFilters,
+		NoPrivileges: f.noPrivileges, State: f.state, Fallback: f.fallback,
 		Idle: f.lowPrio, Announce: control.RunningDir(),
 	}
 	if o.Rules, err = policy.ParseRules(f.exclude); err != nil {
@@ -168,6 +170,13 @@ func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options
 	}
 	if o.Brake, err = policy.ParseBrake(f.maxDelete); err != nil {
 		return o, ofFlag("max-delete", err)
+	}
+	if f.verifyFilters != "" {
+		actions, err := rules.ParseActions(f.verifyFilters)
+		if err != nil {
+			return o, ofFlag("verify-filters", err)
+		}
+		o.Verify = &rules.Options{Actions: actions}
 	}
 	if o.Replaced, err = policy.ParseReplaced(f.replaced); err != nil {
 		return o, ofFlag("replaced", err)

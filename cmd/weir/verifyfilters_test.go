@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -37,8 +38,23 @@ func TestFiltersAreVerified(t *testing.T) {
 	if err := printFilters(&out, list, false); err != nil || !strings.Contains(out.String(), "filter gone has broken rule leaked-hold, 2 times") {
 		t.Errorf("printed %q, %v", out.String(), err)
 	}
-	f := mirrorFlags{verifyFilters: true, replaced: "hold", scanInterval: "10s", progress: "auto"}
-	if o, err := f.options("/a", []string{"/b"}); err != nil || !o.VerifyFilters {
+	f := mirrorFlags{verifyFilters: "all=ignore,double-resume=remove", replaced: "hold", scanInterval: "10s", progress: "auto"}
+	if o, err := f.options("/a", []string{"/b"}); err != nil || !maps.Equal(o.Verify.Actions, rules.Actions{"all": rules.Ignore, "double-resume": rules.Remove}) {
 		t.Errorf("options %+v, %v", o, err)
+	}
+}
+
+// Without a value the flag has every rule reported; of a value that is none, it says which there are.
+func TestActionsOfTheVerifierAreChecked(t *testing.T) {
+	a, b := twins(t)
+	for value, want := range map[string]string{
+		"=":                     "use --verify-filters: it is empty",
+		"=double=remove":        "use --verify-filters double: there is no such rule; rules are all, pre-status, ",
+		"=double-resume":        "actions are report, ignore, remove",
+		"=double-resume=zap":    `"zap" is no action; actions are report, ignore, remove`,
+		"=double-resume=remove": "it does not exist; create it",
+		"":                      "it does not exist; create it",
+	} {
+		asked(t, 2, "mirror --once --verify-filters"+value+" "+a+"/nothing "+b, want)
 	}
 }
