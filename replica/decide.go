@@ -22,8 +22,14 @@ type Look struct {
 	Scan bool     // the inode was met on a walk: operations on it may have gone unreported
 	// Doubtful: the target may have lost what the record of the inode says.
 	Doubtful bool
+	// Rewrite: what is doubtful is written anew, since a look at the target may show what its disk does not have.
+	Rewrite bool
 	// MapsLeaveNoSign: stores through a mapping move no time stamp on this volume (tmpfs).
 	MapsLeaveNoSign bool
+	// Full: content is compared even where all else agrees.
+	Full bool
+	// Redress: what was copied got other privileges than is wanted now.
+	Redress bool
 }
 
 // Decide compares what the source shows now with the version that the replica holds. old is nil if the
@@ -33,6 +39,20 @@ type Look struct {
 // stamp was old enough to have moved since. Without that, a reported modification means that the content
 // has to be read.
 func Decide(old *Node, now Attr, look Look) Work {
+	work := decideAlone(old, now, look)
+	switch {
+	case look.Rewrite && look.Doubtful:
+		return Content
+	case look.Full && now.IsFile():
+		return max(work, Compare)
+	case look.Redress && look.Scan && !now.IsDir():
+		return max(work, Metadata)
+	}
+	return work
+}
+
+// decideAlone is Decide by what is known of this inode, without what is wanted of all.
+func decideAlone(old *Node, now Attr, look Look) Work {
 	switch {
 	case old == nil || old.Source.Type() != now.Type() || old.Source.Rdev != now.Rdev:
 		return Content

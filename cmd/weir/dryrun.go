@@ -100,7 +100,10 @@ func sum(t replicate.Total) string {
 		}
 	}
 	if len(parts) == 0 {
-		return "nothing to do"
+		parts = []string{"nothing to do"}
+		if t.Bytes == 0 {
+			return parts[0]
+		}
 	}
 	return strings.Join(parts, ", ") + "; at most " + size(t.Bytes) + " to read"
 }

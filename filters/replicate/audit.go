@@ -225,10 +225,9 @@ func (b *batch) auditName(dir *tree.Dir, at replica.Name, node replica.Node) (kn
 	switch {
 	case !b.u.target.SameInode(o, t):
 		return false, b.forgetName(node.Key, at)
-	case untouched(o.Attr, t):
+	case !observe(&node, o.Attr):
 		return true, nil
 	}
-	unlike(&node, o.Attr)
 	b.ix.Put(node)
 	// A file system without handles may have told the ctime before the last link of the file, from a cache.
 	vague := o.Handle == "" && unchanged(o.Attr, t)
@@ -236,6 +235,16 @@ func (b *batch) auditName(dir *tree.Dir, at replica.Name, node replica.Node) (kn
 		b.u.drifted(b.s.path(b.ix, at)) // Otherwise weir itself may have been interrupted.
 	}
 	return true, b.ix.Err()
+}
+
+// observe marks a node as unlike any version of the source if somebody has changed its object, which is like that now,
+// and reports whether somebody has.
+func observe(node *replica.Node, now replica.Attr) (changed bool) {
+	if untouched(now, node.Target) {
+		return false
+	}
+	unlike(node, now)
+	return true
 }
 
 // untouched reports whether nobody has changed an object since its attributes were recorded. A directory is compared

@@ -65,9 +65,7 @@ func (b *batch) finishDir(key weir.Handle) error {
 	if err != nil {
 		return err
 	}
-	// Of an xattr that somebody has set on the replica the ctime alone tells. Steps in the directory move it too.
-	untouched := was.Ino == node.Target.Ino && was.Ctime == node.Target.Ctime && unchanged(was, node.Target)
-	if known && node.Source == self && untouched && node.Flags&replica.Partial == 0 && !b.doubtful(node) {
+	if known && dirStands(node, self, was) && !b.doubtful(node) {
 		b.u.resolved(b.nameOf(key))
 		return nil
 	}
@@ -90,6 +88,13 @@ func (b *batch) finishDir(key weir.Handle) error {
 	}
 	b.ix.Put(node)
 	return b.ix.Err()
+}
+
+// dirStands reports whether a directory of the replica, which is like was, has the metadata that its source has.
+func dirStands(node replica.Node, self, was replica.Attr) bool {
+	// Of an xattr that somebody has set on the replica the ctime alone tells. Steps in the directory move it too.
+	untouched := was.Ino == node.Target.Ino && was.Ctime == node.Target.Ctime && unchanged(was, node.Target)
+	return node.Source == self && untouched && node.Flags&replica.Partial == 0
 }
 
 // doubtful reports whether the target may have lost what was set last on a directory. Its ctime does not tell.

@@ -53,7 +53,7 @@ type Change struct {
 type Total struct {
 	Target  string        `json:"target"`
 	Counts  map[Act]int64 `json:"counts"`
-	Bytes   int64         `json:"bytes"`             // to read, at the most
+	Bytes   int64         `json:"bytes"`             // of the source to read, to copy and to compare, at the most
 	Held    int64         `json:"held"`              // deletions that the brake would hold
 	Brake   string        `json:"brake"`             // the limit, in words
 	Missing []string      `json:"missing,omitempty"` // what the target cannot store, as far as that is known
@@ -212,7 +212,8 @@ func (d *dryTarget) place(ctx context.Context, p *place) error {
 	if err := s.openSource(volume); err != nil {
 		return err
 	}
-	w := &dryWalk{dryTarget: d, u: u, s: s, found: make(map[weir.Handle]bool), linked: make(map[weir.Handle]string)}
+	mode := walkMode{scan: true, full: u.owesContent() || s.noMapSign, audit: true}
+	w := &dryWalk{dryTarget: d, u: u, s: s, mode: mode, found: make(map[weir.Handle]bool), linked: make(map[weir.Handle]string)}
 	return w.run()
 }
 

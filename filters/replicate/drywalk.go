@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"strings"
@@ -16,6 +17,7 @@ type dryWalk struct {
 	*dryTarget
 	u      *unit
 	s      *session
+	mode   walkMode
 	onto   *tree.Dir              // the place's root on the target; nil if there is none
 	found  map[weir.Handle]bool   // known nodes that were met under another name
 	linked map[weir.Handle]string // files with several names that the replica gets, and their first
@@ -75,7 +77,7 @@ func (w *dryWalk) root(key weir.Handle) error {
 	if err != nil {
 		return err
 	}
-	if on, err := w.onto.Stat(""); err != nil || node.Source != self || !unchanged(on, node.Target) {
+	if on, err := w.onto.Stat(""); err != nil || !dirStands(node, self, on) {
 		w.say(Change{Act: ActMetadata, Path: w.s.rel})
 	}
 	return nil
@@ -250,7 +252,7 @@ func (w *dryWalk) same(n *dryNames, name, path string, o tree.Object, node repli
 	if node.Flags&replica.Pinned != 0 {
 		return n.dst != nil // It belongs to the volume that is mounted there.
 	}
-	work := replica.Decide(&node, o.Attr, replica.Look{Scan: true, Doubtful: w.u.suspects.has(node.Gen)})
+	found := node
 	if n.dst != nil {
 		on, err := n.dst.Lookup(name)
 		switch {
@@ -262,35 +264,38 @@ func (w *dryWalk) same(n *dryNames, name, path string, o tree.Object, node repli
 			w.copy(ActCopy, path, o, node.Key)
 			return false
 		case err == nil && o.IsDir():
-			if !unchanged(on.Attr, node.Target) {
-				work = max(work, replica.Metadata)
+			if !dirStands(node, o.Attr, on.Attr) {
+				w.say(Change{Act: ActMetadata, Path: path})
 			}
-		case err == nil && !untouched(on.Attr, node.Target):
-			work = max(work, replica.Metadata)
-			if o.IsFile() && !sameSizeAndTime(on.Attr, node.Target) {
-				work = max(work, replica.Compare)
-			}
+			return true
+		case err == nil:
+			observe(&found, on.Attr)
 		}
 	}
-	if work == replica.Compare && w.equal(n, name) {
-		work = replica.Nothing
-		if node.Source.Ctime != o.Ctime {
-			work = replica.Metadata
-		}
-	}
-	switch {
-	case work >= replica.Compare:
-		if replica.Emptied(&node, o.Attr) && !w.asks(1) {
-			w.say(Change{Act: ActUpdate, Path: path, Reason: "it was emptied; " + errBrake.Error()})
-			break
-		}
-		w.copy(ActUpdate, path, o, node.Key)
-	case work == replica.Metadata && o.Type() == replica.TypeLink && node.Source.Mtime != o.Mtime:
+	switch work := w.work(found, o, func() bool { return w.equal(n, name) }); {
+	case work == replica.Content && replica.Emptied(&node, o.Attr) && !w.asks(1):
+		w.say(Change{Act: ActUpdate, Path: path, Reason: "it was emptied; " + errBrake.Error()})
+	case work == replica.Content, work == replica.Metadata && o.Type() == replica.TypeLink && node.Source.Mtime != o.Mtime:
 		w.copy(ActUpdate, path, o, node.Key)
 	case work == replica.Metadata:
 		w.say(Change{Act: ActMetadata, Path: path})
 	}
 	return true
+}
+
+// work decides as a run does about an object of which an audit has found that the replica has node. Where the content
+// has to be read to know, it asks whether it is equal.
+func (w *dryWalk) work(node replica.Node, o tree.Object, equal func() bool) replica.Work {
+	work := replica.Decide(&node, o.Attr, w.s.why(&node, w.mode))
+	switch {
+	case work != replica.Compare:
+		return work
+	case !equal():
+		return replica.Content
+	case node.Source.Ctime != o.Ctime:
+		return replica.Metadata
+	}
+	return replica.Nothing
 }
 
 // moved tells about a known object that has another name on the replica.
@@ -306,11 +311,34 @@ func (w *dryWalk) moved(n *dryNames, name, path string, o tree.Object, node repl
 	if at, ok, err := anyName(w.u.ix, node); err == nil && ok && at.Parent != replica.Parking {
 		c.From = w.s.path(w.u.ix, at)
 	}
-	work := replica.Decide(&node, o.Attr, replica.Look{Scan: true})
-	if c.Act != ActCannot && (work == replica.Content || work == replica.Compare && !w.equalTo(n, name, node)) {
+	old, oldName := w.home(node)
+	if old != nil {
+		defer old.Close()
+		if on, err := old.Stat(oldName); err == nil {
+			observe(&node, on)
+		}
+	}
+	equal := func() bool { return old != nil && w.equalIn(n.src, name, old, oldName) }
+	if c.Act != ActCannot && w.work(node, o, equal) == replica.Content {
 		c.Bytes, c.Reason = o.Size, "and its content has changed"
 	}
 	w.say(c)
+}
+
+// home opens the directory in which the target has a known object, nil if it is nowhere in the tree, and returns its name there.
+func (w *dryWalk) home(node replica.Node) (dir *tree.Dir, name string) {
+	at, ok, err := anyName(w.u.ix, node)
+	if err != nil || !ok || w.onto == nil {
+		return nil, ""
+	}
+	path, parked, ok, err := names(w.u.ix, w.s.root, at.Parent)
+	if err != nil || !ok || parked {
+		return nil, ""
+	}
+	if dir, err = w.onto.Walk(path); err != nil {
+		return nil, ""
+	}
+	return dir, at.Name
 }
 
 // placeOf returns the components to a known directory on the target.
@@ -391,29 +419,12 @@ func (w *dryWalk) dressed(n *dryNames, name string, o, on tree.Object) bool {
 	return err == nil && otherErr == nil && digest(has) != digest(other)
 }
 
-// equalTo compares the content of a file with what the replica has under another name.
-func (w *dryWalk) equalTo(n *dryNames, name string, node replica.Node) bool {
-	at, ok, err := anyName(w.u.ix, node)
-	if err != nil || !ok || w.onto == nil {
-		return false
-	}
-	path, parked, ok, err := names(w.u.ix, w.s.root, at.Parent)
-	if err != nil || !ok || parked {
-		return false
-	}
-	dir, err := w.onto.Walk(path)
-	if err != nil {
-		return false
-	}
-	defer dir.Close()
-	return w.equalIn(n.src, name, dir, at.Name)
-}
-
 // equal compares the content of a file on both sides.
 func (w *dryWalk) equal(n *dryNames, name string) bool {
 	return n.dst != nil && w.equalIn(n.src, name, n.dst, name)
 }
 
+// equalIn compares two files as a run does, and counts what that reads of the source.
 func (w *dryWalk) equalIn(src *tree.Dir, name string, dst *tree.Dir, old string) bool {
 	a, err := src.OpenFile(name)
 	if err != nil {
@@ -429,7 +440,11 @@ func (w *dryWalk) equalIn(src *tree.Dir, name string, dst *tree.Dir, old string)
 	if err != nil {
 		return false
 	}
-	same, err := w.u.sameContent(w.s.ctx, a, b, o.Size, nil)
+	counted := func(_ context.Context, bytes int) error {
+		w.total.Bytes += int64(bytes)
+		return nil
+	}
+	same, err := w.u.sameContent(w.s.ctx, a, b, o.Size, counted)
 	return err == nil && same
 }
 

@@ -112,26 +112,23 @@ func (b *batch) excluded(f *find) (bool, error) {
 }
 
 func (f *find) decide(s *session, node replica.Node, known bool) {
-	u := s.u
 	var old *replica.Node
 	if known {
 		old = &node
 	}
+	look := s.why(old, f.mode)
+	look.Ops = f.ops
+	f.work = replica.Decide(old, f.object.Attr, look)
+}
+
+// why says why an inode is looked at of which the replica has old, or nothing.
+func (s *session) why(old *replica.Node, mode walkMode) replica.Look {
+	u := s.u
 	u.mu.Lock()
-	doubtful := known && u.suspects.has(node.Gen)
-	rewrite := doubtful && u.suspects.rewrite
-	u.mu.Unlock()
-	f.work = replica.Decide(old, f.object.Attr, replica.Look{
-		Ops: f.ops, Scan: f.mode.scan, Doubtful: doubtful, MapsLeaveNoSign: s.noMapSign,
-	})
-	if rewrite {
-		f.work = replica.Content
-	}
-	if f.work == replica.Nothing && f.mode.scan && u.owesPrivileges() && !f.object.IsDir() {
-		f.work = replica.Metadata
-	}
-	if f.mode.full && f.work < replica.Compare && f.object.IsFile() {
-		f.work = replica.Compare
+	defer u.mu.Unlock()
+	return replica.Look{
+		Scan: mode.scan, Full: mode.full, MapsLeaveNoSign: s.noMapSign, Redress: u.owesPrivileges(),
+		Doubtful: old != nil && u.suspects.has(old.Gen), Rewrite: u.suspects.rewrite,
 	}
 }
 
