@@ -72,6 +72,11 @@ type Filter struct {
 	// conversation, or when ctx ends: at the latest when the filter is unloaded. Nil: the filter has no port.
 	Connect func(ctx context.Context, peer Peer, port Port) error
 
+	// Admit is asked whether a program may connect to the port, before it takes a place there. Its error refuses, and is told
+	// to the program. Whom the control socket refuses does not come so far: it lets in root, and the user who runs weir, who are
+	// admitted where Admit is nil. It must return soon, and admits nobody as long as it does not.
+	Admit func(peer Peer) error
+
 	// Connections is how many programs may be connected at a time; more are refused. It must be positive where there
 	// is a Connect, and zero where there is none.
 	Connections int

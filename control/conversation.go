@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"sync"
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/manager"
 )
 
 // portProtocol is what a connection speaks after POST /v1/filters/{filter}/port: messages, each behind its length in four
@@ -163,14 +165,18 @@ func (s *Server) port(r *request) (any, error) {
 	if err := r.upgradesTo(portProtocol); err != nil {
 		return nil, err
 	}
-	place, err := s.options.Engine.Connect(r.Context(), r.PathValue("filter"), load)
-	if err != nil {
+	peer := weir.Peer{PID: r.peer.PID, UID: r.peer.UID, GID: r.peer.GID}
+	place, err := s.options.Engine.Connect(r.Context(), r.PathValue("filter"), peer, load)
+	switch {
+	case errors.Is(err, manager.ErrNotAdmitted):
+		return nil, &statusError{err, http.StatusForbidden}
+	case err != nil:
 		return nil, err
 	}
 	return upgrade{portProtocol, func(conn net.Conn) {
 		c := converse(conn)
 		defer c.Close()
-		_ = place.Talk(weir.Peer{PID: r.peer.PID, UID: r.peer.UID, GID: r.peer.GID}, c) // The manager has told of the error.
+		_ = place.Talk(c) // The manager has told of the error.
 	}}, nil
 }
 

@@ -1,14 +1,17 @@
 package control
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -160,6 +163,53 @@ func TestConnectionsAreRefused(t *testing.T) {
 	}
 	b.fails(weir.KindRefused, http.MethodPost, "/v1/filters/low/port", nil)
 	b.fails(weir.KindRefused, http.MethodPost, "/v1/filters/low/port?load=maybe", nil)
+}
+
+// TestWhoMayConnect has a filter admit this process, and then not: who asks is told in words, and so is the operator.
+func TestWhoMayConnect(t *testing.T) {
+	f := filter("low", "100", everywhere)
+	var asked atomic.Pointer[weir.Peer]
+	var closed atomic.Bool
+	f.Connections = 1
+	f.Admit = func(peer weir.Peer) error {
+		asked.Store(&peer)
+		if closed.Load() {
+			return errors.New("the counter is closed")
+		}
+		return nil
+	}
+	f.Connect = func(ctx context.Context, _ weir.Peer, port weir.Port) error {
+		_, err := port.Receive(ctx)
+		return err
+	}
+	b := begin(t, f)
+	self := weir.Peer{PID: os.Getpid(), UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
+	closed.Store(true)
+	const want = "connect to filter low: the filter does not admit the program, process %d of user %d: the counter is closed; the filter decides who may"
+	for range 3 { // None of them takes the only place.
+		_, err := b.Client.Connect(t.Context(), "low", false)
+		if err == nil || err.Error() != fmt.Sprintf(want, self.PID, self.UID) || weir.KindOf(err) != weir.KindRefused {
+			t.Errorf("error %v", err)
+		}
+	}
+	if peer := asked.Load(); peer == nil || *peer != self {
+		t.Errorf("asked about %+v, this is %+v", peer, self)
+	}
+	answer, err := b.Client.dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Close()
+	r, err := newRequest(t.Context(), http.MethodPost, "/v1/filters/low/port", nil, portProtocol)
+	report(t, errors.Join(err, r.Write(answer)))
+	if got, err := http.ReadResponse(bufio.NewReader(answer), r); err != nil || got.StatusCode != http.StatusForbidden {
+		t.Errorf("answered %+v, %v", got, err)
+	}
+	if log := b.logged.String(); !strings.Contains(log, "asked to connect to filter") || !strings.Contains(log, "the counter is closed") {
+		t.Errorf("logged %s", log)
+	}
+	closed.Store(false)
+	talk(t, b)
 }
 
 // TestPlaceIsFreeAgain comes and goes more often than there are places.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,8 +25,28 @@ type bench struct {
 	ledger    *ledger.Ledger
 	discovery *memory.Discovery
 	state     string
+	logged    logged
 	volumes   []*memory.Volume
 	end       func() // ends server and manager; may be called twice
+}
+
+// logged is what the server has logged.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // Gaps implements Engine.
@@ -48,13 +70,13 @@ func (b *bench) Load(name string, instances *manifest.Manifest) error {
 }
 
 // Connect implements Engine.
-func (b *bench) Connect(ctx context.Context, name string, load bool) (*manager.Conversation, error) {
+func (b *bench) Connect(ctx context.Context, name string, peer weir.Peer, load bool) (*manager.Conversation, error) {
 	if load && b.Snapshot().Filter(name) == nil {
 		if err := b.Load(name, nil); err != nil {
 			return nil, err
 		}
 	}
-	return b.Manager.Connect(ctx, name)
+	return b.Manager.Connect(ctx, name, peer)
 }
 
 // Unload implements Engine.
@@ -134,7 +156,7 @@ func beginIn(t *testing.T, state string, filters ...*weir.Filter) *bench {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	server := NewServer(Options{Engine: b, State: b.state, What: "test"})
+	server := NewServer(Options{Engine: b, State: b.state, What: "test", Logger: slog.New(slog.NewTextHandler(&b.logged, nil))})
 	var all sync.WaitGroup
 	all.Go(func() { report(t, b.Run(ctx)) })
 	all.Go(func() { report(t, server.Run(ctx)) })

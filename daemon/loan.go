@@ -24,7 +24,7 @@ type loans struct {
 const settleTime = 5 * time.Second
 
 // Connect implements control.Engine.
-func (c controlled) Connect(ctx context.Context, name string, load bool) (*manager.Conversation, error) {
+func (c controlled) Connect(ctx context.Context, name string, peer weir.Peer, load bool) (*manager.Conversation, error) {
 	l := &c.mirror.loans
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -33,7 +33,7 @@ func (c controlled) Connect(ctx context.Context, name string, load bool) (*manag
 			return nil, err
 		}
 	}
-	place, err := c.Manager.Connect(ctx, name)
+	place, err := c.Manager.Connect(ctx, name, peer)
 	lent := l.out[name]
 	if lent == nil {
 		return place, err

@@ -21,7 +21,7 @@ func TestFilterIsLent(t *testing.T) {
 		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
 		t.Cleanup(cancel)
-		if _, err := c.Connect(ctx, activity.Name, load); err != nil {
+		if _, err := c.Connect(ctx, activity.Name, weir.Peer{}, load); err != nil {
 			t.Fatal(err)
 		}
 		return cancel
@@ -34,10 +34,10 @@ func TestFilterIsLent(t *testing.T) {
 			t.Fatalf("loaded is not %t", want)
 		}
 	}
-	if _, err := c.Connect(t.Context(), activity.Name, false); weir.KindOf(err) != weir.KindAbsent {
+	if _, err := c.Connect(t.Context(), activity.Name, weir.Peer{}, false); weir.KindOf(err) != weir.KindAbsent {
 		t.Errorf("connected to what is not loaded: %v", err)
 	}
-	if _, err := c.Connect(t.Context(), "nothing", true); weir.KindOf(err) != weir.KindRefused || !strings.Contains(err.Error(), "it has replicate, activity") {
+	if _, err := c.Connect(t.Context(), "nothing", weir.Peer{}, true); weir.KindOf(err) != weir.KindRefused || !strings.Contains(err.Error(), "it has replicate, activity") {
 		t.Errorf("connected to what there is not: %v", err)
 	}
 	first, second, third := connect(true), connect(true), connect(false)

@@ -80,9 +80,9 @@ func TestForceLeavesConversationsBehind(t *testing.T) {
 		w.Must(w.Load(f))
 		w.Tolerate("open-port")
 		talk, end := context.WithCancel(context.Background())
-		c, err := w.Manager.Connect(talk, "ends")
+		c, err := w.Manager.Connect(talk, "ends", weir.Peer{PID: 17})
 		w.Must(err)
-		w.Begin(func() error { defer end(); return c.Talk(weir.Peer{PID: 17}, nil) })
+		w.Begin(func() error { defer end(); return c.Talk(nil) })
 		w.Must(w.ForceUnload("ends"))
 		if log := w.Log(); strings.Count(log, "unloaded by force") != 1 || !strings.Contains(log, `left="ends: a conversation with process 17"`) {
 			t.Errorf("the log:\n%s", log)

@@ -39,6 +39,8 @@ func Check(f *weir.Filter, others []*weir.Filter) error {
 		return unusable(fmt.Errorf("filter %s skips both what is done to directories and everything else: nothing is left", f.Name))
 	case f.Connect != nil && f.Connections <= 0:
 		return unusable(fmt.Errorf("filter %s has a port, and no place at it", f.Name))
+	case f.Connect == nil && f.Admit != nil:
+		return unusable(fmt.Errorf("filter %s says who may connect (Admit), and has no port: it has no Connect", f.Name))
 	case f.Connect == nil && f.Connections != 0:
 		return unusable(fmt.Errorf("filter %s has places for programs (Connections), and no port: it has no Connect", f.Name))
 	}

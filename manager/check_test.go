@@ -63,6 +63,9 @@ func TestFilterIsCheckedAgainstThePlanes(t *testing.T) {
 		{"altitude 200 is that of filter f, instance a", weir.KindRefused, filter(func(f *weir.Filter) {
 			f.Instances = []weir.Definition{at("a", "200"), at("b", "200")}
 		})},
+		{"filter f says who may connect (Admit), and has no port", weir.KindRefused, filter(func(f *weir.Filter) {
+			f.Admit = func(weir.Peer) error { return nil }
+		})},
 		{"filter f skips both what is done to directories and everything else", weir.KindRefused, filter(func(f *weir.Filter) {
 			f.Skips = weir.SkipDirs | weir.SkipFiles
 		})},

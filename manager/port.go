@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/topology"
 )
 
 // Conversation is a place at a filter's port. Talk serves a program there: it returns when the filter or the program has
@@ -13,17 +16,56 @@ import (
 type Conversation struct {
 	m      *Manager
 	ctx    context.Context
+	peer   weir.Peer
 	filter *weir.Filter
 	life   *life
 }
 
-// Connect takes a place at a filter's port, until ctx ends. The error is of KindAbsent if no such filter runs, and of
-// KindRefused if it has no port, or no place is free.
-func (m *Manager) Connect(ctx context.Context, name string) (*Conversation, error) {
+// ErrNotAdmitted is wrapped by the error of Connect for a program that the filter does not let in.
+var ErrNotAdmitted = errors.New("the filter does not admit the program")
+
+// admitTime bounds how long a filter may think about a program.
+const admitTime = 5 * time.Second
+
+// admit asks a filter whether a program may connect to it.
+func admit(f *weir.Filter, peer weir.Peer) error {
+	if f.Admit == nil {
+		return nil
+	}
+	over := make(chan struct{})
+	defer time.AfterFunc(admitTime, func() { close(over) }).Stop()
+	err := within(over, func() error { return guard(f, "Admit", func() error { return f.Admit(peer) }) }, nil)
+	if err == nil {
+		return nil
+	}
+	why, _, _ := strings.Cut(err.Error(), "\n") // What follows is the stack of a panic.
+	return &weir.Error{
+		Op: "connect to filter", Kind: weir.KindRefused, Path: f.Name,
+		Err:  fmt.Errorf("%w, process %d of user %d: %s", ErrNotAdmitted, peer.PID, peer.UID, why),
+		Hint: "the filter decides who may",
+	}
+}
+
+// Connect has a program take a place at a filter's port, until ctx ends. The error is of KindAbsent if no such filter runs, and of
+// KindRefused if it has no port, does not admit the program (ErrNotAdmitted), or no place is free.
+func (m *Manager) Connect(ctx context.Context, name string, peer weir.Peer) (*Conversation, error) {
 	id, err := m.filter(name)
 	if err != nil {
 		return nil, err
 	}
+	m.mu.Lock()
+	f := m.filters[id]
+	m.mu.Unlock()
+	if f != nil {
+		if err := admit(f, peer); err != nil {
+			return nil, err
+		}
+	}
+	return m.place(ctx, id, name, peer)
+}
+
+// place is Connect for a program that the filter admits.
+func (m *Manager) place(ctx context.Context, id topology.FilterID, name string, peer weir.Peer) (*Conversation, error) {
 	stopping := m.stopping(id)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -39,7 +81,7 @@ func (m *Manager) Connect(ctx context.Context, name string) (*Conversation, erro
 	default:
 		l.connected++
 		context.AfterFunc(ctx, func() { m.leave(f, l) })
-		return &Conversation{m, ctx, f, l}, nil
+		return &Conversation{m, ctx, peer, f, l}, nil
 	}
 	return nil, refused
 }
@@ -55,8 +97,8 @@ func (m *Manager) leave(f *weir.Filter, l *life) {
 	audit()
 }
 
-// Talk has the filter serve a program.
-func (c *Conversation) Talk(peer weir.Peer, port weir.Port) error {
+// Talk has the filter serve the program.
+func (c *Conversation) Talk(port weir.Port) error {
 	ctx, cancel := context.WithCancel(c.life.ports)
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
@@ -64,13 +106,13 @@ func (c *Conversation) Talk(peer weir.Peer, port weir.Port) error {
 	defer end()
 	defer context.AfterFunc(c.life.hurry, end)()
 	err := within(over.Done(), func() error {
-		return guard(c.filter, "Connect", func() error { return c.filter.Connect(ctx, peer, port) })
+		return guard(c.filter, "Connect", func() error { return c.filter.Connect(ctx, c.peer, port) })
 	}, nil)
 	if errors.Is(err, errGivenUp) {
-		c.m.abandon(c.life, c.filter.Name, fmt.Sprintf("a conversation with process %d", peer.PID))
+		c.m.abandon(c.life, c.filter.Name, fmt.Sprintf("a conversation with process %d", c.peer.PID))
 	}
 	if err != nil && ctx.Err() == nil && weir.KindOf(err) != weir.KindAbsent {
-		c.m.options.Logger.Warn("a conversation with a filter has failed", "filter", c.filter.Name, "pid", peer.PID, "error", err)
+		c.m.options.Logger.Warn("a conversation with a filter has failed", "filter", c.filter.Name, "pid", c.peer.PID, "error", err)
 	}
 	return err
 }

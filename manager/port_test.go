@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/plane/memory"
 )
 
@@ -35,14 +36,14 @@ func talker(stay time.Duration) func(*log) []*weir.Filter {
 func (b *bench) connect(t *testing.T, pid int) (hangUp func(), ended <-chan error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	c, err := b.Connect(ctx, "f")
+	c, err := b.Connect(ctx, "f", weir.Peer{PID: pid})
 	if err != nil {
 		t.Fatal(err)
 	}
 	result := make(chan error, 1)
 	go func() {
 		defer cancel()
-		result <- c.Talk(weir.Peer{PID: pid}, nil)
+		result <- c.Talk(nil)
 	}()
 	synctest.Wait()
 	return cancel, result
@@ -50,7 +51,7 @@ func (b *bench) connect(t *testing.T, pid int) (hangUp func(), ended <-chan erro
 
 func refusesToConnect(t *testing.T, b *bench, name string, kind weir.Kind, why string) {
 	t.Helper()
-	if _, err := b.Connect(t.Context(), name); weir.KindOf(err) != kind || !strings.Contains(err.Error(), why) {
+	if _, err := b.Connect(t.Context(), name, weir.Peer{}); weir.KindOf(err) != kind || !strings.Contains(err.Error(), why) {
 		t.Errorf("connect to %s: %v, want %q", name, err, why)
 	}
 }
@@ -118,5 +119,48 @@ func TestPortNeedsAPlace(t *testing.T) {
 		if err := b.Start(f); weir.KindOf(err) != weir.KindRefused || !strings.Contains(err.Error(), "no place") {
 			t.Errorf("error %v", err)
 		}
+	})
+}
+
+// TestWhoMayConnect asks the filter before a place is taken, whatever its answer.
+func TestWhoMayConnect(t *testing.T) {
+	filters := func(l *log) []*weir.Filter {
+		list := talker(0)(l)
+		list[0].Connections = 1
+		list[0].Admit = func(peer weir.Peer) error {
+			switch peer.PID {
+			case 1:
+				return nil
+			case 2:
+				panic("no such peer")
+			case 3:
+				time.Sleep(time.Hour)
+			}
+			return errors.New("only the first may")
+		}
+		return list
+	}
+	withFilters(t, filters, func(t *testing.T, b *bench, _ *memory.Volume) {
+		for _, tt := range []struct {
+			peer weir.Peer
+			want string
+		}{
+			{weir.Peer{PID: 7, UID: 12}, "connect to filter f: the filter does not admit the program, process 7 of user 12: only the first may; the filter decides who may"},
+			{weir.Peer{PID: 2}, "process 2 of user 0: panic in Admit of filter f: no such peer; the filter decides who may"},
+			{weir.Peer{PID: 3}, "process 3 of user 0: it has not returned, and is not waited for any more; the filter decides who may"},
+		} {
+			begun := time.Now()
+			_, err := b.Connect(t.Context(), "f", tt.peer)
+			if !errors.Is(err, manager.ErrNotAdmitted) || weir.KindOf(err) != weir.KindRefused || !strings.HasSuffix(err.Error(), tt.want) {
+				t.Errorf("%+v: %v, want %s", tt.peer, err, tt.want)
+			}
+			if took := time.Since(begun); took > time.Minute {
+				t.Errorf("%+v: it took %v", tt.peer, took)
+			}
+		}
+		b.connect(t, 1)
+		b.want(t, "connected 1")
+		refusesToConnect(t, b, "f", weir.KindRefused, "only the first may")
+		time.Sleep(2 * time.Hour)
 	})
 }

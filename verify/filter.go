@@ -45,6 +45,13 @@ func (v *Verifier) Filter(f *weir.Filter) *weir.Filter {
 			return err
 		}
 	}
+	if f.Admit != nil {
+		watched.Admit = func(peer weir.Peer) (err error) {
+			found := Violation{Rule: slowSetup, Filter: f.Name, What: fmt.Sprintf("Admit for process %d", peer.PID)}
+			v.watch(nil, v.options.Setup, found, func() { err = f.Admit(peer) })
+			return err
+		}
+	}
 	if f.Connect != nil {
 		watched.Connect = func(ctx context.Context, peer weir.Peer, port weir.Port) error { return v.connect(ctx, f, peer, port) }
 	}

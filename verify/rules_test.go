@@ -273,6 +273,11 @@ func timeScenes() []scene {
 				f.Concerns = func(context.Context, weir.Volume) error { time.Sleep(time.Second); return nil }
 			}},
 			do: func(*weirtest.World, *memory.Volume) { time.Sleep(2 * time.Minute) }},
+		{rule: "slow-setup", name: "of who admits", bad: admitting(time.Minute), good: admitting(time.Millisecond),
+			do: func(w *weirtest.World, _ *memory.Volume) {
+				_, _ = w.Manager.Connect(context.Background(), "model", weir.Peer{PID: 1})
+				time.Sleep(2 * time.Minute)
+			}},
 		{rule: "slow-callback",
 			bad:  &model{wants: weir.OpCreate, completed: func(*instance) { time.Sleep(time.Minute) }},
 			good: &model{wants: weir.OpCreate, completed: func(*instance) { time.Sleep(time.Millisecond) }}},
@@ -290,13 +295,24 @@ func timeScenes() []scene {
 		{rule: "open-port", bad: connected(time.Minute), good: connected(time.Millisecond),
 			do: func(w *weirtest.World, _ *memory.Volume) {
 				ctx, cancel := context.WithCancel(context.Background())
-				c, err := w.Manager.Connect(ctx, "model")
+				c, err := w.Manager.Connect(ctx, "model", weir.Peer{PID: 1})
 				w.Must(err)
-				w.Begin(func() error { return c.Talk(weir.Peer{PID: 1}, nil) })
+				w.Begin(func() error { return c.Talk(nil) })
 				cancel()
 				time.Sleep(2 * time.Minute)
 			}},
 	}
+}
+
+// admitting is a filter that thinks for a while about who may connect, and then refuses.
+func admitting(think time.Duration) *model {
+	m := connected(0)
+	with := m.change
+	m.change = func(f *weir.Filter) {
+		with(f)
+		f.Admit = func(weir.Peer) error { time.Sleep(think); return errNo }
+	}
+	return m
 }
 
 // connected is a filter whose conversations go on for a while.

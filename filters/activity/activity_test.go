@@ -118,7 +118,7 @@ func (b *bench) watch(r activity.Request) *watcher {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(b.t.Context())
 	b.t.Cleanup(cancel)
-	place, err := b.Connect(ctx, activity.Name)
+	place, err := b.Connect(ctx, activity.Name, weir.Peer{PID: os.Getpid()})
 	must(b.t, err)
 	w := &watcher{pipe: newPipe(), t: b.t, ended: make(chan error, 1)}
 	w.hangUp = func() {
@@ -127,7 +127,7 @@ func (b *bench) watch(r activity.Request) *watcher {
 	}
 	go func() {
 		defer cancel()
-		w.ended <- place.Talk(weir.Peer{PID: os.Getpid()}, w.pipe)
+		w.ended <- place.Talk(w.pipe)
 	}()
 	text, err := json.Marshal(r)
 	must(b.t, err)
@@ -376,10 +376,10 @@ func TestOddVolumesAndRequests(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	place, err := b.Connect(ctx, activity.Name)
+	place, err := b.Connect(ctx, activity.Name, weir.Peer{})
 	must(t, err)
 	odd := &watcher{pipe: newPipe(), t: t}
-	go func() { _ = place.Talk(weir.Peer{}, odd.pipe) }()
+	go func() { _ = place.Talk(odd.pipe) }()
 	odd.from <- []byte(`{"ops":"fly"}`)
 	if m := odd.next(); m.Kind != weir.KindRefused || !strings.Contains(m.End, "there is no such operation; there are create") {
 		t.Errorf("told %+v", m)
@@ -396,10 +396,10 @@ func TestRequestsAreRead(t *testing.T) {
 		`garbage`:            "the request is not understood: ",
 		``:                   "the request is not understood: ",
 	} {
-		place, err := b.Connect(t.Context(), activity.Name)
+		place, err := b.Connect(t.Context(), activity.Name, weir.Peer{})
 		must(t, err)
 		w := &watcher{pipe: newPipe(), t: t, ended: make(chan error, 1)}
-		go func() { w.ended <- place.Talk(weir.Peer{}, w.pipe) }()
+		go func() { w.ended <- place.Talk(w.pipe) }()
 		w.from <- []byte(text)
 		if m := w.next(); m.Kind != weir.KindRefused || !strings.Contains(m.End, why) || m.Watching != nil {
 			t.Errorf("%q: told %+v", text, m)
