@@ -110,6 +110,10 @@ type VolumeInfo struct {
 	Identity Identity `json:"identity"`
 	ReadOnly bool     `json:"read_only"`
 
+	// Former is the number under which the volume was known until its last mount left: it has lived on since, because
+	// something on it was open, and is mounted again. Zero if that is not so.
+	Former VolumeID `json:"former,omitempty"`
+
 	// Pseudo file systems (proc, sysfs, cgroup2, ...) hold no data that could be kept.
 	Pseudo bool `json:"pseudo"`
 

@@ -7,6 +7,7 @@ import (
 	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/manifest"
+	"github.com/weirfs/weir/volume"
 )
 
 // Engine is what a running weir can do for requests. It is safe for concurrent use.
@@ -40,6 +41,9 @@ type Engine interface {
 
 	// OutOfSight says in full sentences where there may be volumes that are not known.
 	OutOfSight() []string
+
+	// Detached lists the volumes that no mount shows any more and that live on.
+	Detached() []volume.Detached
 
 	// At returns the volume that shows a path.
 	At(path string) (weir.Volume, error)

@@ -15,6 +15,7 @@ import (
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/manifest"
 	"github.com/weirfs/weir/plane/memory"
+	"github.com/weirfs/weir/volume"
 )
 
 // bench is a running manager over volumes in memory, with its server and a client of that.
@@ -89,6 +90,12 @@ func (b *bench) Unload(ctx context.Context, name string, mandatory bool, by stri
 
 // OutOfSight implements Engine.
 func (b *bench) OutOfSight() []string { return []string{"A namespace is out of sight."} }
+
+// Detached implements Engine.
+func (b *bench) Detached() []volume.Detached {
+	was := []weir.Mount{{Own: true, Root: "/", Point: "/odd\nplace"}}
+	return []volume.Detached{{Info: weir.VolumeInfo{ID: 77, Source: "/dev/x\n", Former: 7, Was: was}, Left: time.Now()}}
+}
 
 // At implements Engine.
 func (b *bench) At(path string) (weir.Volume, error) { return b.discovery.At(path) }

@@ -13,6 +13,7 @@ import (
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/topology"
 	"github.com/weirfs/weir/verify"
+	"github.com/weirfs/weir/volume"
 )
 
 // Filters is the answer to GET /v1/filters. Like every listing it is of one epoch, and what is farthest from the volumes
@@ -318,6 +319,8 @@ type Volumes struct {
 
 	OutOfSight []string `json:"out_of_sight"` // sentences: where there may be volumes that are not known
 	Volumes    []Volume `json:"volumes"`
+
+	Detached []volume.Detached `json:"detached"` // that no mount shows any more and that live on, as they left
 }
 
 // Volume is one volume with the frames on it. Texts in Info are on the wire as weir.QuotePath makes them.
@@ -336,7 +339,11 @@ func (s *Server) volumes(r *request) (any, error) {
 		return nil, err
 	}
 	snapshot := s.options.Engine.Snapshot()
-	list := Volumes{Epoch: snapshot.Epoch, Complete: snapshot.Complete, Missed: snapshot.Missed, OutOfSight: s.outOfSight(), Volumes: []Volume{}}
+	list := Volumes{Epoch: snapshot.Epoch, Complete: snapshot.Complete, Missed: snapshot.Missed, OutOfSight: s.outOfSight(), Volumes: []Volume{}, Detached: []volume.Detached{}}
+	for _, d := range s.options.Engine.Detached() {
+		d.Info = withTexts(d.Info, quoted)
+		list.Detached = append(list.Detached, d)
+	}
 	for _, v := range snapshot.Volumes {
 		info := withTexts(v.Info, quoted)
 		list.Volumes = append(list.Volumes, Volume{info, v.Since, v.Listed, v.Leaving, linksOf(v), v.Excluded})
@@ -350,13 +357,15 @@ func (s *Server) outOfSight() []string { return append([]string{}, s.options.Eng
 // withTexts returns a copy of what is known of a volume, with change done to each text that somebody else has chosen.
 func withTexts(info weir.VolumeInfo, change func(string) string) weir.VolumeInfo {
 	info.Source, info.Label = change(info.Source), change(info.Label)
-	info.Mounts = slices.Clone(info.Mounts)
+	info.Mounts, info.Was = slices.Clone(info.Mounts), slices.Clone(info.Was)
 	if info.Mounts == nil {
 		info.Mounts = []weir.Mount{}
 	}
-	for i := range info.Mounts {
-		m := &info.Mounts[i]
-		m.Root, m.Point, m.Options = change(m.Root), change(m.Point), change(m.Options)
+	for _, list := range [][]weir.Mount{info.Mounts, info.Was} {
+		for i := range list {
+			m := &list[i]
+			m.Root, m.Point, m.Options = change(m.Root), change(m.Point), change(m.Options)
+		}
 	}
 	return info
 }

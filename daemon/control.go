@@ -11,6 +11,7 @@ import (
 	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/manifest"
+	"github.com/weirfs/weir/volume"
 )
 
 // controlled is a mirror as the control socket sees it.
@@ -67,6 +68,9 @@ func (c controlled) Gaps() (gaps []ledger.Gap, dropped, session uint64) {
 
 // OutOfSight implements control.Engine.
 func (c controlled) OutOfSight() []string { return c.mirror.watcher.OutOfSight() }
+
+// Detached implements control.Engine.
+func (c controlled) Detached() []volume.Detached { return c.mirror.watcher.Detached() }
 
 // At implements control.Engine.
 func (c controlled) At(path string) (weir.Volume, error) { return c.mirror.watcher.At(path) }

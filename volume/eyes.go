@@ -14,7 +14,7 @@ type eyes struct {
 	unique    bool             // whether ids are never reused
 	table     *mount.Table     // to look whether it has changed, and to read it
 	poll      *mount.Table     // to wait for changes: each open file remembers by itself what it has told
-	sentinels *mount.Sentinels // nil with events, or if no group could be had
+	sentinels *mount.Sentinels // nil if no group could be had
 	pending   []mount.Event    // buffer
 }
 
@@ -29,12 +29,13 @@ func openEyes(fallback bool, log *slog.Logger) (*eyes, error) {
 	if e.unique {
 		e.events = subscribe(log)
 	}
-	if e.events == nil {
-		sentinels, err := mount.NewSentinels()
-		if err != nil {
-			log.Warn("a volume that is unmounted and mounted again between two looks may be taken for the same", "error", err)
-		}
+	switch sentinels, err := mount.NewSentinels(); {
+	case err == nil:
 		e.sentinels = sentinels
+	case e.events == nil:
+		log.Warn("a volume that is unmounted and mounted again between two looks may be taken for the same", "error", err)
+	default:
+		log.Warn("volumes that live on after they were unmounted are not listed", "error", err)
 	}
 	return e, nil
 }

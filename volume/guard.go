@@ -33,9 +33,10 @@ func (w *Watcher) verdicts() func(weir.VolumeID) verdict {
 // guardLimit bounds how long a volume that does not answer holds up the others.
 const guardLimit = 50 * time.Millisecond
 
-// guard places sentinels on the volumes that have arrived. looking is held.
+// guard places sentinels on the volumes that have arrived, where mounts are told apart by them: elsewhere a volume gets its
+// own when it is looked at. looking is held.
 func (w *Watcher) guard(notices []notice) {
-	if w.eyes == nil || w.eyes.sentinels == nil {
+	if w.eyes == nil || w.eyes.events != nil || w.eyes.sentinels == nil {
 		return
 	}
 	var entries []mount.Entry

@@ -185,6 +185,7 @@ func (w *Watcher) apply(change func() []change) {
 	notices := w.carryOutLocked(change())
 	notices = append(notices, w.uncoveredLocked()...)
 	w.mu.Unlock()
+	w.reunite(notices)
 	w.guard(notices)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -194,8 +195,12 @@ func (w *Watcher) apply(change func() []change) {
 // applyForeign is apply for mounts of other namespaces: they hide nothing in weir's own, and wait for no sentinel.
 func (w *Watcher) applyForeign(change func() []change) {
 	w.mu.Lock()
+	notices := w.carryOutLocked(change())
+	w.mu.Unlock()
+	w.reunite(notices)
+	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.queueLocked(w.carryOutLocked(change())...)
+	w.queueLocked(notices...)
 }
 
 // sweep looks again at every mount that is known, for what makes no event: a remount, a renamed directory

@@ -20,10 +20,11 @@ type volume struct {
 	leases       map[*lease]struct{}
 	coming       []*Coming
 	examination  *examination
-	gone         bool // the last mount has left
-	guarded      bool // a sentinel stands on it
-	changeQueued bool // a Changed waits to be told
-	slow         bool // it did not answer in time; nobody waits for it again
+	gone         bool          // the last mount has left
+	former       weir.VolumeID // what it was when it left before, and lived on; 0 if it had not
+	guarded      bool          // a sentinel stands on it
+	changeQueued bool          // a Changed waits to be told
+	slow         bool          // it did not answer in time; nobody waits for it again
 }
 
 func newVolume(w *Watcher, in *incarnation) *volume {
@@ -62,6 +63,7 @@ func (v *volume) Info() weir.VolumeInfo {
 		SightReason: f.sightReason,
 	}
 	info.Identity.FSType = v.fsType
+	info.Former = v.formerID()
 	if !mounts.any {
 		info.Source, info.Was = v.source, slices.Clone(v.was)
 		return info
@@ -86,6 +88,12 @@ func (v *volume) Info() weir.VolumeInfo {
 		info.Mounts = append(info.Mounts, describeOne(f.Entry, f.namespace.Inode))
 	}
 	return info
+}
+
+func (v *volume) formerID() weir.VolumeID {
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	return v.former
 }
 
 // mounts are those of one volume.

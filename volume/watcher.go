@@ -33,12 +33,13 @@ type Watcher struct {
 	eyes      *eyes // nil while Run does not run
 	elsewhere elsewhere
 
-	mu      sync.Mutex
-	model   model
-	volumes map[weir.VolumeID]*volume
-	queue   []notice
-	state   runState
-	marks   *probe.Marks // to try marks; nil until first used while Run runs
+	mu       sync.Mutex
+	model    model
+	volumes  map[weir.VolumeID]*volume
+	departed []departed // by when they left
+	queue    []notice
+	state    runState
+	marks    *probe.Marks // to try marks; nil until first used while Run runs
 
 	notify     chan struct{} // holds one token when queue may be non-empty
 	entering   chan struct{} // holds a token for each volume that is looked at in another namespace now
@@ -235,6 +236,7 @@ func (w *Watcher) carryOutLocked(changes []change) []notice {
 			v := w.volumes[c.id]
 			v.gone = true
 			v.callBackLocked()
+			w.departLocked(v)
 			delete(w.volumes, c.id)
 			notices = append(notices, notice{kind: tellLeft, volume: v})
 		}

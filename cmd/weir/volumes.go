@@ -33,7 +33,9 @@ are given anew each time: no command takes them. The standard error output says 
 of a weir that is not asked. ON names the volumes that a stacked one lies on. Mounts
 in other mount namespaces than weir's, such as those of containers, are counted;
 --json lists each with its namespace's inode number. A volume that is leaving is
-mounted nowhere any more, and instances of filters have yet to end on it. Where there
+mounted nowhere any more, and instances of filters have yet to end on it. One that is
+detached has been unmounted by umount -l, and lives on until the last file on it is
+closed; a weir that runs knows those that left in its time. Where there
 may be namespaces that weir cannot look into, that is said on the standard error
 output.`
 
@@ -44,6 +46,8 @@ type volumeList struct {
 	Missed     string         `json:"missed,omitempty"` // why not
 	OutOfSight []string       `json:"out_of_sight"`     // sentences: where there may be volumes that are not known
 	Volumes    []listedVolume `json:"volumes"`
+
+	Detached []volume.Detached `json:"detached"` // that no mount shows any more and that live on, if a weir runs
 }
 
 type listedVolume struct {
@@ -91,7 +95,7 @@ func (a *asker) volumes(c *cobra.Command) (volumeList, error) {
 	case !errors.Is(err, control.ErrNoneRuns):
 		fmt.Fprintf(c.ErrOrStderr(), "weir: the numbers of volumes are of this command alone: %v\n", err)
 	}
-	list := volumeList{Complete: true, OutOfSight: []string{}, Volumes: []listedVolume{}}
+	list := volumeList{Complete: true, OutOfSight: []string{}, Volumes: []listedVolume{}, Detached: []volume.Detached{}}
 	logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	listing, err := volume.List(c.Context(), volume.Options{Logger: logger})
 	list.OutOfSight = append(list.OutOfSight, listing.OutOfSight...)
@@ -104,7 +108,7 @@ func (a *asker) volumes(c *cobra.Command) (volumeList, error) {
 // volumesOf lists those of a weir that runs.
 func volumesOf(c *cobra.Command, client *control.Client) (volumeList, error) {
 	answer, err := client.Volumes(c.Context())
-	list := volumeList{answer.Epoch, answer.Complete, answer.Missed, answer.OutOfSight, []listedVolume{}}
+	list := volumeList{answer.Epoch, answer.Complete, answer.Missed, answer.OutOfSight, []listedVolume{}, answer.Detached}
 	for _, v := range answer.Volumes {
 		list.Volumes = append(list.Volumes, listedVolume{v.Info, v.Leaving, v.Excluded})
 	}
@@ -129,7 +133,10 @@ func printVolumes(w io.Writer, list volumeList) error {
 			dash(v.Source), dash(v.Label), layers(v.VolumeInfo), sight)
 		printMounts(table, v.Mounts)
 	}
-	if err := errors.Join(table.Flush(), printReasons(w, list.Volumes)); err != nil {
+	for _, d := range list.Detached {
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t-\tdetached\t-\n", d.Info.ID, weir.QuotePath(d.Info.Identity.FSType), dash(d.Info.Source), dash(d.Info.Label))
+	}
+	if err := errors.Join(table.Flush(), printReasons(w, list)); err != nil {
 		return err
 	}
 	if !list.Complete {
@@ -224,10 +231,10 @@ func layers(info weir.VolumeInfo) string {
 	return strings.Join(names, ",")
 }
 
-// printReasons says below the table why the sight of a volume is not full, and why filters are kept off it.
-func printReasons(w io.Writer, volumes []listedVolume) error {
-	gap := "\n"
-	for _, v := range volumes {
+// printReasons says below the table what is special about volumes: why the sight of one is not full, for instance.
+func printReasons(w io.Writer, list volumeList) error {
+	var lines []string
+	for _, v := range list.Volumes {
 		var reasons []string
 		if v.SightReason != "" && !v.Pseudo {
 			reasons = append(reasons, v.Sight.String()+": "+v.SightReason)
@@ -235,12 +242,20 @@ func printReasons(w io.Writer, volumes []listedVolume) error {
 		if v.Excluded.Why != "" {
 			reasons = append(reasons, fmt.Sprintf("excluded: %s, since %s", v.Excluded.Why, moment(v.Excluded.Since)))
 		}
+		if v.Former != 0 {
+			reasons = append(reasons, fmt.Sprintf("which was volume %d: it lived on while it was mounted nowhere", v.Former))
+		}
 		for _, reason := range reasons {
-			if _, err := fmt.Fprintf(w, "%svolume %d, %s\n", gap, v.ID, reason); err != nil {
-				return err
-			}
-			gap = ""
+			lines = append(lines, fmt.Sprintf("volume %d, %s", v.ID, reason))
 		}
 	}
-	return nil
+	for _, d := range list.Detached {
+		lines = append(lines, fmt.Sprintf("volume %d, detached since %s: it was at %s, and lives on while something on it is open; what is written to it is not seen",
+			d.Info.ID, moment(d.Left), strings.Join(places(d.Info.Was), ", ")))
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", strings.Join(lines, "\n"))
+	return err
 }

@@ -1,10 +1,17 @@
 package replicate
 
-import "github.com/weirfs/weir"
+import (
+	"slices"
+
+	"github.com/weirfs/weir"
+)
 
 // remarks lists the places that are held, and those for which only the bare mount point stands in.
 func (r *Replicator) remarks() (list []weir.Remark) {
-	for _, p := range r.sortedPlaces() {
+	r.mu.Lock()
+	places := slices.Clone(r.places)
+	r.mu.Unlock()
+	for _, p := range places {
 		if remark, any := r.remarkOn(p); any {
 			list = append(list, remark)
 		}
