@@ -34,6 +34,7 @@ type Filter struct {
 	ScanOnly  int           `json:"scan_only"` // of them, those that are told of nothing and look at intervals
 	Blind     int           `json:"blind"`     // of them, those that are told of nothing and do not look
 	Altitude  weir.Altitude `json:"altitude"`
+	Group     string        `json:"group"` // the load-order group of the altitude; empty if it is in none
 	Frame     int           `json:"frame"`
 	Wants     string        `json:"wants"`           // operations
 	Skips     string        `json:"skips,omitempty"` // classes of operations that it leaves out
@@ -87,7 +88,7 @@ func filtersOf(s manager.Snapshot, known []string) Filters {
 		volumes[s.Volumes[i].Info.ID] = &s.Volumes[i]
 	}
 	for _, f := range s.Filters {
-		one := Filter{Name: f.Name, Altitude: f.Altitude, Frame: int(f.Frame), Wants: f.Wants, Skips: f.Skips, Stopping: f.Stopping, Stats: statsOf(f.Stats)}
+		one := Filter{Name: f.Name, Altitude: f.Altitude, Group: weir.GroupOf(f.Altitude), Frame: int(f.Frame), Wants: f.Wants, Skips: f.Skips, Stopping: f.Stopping, Stats: statsOf(f.Stats)}
 		for _, d := range f.Definitions {
 			one.Definitions = append(one.Definitions, Definition{d.Name, d.Altitude, d.Attach})
 		}

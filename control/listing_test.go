@@ -387,3 +387,12 @@ func TestRemovedIsAFault(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestFiltersHaveTheGroupsOfTheirAltitudes(t *testing.T) {
+	s := manager.Snapshot{Filters: []manager.FilterSnapshot{
+		{Name: "a", Altitude: weir.MustAltitude("309999.5")}, {Name: "b", Altitude: weir.MustAltitude("310000")},
+	}}
+	if list := filtersOf(s, nil).Filters; list[0].Group != "" || list[1].Group != "Replication" {
+		t.Errorf("%+v", list)
+	}
+}

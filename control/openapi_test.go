@@ -157,8 +157,8 @@ func (c *checked) described(method, path string, answer *http.Response) *openapi
 // TestDescriptionRefuses proves that the comparison would notice.
 func TestDescriptionRefuses(t *testing.T) {
 	schema := document(t).Components.Schemas["Filter"].Value
-	for _, odd := range []string{`{}`, `{"name":1,"instances":1,"scan_only":0,"blind":0,"altitude":"1","frame":0,"wants":"","stopping":false,"stats":{},"definitions":[]}`,
-		`{"name":"a","instances":1,"scan_only":0,"blind":0,"altitude":"1","frame":0,"wants":"","stopping":false,"stats":0,"definitions":[]}`} {
+	for _, odd := range []string{`{}`, `{"name":1,"instances":1,"scan_only":0,"blind":0,"altitude":"1","group":"","frame":0,"wants":"","stopping":false,"stats":{},"definitions":[]}`,
+		`{"name":"a","instances":1,"scan_only":0,"blind":0,"altitude":"1","group":"","frame":0,"wants":"","stopping":false,"stats":0,"definitions":[]}`} {
 		var value any
 		report(t, json.Unmarshal([]byte(odd), &value))
 		if schema.VisitJSON(value) == nil {
@@ -166,7 +166,7 @@ func TestDescriptionRefuses(t *testing.T) {
 		}
 	}
 	report(t, schema.VisitJSON(map[string]any{
-		"name": "a", "instances": 1.0, "scan_only": 0.0, "blind": 0.0, "altitude": weir.MustAltitude("1.5").String(), "frame": 0.0, "wants": "", "stopping": false,
+		"name": "a", "instances": 1.0, "scan_only": 0.0, "blind": 0.0, "altitude": weir.MustAltitude("1.5").String(), "group": "", "frame": 0.0, "wants": "", "stopping": false,
 		"stats":       map[string]any{"completed": 1.0, "operations": 0.0, "inside": 0.0, "failures": 0.0, "refused": 1.0, "unseen": 0.0, "delivery": 1024.0, "pre": 0.0, "post": 0.0},
 		"definitions": []any{map[string]any{"instance": "a", "altitude": "1.5", "attach": weir.AttachManual.String()}},
 	}))

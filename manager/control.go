@@ -36,11 +36,23 @@ func (m *Manager) Start(f *weir.Filter) error {
 	after := m.applyLocked(registered)
 	after = append(after, m.applyLocked(topology.FilterStarted{Filter: id})...)
 	m.mu.Unlock()
-	m.verifier.Check(f)
+	m.lint(f)
 	for _, act := range after {
 		act()
 	}
 	return nil
+}
+
+// lint warns of altitudes at which nobody expects a filter, whether or not somebody watches the filters. None is refused:
+// groups are a convention.
+func (m *Manager) lint(f *weir.Filter) {
+	m.verifier.Check(f)
+	for _, d := range f.Definitions() {
+		if weir.GroupOf(d.Altitude) == "" {
+			m.options.Logger.Warn("a filter stands outside of all load-order groups", "filter", f.Name, "instance", d.Name, "altitude", d.Altitude,
+				"do", "give it an altitude of the group of its kind, as weir.Groups lists them")
+		}
+	}
 }
 
 // misplacedError says that a layer is between two instances of one filter.

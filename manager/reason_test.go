@@ -3,6 +3,7 @@ package manager_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -92,6 +93,19 @@ func TestInstancesAreToldWhyTheyEnd(t *testing.T) {
 			})
 			if !slices.Equal(slices.Compact(c.ends.reasons), c.want) {
 				t.Errorf("told %q, want %q", c.ends.reasons, c.want)
+			}
+		})
+	}
+}
+
+// A filter that stands where nobody expects one is named when it is registered, whoever watches.
+func TestAltitudesOutsideOfGroupsAreWarnedOf(t *testing.T) {
+	for altitude, warned := range map[string]bool{"350000": true, "365000": false, "389999.5": false} {
+		simulate(t, func(l *log) []*weir.Filter { return []*weir.Filter{spyFilter(l, "f", altitude, nil)} }, func(t *testing.T, b *bench) {
+			logged := b.logged.take()
+			want := `level=WARN msg="a filter stands outside of all load-order groups" filter=f instance=f altitude=350000`
+			if strings.Contains(logged, want) != warned || strings.Contains(logged, "load-order") != warned {
+				t.Errorf("%s: the log has\n%s", altitude, logged)
 			}
 		})
 	}

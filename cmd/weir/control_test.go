@@ -49,8 +49,8 @@ func TestRunningMirrorIsAsked(t *testing.T) {
 	asked(t, 0, "volumes", "MOUNTED AT")
 	p := s.mirror()
 
-	asked(t, 0, "filters", `replicate +1 +309999 +0\n`, `\nepoch \d+\n`)
-	asked(t, 0, "filters --stats", `TOLD +WITHIN`, `replicate +1 +309999 +0 +\d+ +\S+s +0 +0 +0 +0s +0s\n`)
+	asked(t, 0, "filters", `replicate +1 +309999 +Replication +0\n`, `\nepoch \d+\n`)
+	asked(t, 0, "filters --stats", `TOLD +WITHIN`, `replicate +1 +309999 +Replication +0 +\d+ +\S+s +0 +0 +0 +0s +0s\n`)
 	asked(t, 0, "frames", `0 +0 +- +replicate +.*1 attached`)
 	asked(t, 0, "instances", `replicate +\d+ +309999 +replicate +0 +attached +`+source.Dir)
 	asked(t, 0, "instances --all", `replicate +\d+ +309999 +replicate +0 +declined +`, `replicate declined: the volume shows no part of `)
@@ -130,7 +130,7 @@ func TestLayersAreExplained(t *testing.T) {
 	asked(t, 1, "explain "+s.source+"/blind", "NOT be seen: replicate is scan only: ", layer, "frame 0: unsupported: ", reaches)
 	asked(t, 0, "coverage", "overlay +attached", "overlay +scan only", "replicate scan only: ")
 	asked(t, 0, "instances", `replicate +\d+ +309999 +replicate +0 +scan only +`+s.source+"/blind")
-	asked(t, 0, "filters", `replicate +4 +309999 +0 +2 scan only\n`)
+	asked(t, 0, "filters", `replicate +4 +309999 +Replication +0 +2 scan only\n`)
 	asked(t, 0, "explain "+inner+"/merged", "would be seen only on volumes below, if it reaches them: replicate is scan only: ")
 
 	elsewhere := exec.Command("/proc/self/exe", "explain", "/")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -14,9 +15,9 @@ import (
 )
 
 const filtersLong = `List the filters of the running weir, the one that is farthest from the volumes
-first: how many instances of it are attached, its altitude, and the frame that
-holds it, and how many of the instances are scan only or blind, as weir coverage
-says it. With --stats also what its instances have had to do: operations that they
+first: how many instances of it are attached, its altitude, the load-order group that
+this is in, or -, and the frame that holds it, and how many of the instances are scan
+only or blind, as weir coverage says it. With --stats also what its instances have had to do: operations that they
 were told of, and how long that took them at the most in 99 of 100 cases; operations
 that have passed through them and are under way, and those that failed because of
 the filter, on planes that intercept. Operations for which the filter had no room, and
@@ -49,13 +50,13 @@ func newFiltersCommand() *cobra.Command {
 
 func printFilters(w io.Writer, list control.Filters, stats bool) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(table, "FILTER\tINSTANCES\tALTITUDE\tFRAME")
+	fmt.Fprint(table, "FILTER\tINSTANCES\tALTITUDE\tGROUP\tFRAME")
 	if stats {
 		fmt.Fprint(table, "\tTOLD\tWITHIN\tPASSED\tINSIDE\tFAILED\tPRE WITHIN\tPOST WITHIN")
 	}
 	fmt.Fprintln(table)
 	for _, f := range list.Filters {
-		fmt.Fprintf(table, "%s\t%d\t%s\t%d", f.Name, f.Instances, f.Altitude, f.Frame)
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%d", f.Name, f.Instances, f.Altitude, cmp.Or(f.Group, "-"), f.Frame)
 		if l := f.Stats; stats {
 			fmt.Fprintf(table, "\t%d\t%v\t%d\t%d\t%d\t%v\t%v", l.Completed, l.Delivery, l.Operations, l.Inside, l.Failures, l.Pre, l.Post)
 		}
