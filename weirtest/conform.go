@@ -40,6 +40,7 @@ func rules() []rule {
 		{"nothing is left of an instance that has ended", (*trial).balance},
 		{"an instance that has ended is silent", (*trial).silence},
 		{"a volume may leave during Setup", (*trial).leavesDuringSetup},
+		{"several instances may be on one volume", (*trial).several},
 		{"operations may be lost, merged and late", (*trial).loses},
 		{"an instance may be detached under operations", (*trial).detachesUnderLoad},
 		{"the filter may be unloaded under operations", (*trial).unloadsUnderLoad},

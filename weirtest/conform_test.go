@@ -134,13 +134,14 @@ func counting(m *model) {
 
 func TestGoodFiltersConform(t *testing.T) {
 	for name, filter := range map[string]func() *weir.Filter{
-		"that does nothing":  modelled(nil),
-		"that only observes": but(func(f *weir.Filter) { f.Before, f.After, f.Contexts = 0, 0, nil }),
-		"that queues":        modelled(queueing),
-		"that counts":        modelled(counting),
-		"that refuses":       modelled(refusing),
-		"that declines":      but(func(f *weir.Filter) { f.Concerns = func(context.Context, weir.Volume) error { return weir.ErrDecline } }),
-		"with two instances": but(twice),
+		"that does nothing":     modelled(nil),
+		"that only observes":    but(func(f *weir.Filter) { f.Before, f.After, f.Contexts = 0, 0, nil }),
+		"that queues":           modelled(queueing),
+		"that counts":           modelled(counting),
+		"that refuses":          modelled(refusing),
+		"that declines":         but(func(f *weir.Filter) { f.Concerns = func(context.Context, weir.Volume) error { return weir.ErrDecline } }),
+		"with two instances":    but(twice),
+		"with no more than one": roomed(true),
 		"that does not leave": but(func(f *weir.Filter) {
 			f.Unload = func(_ context.Context, mandatory bool) error { return unwilling(mandatory) }
 		}),
@@ -164,6 +165,27 @@ func twice(f *weir.Filter) {
 	f.Instances = []weir.Definition{
 		{Name: "high", Altitude: weir.MustAltitude("306000")}, {Name: "low", Altitude: weir.MustAltitude("304000")},
 	}
+}
+
+// roomed makes filters that have one room for what happens on a volume, which goes with the first instance that does.
+func roomed(single bool) func() *weir.Filter {
+	return but(func(f *weir.Filter) {
+		var mu sync.Mutex
+		rooms := map[weir.VolumeID]*int{}
+		f.Wants, f.Before, f.After, f.Single = weir.OpDelete, 0, 0, single
+		f.Setup = func(_ context.Context, site weir.Site) (weir.Instance, error) {
+			id := site.Volume.ID()
+			in := func(do func()) func(*model) {
+				return func(*model) {
+					mu.Lock()
+					defer mu.Unlock()
+					do()
+				}
+			}
+			in(func() { rooms[id] = new(int) })(nil)
+			return &model{completed: in(func() { *rooms[id]++ }), teardown: in(func() { delete(rooms, id) })}, nil
+		}
+	})
 }
 
 func unwilling(mandatory bool) error {
@@ -198,6 +220,7 @@ func TestConformCatches(t *testing.T) {
 		{"an instance and an error", "setup-teardown", but(func(f *weir.Filter) {
 			f.Setup = func(context.Context, weir.Site) (weir.Instance, error) { return new(model), weir.ErrDecline }
 		})},
+		{"one room for all instances of a volume", "several instances may be on one volume: ", roomed(false)},
 		{"goroutines that stay", "goroutines are left of instances", modelled(func(*model) { go time.Sleep(24 * time.Hour) })},
 		{"work after the teardown", "an instance that has ended is silent: filter model, instance model on volume 2: use-after-teardown", modelled(func(m *model) {
 			go func() {

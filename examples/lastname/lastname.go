@@ -22,6 +22,7 @@ func (n *Names) Filter() *weir.Filter {
 	return &weir.Filter{
 		Name:     "lastname",
 		Altitude: weir.MustAltitude("365001"),
+		Single:   true, // a file has one last name
 		After:    weir.OpRename,
 		Contexts: []weir.ContextKind{weir.ContextFile},
 		Setup: func(_ context.Context, site weir.Site) (weir.Instance, error) {
