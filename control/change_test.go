@@ -137,7 +137,11 @@ func TestManifestIsForOneTime(t *testing.T) {
 		t.Errorf("%+v", in)
 	}
 	report(t, b.Do(t.Context(), http.MethodPost, "/v1/instances", AttachRequest{"spare", "high", 2}, nil))
-	report(t, b.Do(t.Context(), http.MethodDelete, "/v1/instances/"+b.instance("spare", "low", 2).ID, nil, nil))
+	low := "/v1/instances/" + b.instance("spare", "low", 2).ID
+	report(t, b.Do(t.Context(), http.MethodDelete, low, nil, nil))
+	if e := b.fails(weir.KindRefused, http.MethodDelete, low, nil); !strings.HasSuffix(e.Error(), "; it comes back with the volume, or when the filter is loaded again") {
+		t.Error(e)
+	}
 	for _, name := range []string{"low", ""} {
 		e := b.fails(weir.KindRefused, http.MethodPost, "/v1/instances", AttachRequest{"spare", name, 2})
 		if !strings.Contains(e.Error(), "attach instance low: filter spare has it attached by itself only, as its definition says: attach is automatic; it comes back") {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
+	"github.com/weirfs/weir/manifest"
 	"github.com/weirfs/weir/verify"
 )
 
@@ -128,4 +130,30 @@ func TestRemovedFilterIsTakenBack(t *testing.T) {
 	if log := s.log.String(); strings.Contains(log, "source absent") || strings.Contains(log, "rule=setup-teardown") {
 		t.Errorf("the log:\n%s", log)
 	}
+}
+
+// TestWhoIsAttachedByItselfOnly is not told to attach what nobody may.
+func TestWhoIsAttachedByItselfOnly(t *testing.T) {
+	s := newScene(t, "ext4", "tmpfs", false)
+	m, err := manifest.Parse("m", []byte("filter='replicate'\n[[instance]]\nname='mirror'\naltitude='309998'\nattach='automatic'\n"))
+	ok(t, err)
+	s.o.Manifests = []*manifest.Manifest{m}
+	s.begin()
+	s.alike()
+	at, err := s.m.watcher.At(s.src)
+	ok(t, err)
+	ok(t, s.m.manager.Detach(t.Context(), "replicate", "", at.ID(), "root"))
+	s.awaitDetached(s.src, "detached by hand, by root", "weir unload --force replicate, and weir load replicate: ")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c := controlled{s.m.manager, s.m}
+	ok(t, c.Unload(ctx, "replicate", true, "root"))
+	ok(t, c.Load("replicate", nil))
+	write(t, s.in("back"), "x")
+	s.awaitText(s.at("back"), "x")
+	if slot := s.m.manager.Snapshot().Slot("replicate", at.ID()); slot == nil || slot.Instance != "mirror" || slot.Altitude.String() != "309998" {
+		t.Errorf("loaded again it has %+v", slot)
+	}
+	s.alike()
+	s.end()
 }
