@@ -64,14 +64,32 @@ type Stats struct {
 	Delivery   time.Duration `json:"delivery"`
 	Pre        time.Duration `json:"pre"`
 	Post       time.Duration `json:"post"`
+	Slowest    []Slow        `json:"slowest"` // calls of the filter, the slowest first
+}
+
+// Slow is one of the slowest calls of a filter, of those that are timed: every one with completed operations, and every
+// sixteenth of an operation that passes through.
+type Slow struct {
+	Callback  string        `json:"callback"`  // Pre, Post or Completed
+	Operation weir.Ops      `json:"operation"` // what was done by all that it was about
+	Count     int           `json:"count"`     // operations that it was about
+	Entry     string        `json:"entry"`     // the name in its directory, if it was about one
+	Volume    weir.VolumeID `json:"volume"`
+	Took      time.Duration `json:"took"` // nanoseconds
+	Began     time.Time     `json:"began"`
 }
 
 func statsOf(s *dispatch.Stats) Stats {
 	const share = 0.99
+	slowest := []Slow{}
 	if s == nil {
-		return Stats{}
+		return Stats{Slowest: slowest}
 	}
-	return Stats{s.Completed, s.Operations, s.Inside, s.Failures, s.Refused, s.Unseen, s.Delivery.Below(share), s.Pre.Below(share), s.Post.Below(share)}
+	for _, call := range s.Slowest {
+		call.Entry = quoted(call.Entry)
+		slowest = append(slowest, Slow(call))
+	}
+	return Stats{s.Completed, s.Operations, s.Inside, s.Failures, s.Refused, s.Unseen, s.Delivery.Below(share), s.Pre.Below(share), s.Post.Below(share), slowest}
 }
 
 func (s *Server) filters(r *request) (any, error) {

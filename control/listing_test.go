@@ -1,6 +1,7 @@
 package control
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/dispatch"
 	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/plane/memory"
@@ -395,4 +397,20 @@ func TestFiltersHaveTheGroupsOfTheirAltitudes(t *testing.T) {
 	if list := filtersOf(s, nil).Filters; list[0].Group != "" || list[1].Group != "Replication" {
 		t.Errorf("%+v", list)
 	}
+}
+
+// The slowest calls are listed as the description says, and with names that are fit for a terminal.
+func TestSlowestCallsAreListed(t *testing.T) {
+	stats := statsOf(&dispatch.Stats{Slowest: []dispatch.Slow{
+		{Callback: "Pre", Operation: weir.OpCreate, Count: 1, Entry: "a\n", Volume: 7, Took: time.Second, Began: time.Unix(1, 0)},
+		{Callback: "Completed", Operation: weir.Changes, Count: 9, Volume: 8, Took: time.Millisecond, Began: time.Unix(2, 0)},
+	}})
+	if len(stats.Slowest) != 2 || stats.Slowest[0].Entry != `"a\n"` || stats.Slowest[1].Entry != "" {
+		t.Errorf("%+v", stats.Slowest)
+	}
+	text, err := json.Marshal(stats)
+	report(t, err)
+	var value any
+	report(t, json.Unmarshal(text, &value))
+	report(t, document(t).Components.Schemas["Stats"].Value.VisitJSON(value))
 }

@@ -167,7 +167,7 @@ func TestDescriptionRefuses(t *testing.T) {
 	}
 	report(t, schema.VisitJSON(map[string]any{
 		"name": "a", "instances": 1.0, "scan_only": 0.0, "blind": 0.0, "altitude": weir.MustAltitude("1.5").String(), "group": "", "frame": 0.0, "wants": "", "stopping": false,
-		"stats":       map[string]any{"completed": 1.0, "operations": 0.0, "inside": 0.0, "failures": 0.0, "refused": 1.0, "unseen": 0.0, "delivery": 1024.0, "pre": 0.0, "post": 0.0},
+		"stats":       map[string]any{"completed": 1.0, "operations": 0.0, "inside": 0.0, "failures": 0.0, "refused": 1.0, "unseen": 0.0, "delivery": 1024.0, "pre": 0.0, "post": 0.0, "slowest": []any{}},
 		"definitions": []any{map[string]any{"instance": "a", "altitude": "1.5", "attach": weir.AttachManual.String()}},
 	}))
 }

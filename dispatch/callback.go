@@ -99,6 +99,9 @@ func (c *call) measure(which callback, began time.Time) {
 		return
 	}
 	took := time.Since(began)
+	if s := &c.instance.slow; s.among(took) {
+		s.note(Slow{Callback: which.String(), Operation: c.above.Op, Count: 1, Entry: c.above.Name, Took: took, Began: began})
+	}
 	c.lane.mu.Lock()
 	defer c.lane.mu.Unlock()
 	c.lane.times[which].add(took)

@@ -22,6 +22,7 @@
 //	inbox.mu      one instance's waiting operations
 //	contexts.mu   the contexts of one instance, or of one filter on one volume
 //	holds.mu      who holds one instance
+//	slows.mu      the slowest calls of one instance
 //
 // None is held together with another, or over a callback, a system call or a send.
 package dispatch

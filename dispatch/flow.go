@@ -29,6 +29,9 @@ const (
 	callbacks
 )
 
+// String returns "Pre" or "Post".
+func (c callback) String() string { return [...]string{"Pre", "Post"}[c] }
+
 // Histogram counts durations: bucket i holds those below 2^i nanoseconds that are in no lower one, and the last one all
 // that are longer.
 type Histogram [36]uint64
@@ -62,7 +65,7 @@ func (h *Histogram) Below(share float64) time.Duration {
 }
 
 // Stats is what an instance, or all instances of a filter, have seen. The times of Pre and Post are those of one operation
-// in sixteen, and without the time in which an operation was pended.
+// in sixteen, and without the time in which an operation was pended; Slowest knows no others either.
 type Stats struct {
 	Flow
 	Inside    int       `json:"inside"`    // operations that are in the instance, or below and to come back to it
@@ -72,7 +75,8 @@ type Stats struct {
 	Completed uint64    `json:"completed"` // completed operations that were delivered
 	Pre       Histogram `json:"pre"`
 	Post      Histogram `json:"post"`
-	Delivery  Histogram `json:"delivery"` // of completed operations, many at a time
+	Delivery  Histogram `json:"delivery"`          // of completed operations, many at a time
+	Slowest   []Slow    `json:"slowest,omitempty"` // of all the calls that are timed, the slowest first
 }
 
 // Add adds what another instance has seen.
@@ -86,4 +90,6 @@ func (s *Stats) Add(t Stats) {
 	s.Pre.merge(&t.Pre)
 	s.Post.merge(&t.Post)
 	s.Delivery.merge(&t.Delivery)
+	s.Slowest = append(s.Slowest, t.Slowest...)
+	s.cutSlowest()
 }

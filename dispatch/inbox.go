@@ -19,6 +19,8 @@ type inbox struct {
 	spare atomic.Pointer[[]weir.Operation] // room for what is picked, while nobody uses it
 	fail  func(callback string, p any)     // told of panics
 
+	slow slows
+
 	mu       sync.Mutex
 	instance weir.Instance // nil until open
 	closed   bool
@@ -52,6 +54,7 @@ func (b *inbox) hand(instance weir.Instance, ops []weir.Operation) {
 	began := time.Now()
 	b.complete(instance, ops)
 	took := time.Since(began)
+	b.slow.noteDelivery(ops, began, took)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.completed += uint64(len(ops))

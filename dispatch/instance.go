@@ -71,6 +71,7 @@ type Instance struct {
 	interceptor weir.Interceptor // nil if the filter intercepts nothing
 
 	inbox    inbox
+	slow     slows         // Pre and Post
 	lanes    []lane        // none if the filter intercepts nothing
 	busy     atomic.Int32  // lanes that are not idle
 	idle     chan struct{} // closed when none is busy
@@ -193,6 +194,8 @@ func (in *Instance) Stats() (s Stats) {
 		l.mu.Unlock()
 	}
 	in.inbox.measure(&s)
+	in.inbox.slow.measure(&s, in.volume)
+	in.slow.measure(&s, in.volume)
 	s.Failures, s.Refused, s.Unseen = in.failures.Load(), in.refused.Load(), in.unseen.Load()
 	return s
 }

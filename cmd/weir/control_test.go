@@ -101,6 +101,9 @@ func TestRunningMirrorIsAsked(t *testing.T) {
 	s.write("unseen")
 	asked(t, 0, "load replicate", "filter replicate is loaded at altitude 309999, in frame 0")
 	s.arrives("unseen", s.good)
+	s.write("told")
+	s.arrives("told", s.good)
+	asked(t, 0, "filters --stats", `\nSLOWEST +CALL +TOOK +VOLUME +OPERATION +ENTRY +BEGAN\nreplicate +Completed +\S+s +`+id+` +(create|modify|close)\S*( \(\d+\))? +\S+ +\d{4}-`)
 
 	for _, command := range []string{"filters", "frames", "instances", "coverage", "explain /", "volumes", "attach replicate /", "unload nothing"} {
 		if _, out, _ := weirRun(append(strings.Fields(command), "--json")...); out != "" && !json.Valid([]byte(out)) {

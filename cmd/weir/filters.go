@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,13 +16,16 @@ import (
 )
 
 const filtersLong = `List the filters of the running weir, the one that is farthest from the volumes
-first: how many instances of it are attached, its altitude, the load-order group that
-this is in, or -, and the frame that holds it, and how many of the instances are scan
-only or blind, as weir coverage says it. With --stats also what its instances have had to do: operations that they
-were told of, and how long that took them at the most in 99 of 100 cases; operations
-that have passed through them and are under way, and those that failed because of
-the filter, on planes that intercept. Operations for which the filter had no room, and
-that failed or passed unseen for that, are told in any case.`
+first: how many instances of it are attached, its altitude, the load-order group
+that this is in, or -, and the frame that holds it, and how many of the instances
+are scan only or blind, as weir coverage says it. With --stats also what its
+instances have had to do: operations that they were told of, and how long that took
+them at the most in 99 of 100 cases; operations that have passed through them and
+are under way, and those that failed because of the filter, on planes that
+intercept; and which of its calls were the slowest, of those that are timed: every
+one with completed operations, and every sixteenth of an operation that passes
+through. Operations for which the filter had no room, and that failed or passed
+unseen for that, are told in any case.`
 
 func newFiltersCommand() *cobra.Command {
 	a := new(asker)
@@ -65,6 +69,11 @@ func printFilters(w io.Writer, list control.Filters, stats bool) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	if stats {
+		if err := printSlowest(w, list.Filters); err != nil {
+			return err
+		}
+	}
 	for i, f := range slices.DeleteFunc(slices.Clone(list.Filters), plain) {
 		if i == 0 {
 			fmt.Fprintln(w)
@@ -81,6 +90,24 @@ func printFilters(w io.Writer, list control.Filters, stats bool) error {
 		fmt.Fprintf(w, "filter %s has broken rule %s, %d times; the log says where\n", v.Filter, v.Rule, v.Count)
 	}
 	return printEpoch(w, list.Epoch)
+}
+
+// printSlowest lists the slowest calls of each filter.
+func printSlowest(w io.Writer, filters []control.Filter) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	head := "\nSLOWEST\tCALL\tTOOK\tVOLUME\tOPERATION\tENTRY\tBEGAN\n"
+	for _, f := range filters {
+		for _, s := range f.Stats.Slowest {
+			operation := s.Operation.String()
+			if s.Count > 1 {
+				operation += fmt.Sprintf(" (%d)", s.Count)
+			}
+			fmt.Fprintf(table, "%s%s\t%s\t%v\t%d\t%s\t%s\t%s\n", head, f.Name, s.Callback, s.Took.Round(time.Microsecond), s.Volume, operation,
+				cmp.Or(s.Entry, "-"), moment(s.Began))
+			head = ""
+		}
+	}
+	return table.Flush()
 }
 
 // plain tells whether a filter has one instance on each volume, which is named like it and comes by itself.
