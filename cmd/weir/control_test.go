@@ -96,7 +96,7 @@ func TestRunningMirrorIsAsked(t *testing.T) {
 		}
 		return nil
 	})
-	asked(t, 1, "coverage", "NOT COVERED:\n  filter replicate is not loaded\n  volume "+id+" .*gap 2 of filter replicate is open: the filter was unloaded")
+	asked(t, 1, "coverage", "NOT COVERED:\n  filter replicate is not loaded\n  volume "+id+" .*gap 2 of filter replicate is open: the filter was unloaded by force, by root, process \\d+ \\(.*\\), and had refused: replicas would stand still")
 	asked(t, 0, "filters", "not loaded: replicate")
 	s.write("unseen")
 	asked(t, 0, "load replicate", "filter replicate is loaded at altitude 309999, in frame 0")

@@ -17,6 +17,7 @@ import (
 	"github.com/weirfs/weir/filters/activity"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/plane/memory"
+	"github.com/weirfs/weir/verify"
 )
 
 // bench is a monitor on volumes in memory.
@@ -38,6 +39,7 @@ func beginWith(t *testing.T, f *weir.Filter) *bench {
 	var err error
 	b.Manager, err = manager.New(manager.Options{
 		Discovery: &b.discovery, Planes: []weir.Plane{new(memory.Plane)}, Filters: []*weir.Filter{f},
+		Verify: &verify.Options{Actions: verify.Actions{"context-kind": verify.Remove}},
 	})
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -502,6 +504,28 @@ func TestSeveralInstances(t *testing.T) {
 		w.next()
 	}
 	if !strings.Contains(w.end.End, "somebody has detached the filter") {
+		t.Errorf("the end: %q", w.end.End)
+	}
+}
+
+// Who watches is told that weir has taken the filter away, and not that the volume has left.
+func TestRemovalIsToldApart(t *testing.T) {
+	f := activity.New().Filter()
+	setUp := f.Setup
+	hosts := make(chan weir.Host, 1)
+	f.Setup = func(ctx context.Context, site weir.Site) (weir.Instance, error) {
+		in, err := setUp(ctx, site)
+		hosts <- site.Host
+		return in, err
+	}
+	b := beginWith(t, f)
+	w := b.watch(activity.Request{Volume: 1})
+	host := <-hosts
+	host.DropContext(weir.ContextKey{Kind: weir.ContextVolume}) // which the filter has not registered
+	for w.end.End == "" {
+		w.next()
+	}
+	if !strings.Contains(w.end.End, "is not watched any more: weir has taken away the filter") {
 		t.Errorf("the end: %q", w.end.End)
 	}
 }

@@ -156,15 +156,30 @@ func (in *instance) Teardown(ctx context.Context, reason weir.TeardownReason) {
 	if everything {
 		return
 	}
+	why := taken(reason)
 	for _, w := range watching {
 		switch {
-		case reason != weir.TeardownManual:
+		case why == "":
 			w.lose(in.volume.ID(), in.title()+" has left")
 		case in.monitor.others(in):
-			w.note(fmt.Sprintf("%s is not watched any more by instance %s: somebody has detached it", in.title(), cmp.Or(in.name, Name)))
+			w.note(fmt.Sprintf("%s is not watched any more by instance %s: %s it", in.title(), cmp.Or(in.name, Name), why))
 		default:
-			w.lose(in.volume.ID(), in.title()+" is not watched any more: somebody has detached the filter")
+			w.lose(in.volume.ID(), in.title()+" is not watched any more: "+why+" the filter")
 		}
+	}
+}
+
+// taken says who has taken an instance from a volume that stays; "" if the volume has left.
+func taken(reason weir.TeardownReason) string {
+	switch reason {
+	case weir.TeardownManual:
+		return "somebody has detached"
+	case weir.TeardownExcluded:
+		return "a rule keeps away"
+	case weir.TeardownInternalError:
+		return "weir has taken away"
+	default:
+		return ""
 	}
 }
 
