@@ -29,7 +29,7 @@ func (m *Mirror) status() replicate.Status {
 func (m *Mirror) explain(units []replicate.UnitStatus) {
 	var now *manager.Snapshot
 	for i := range units {
-		if units[i].Phase != replicate.PhaseSourceAbsent {
+		if units[i].Phase != replicate.PhaseSourceAbsent || units[i].Reason != "" {
 			continue
 		}
 		if now == nil {
@@ -60,7 +60,18 @@ func account(u *replicate.UnitStatus, s manager.Snapshot, filter string, v *mana
 		}
 	case why != "":
 		u.Reason, u.Todo = why, ""
+	case slot != nil && comes(slot.State):
+		u.Phase, u.Reason, u.Todo = replicate.PhaseWaiting, "its volume is there, and the filter is on its way to it", ""
 	}
+}
+
+// comes reports whether an instance that is not followed yet will be, without anybody doing anything.
+func comes(state topology.SlotState) bool {
+	switch state {
+	case topology.SlotPending, topology.SlotSettingUp, topology.SlotDraining, topology.SlotAttached:
+		return true
+	}
+	return false
 }
 
 const untilThen = ": its replica stays as it is until then"

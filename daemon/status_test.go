@@ -65,7 +65,7 @@ func TestAbsentPlaceHasItsOwnCause(t *testing.T) {
 	s.o.wrapPlane = func(p weir.Plane) weir.Plane { return &brokenPlane{Plane: p} }
 	s.begin()
 	s.await("the cause is told", func() bool { return strings.Contains(s.unit(s.src, s.dst).Reason, "cannot be marked") })
-	if u := s.unit(nested.Dir, s.dst); u.Reason != "" || !strings.HasPrefix(u.Todo, "mount it") {
+	if u := s.unit(nested.Dir, s.dst); u.Reason != "only its bare mount point is there" || !strings.HasPrefix(u.Todo, "mount it") {
 		t.Errorf("what helps against its absence: %q %q", u.Reason, u.Todo)
 	}
 	if err := s.stop(); err != nil {

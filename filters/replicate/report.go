@@ -139,6 +139,10 @@ func (u *unit) report() UnitStatus {
 	}
 	leftOutBy, around := u.r.leftOutBy(u.place), u.r.awayAround(u.place)
 	memory := u.r.options.Index.Health()
+	away, why := PhaseSourceAbsent, ""
+	if volume == nil {
+		away, why = u.r.away(u.place)
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	st.Backlog = u.dirty.Len() + u.inHand + u.later.owed + len(u.staged) + len(u.bulk.queue)
@@ -166,7 +170,9 @@ func (u *unit) report() UnitStatus {
 	case volume == nil && !u.r.listed.Load():
 		st.Phase, st.Reason = PhaseWaiting, "the volumes of this machine are being listed"
 	case volume == nil:
-		st.Phase, st.Todo = PhaseSourceAbsent, todoAbsent(st.Place, u.place.parent != nil)
+		if st.Phase, st.Reason = away, why; away == PhaseSourceAbsent {
+			st.Todo = todoAbsent(st.Place, u.place.parent != nil)
+		}
 	case errors.Is(outage, errNoPoint) && around != "":
 		st.Phase, st.Reason = PhaseWaiting, "it is mounted inside the mount point of "+weir.QuotePath(around)+", whose volume is away"
 		st.Todo = "mount that first: what is in its bare mount point is not copied"

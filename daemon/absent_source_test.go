@@ -1,0 +1,90 @@
+package daemon
+
+import (
+	"testing"
+
+	"github.com/weirfs/weir/filters/replicate"
+	"github.com/weirfs/weir/internal/voltest"
+)
+
+// TestUnmountedSourceIsAbsentAlsoWhileItWasDetached takes the filter from the volume that is mounted at SOURCE itself, and then
+// unmounts that.
+func TestUnmountedSourceIsAbsentAlsoWhileItWasDetached(t *testing.T) {
+	eachDiscovery(t, func(t *testing.T, fallback bool) {
+		s := newScene(t, "ext4", "ext4", fallback)
+		nested := voltest.New(t, "ext4", voltest.At(s.in("m")))
+		s.src, s.o.Source = nested.Dir, nested.Dir
+		write(t, s.in("a"), "1")
+		s.begin()
+		s.alike()
+		at, err := s.m.watcher.At(s.src)
+		ok(t, err)
+		ok(t, s.m.manager.Detach(t.Context(), "replicate", "", at.ID(), "root"))
+		s.awaitDetached(s.src, "detached by hand, by root", "weir attach replicate ")
+		nested.Unmount()
+		s.awaitPhase(s.src, replicate.PhaseSourceAbsent)
+		s.wantBare()
+		nested.Mount()
+		s.alike()
+		ok(t, s.m.manager.Unload(t.Context(), "replicate", true, "root"))
+		s.awaitDetached(s.src, "the filter is unloaded", "weir load replicate:")
+		nested.Unmount()
+		s.awaitPhase(s.src, replicate.PhaseSourceAbsent)
+		s.wantBare()
+		nested.Mount()
+		ok(t, controlled{s.m.manager, s.m}.Load("replicate", nil))
+		s.alike()
+		s.end()
+	})
+}
+
+func (s *scene) wantBare() {
+	s.t.Helper()
+	if u := s.unit(s.src, s.dst); u.Phase != replicate.PhaseSourceAbsent || u.Reason != "only its bare mount point is there" || u.Todo == "" {
+		s.t.Errorf("told: %+v", u)
+	}
+}
+
+// TestSourceThatIsThereIsNotCalledAbsent takes the filter away and gives it back again and again: whenever somebody asks, the
+// source is there.
+func TestSourceThatIsThereIsNotCalledAbsent(t *testing.T) {
+	eachDiscovery(t, func(t *testing.T, fallback bool) {
+		s := newScene(t, "ext4", "ext4", fallback)
+		nested := voltest.New(t, "ext4", voltest.At(s.in("m")))
+		s.begin()
+		s.alike()
+		over, asked := make(chan struct{}), make(chan replicate.UnitStatus, 1)
+		go func() {
+			defer close(asked)
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				for _, u := range s.m.Status().Units {
+					if u.Phase == replicate.PhaseSourceAbsent {
+						asked <- u
+						return
+					}
+				}
+			}
+		}()
+		for range 20 {
+			for _, path := range []string{s.src, nested.Dir} {
+				at, err := s.m.watcher.At(path)
+				ok(t, err)
+				ok(t, s.m.manager.Detach(t.Context(), "replicate", "", at.ID(), "root"))
+				ok(t, s.m.manager.Attach("replicate", "", at.ID()))
+			}
+			ok(t, s.m.manager.Unload(t.Context(), "replicate", true, "root"))
+			ok(t, controlled{s.m.manager, s.m}.Load("replicate", nil))
+		}
+		s.alike()
+		close(over)
+		if u, any := <-asked; any {
+			t.Errorf("a source that is there is called absent: %+v", u)
+		}
+		s.end()
+	})
+}
