@@ -221,6 +221,10 @@ func kindChanges() []change {
 		{name: "file to symlink to FIFO", prepare: some("f", "g"), do: all(each(os.Remove, "f", "g"), symlinks("g", "f"), each(fifo, "g"))},
 		{name: "subvolume", on: "btrfs", prepare: some("d/"), do: shell("btrfs -q subvolume create d/v; mkdir -p d/v/e; echo in > d/v/e/f; btrfs -q subvolume snapshot d/v d/w; echo later > d/w/e/f; echo new > d/w/g")},
 		{
+			name: "snapshot of nested subvolumes", on: "btrfs", prepare: some("d/"),
+			do: shell("btrfs -q subvolume create d/v; btrfs -q subvolume create d/v/a; btrfs -q subvolume create d/v/b; echo in > d/v/a/f; btrfs -q subvolume snapshot d/v d/w; mv d/w d/x; rmdir d/x/b"),
+		},
+		{
 			name: "subvolume changed", on: "btrfs", prepare: shell("btrfs -q subvolume create v; echo in > v/f; echo out > g; btrfs -q subvolume create w; echo x > w/x"),
 			do: shell("echo again > v/f; mkdir v/d; echo 1 > v/d/1; mv g v/g; mv v renamed; btrfs -q subvolume delete w"),
 		},

@@ -48,6 +48,8 @@ const LostFound = "lost+found"
 // modification, extended attributes and access control lists, texts of symbolic links, numbers of devices, and
 // content where asked for. Mounts below the roots belong to the trees. A directory ".weir" at a root, and
 // "lost+found" at the root of a volume, do not.
+// A snapshot of btrfs has an empty directory in place of each subvolume in the original: its time is the present one at
+// each look, and is not compared.
 //
 // Hard links differ if two names that lead to one inode on one side, on one mount, lead to two on the other.
 // Holes differ if a file has at least 64 KiB of holes in a and less than half as much in b: file systems

@@ -153,6 +153,28 @@ func TestCompareFollowsMounts(t *testing.T) {
 	}
 }
 
+// The directory in place of a subvolume has no time, but all else.
+func TestCompareSnapshot(t *testing.T) {
+	v := voltest.New(t, "btrfs")
+	shell(t, v.Dir, "btrfs -q subvolume create a; btrfs -q subvolume create a/in; btrfs -q subvolume snapshot a s; mkdir -p b/in; touch -r s b; chmod --reference s b")
+	for _, test := range []struct {
+		script string
+		want   []string
+	}{
+		{"true", nil},
+		{"chmod 700 b/in", []string{"in: mode: 0755 | 0700"}},
+		{"touch b/in/file", []string{"in/file: name: nothing | a file", "in: mode: 0755 | 0700"}},
+	} {
+		shell(t, v.Dir, test.script)
+		if lines, _ := diff(t, v.Dir+"/s", v.Dir+"/b", true); !slices.Equal(lines, test.want) {
+			t.Errorf("%s: %q", test.script, lines)
+		}
+	}
+	if lines, _ := diff(t, v.Dir+"/a", v.Dir+"/b", true); !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "in: mtime: ") }) {
+		t.Errorf("%q", lines)
+	}
+}
+
 func TestCompareNamesWhatItCannotRead(t *testing.T) {
 	a := voltest.New(t, "ext4")
 	shell(t, a.Dir, "mkdir -p a/dir b/dir; echo x > a/dir/file; mkdir a/other; echo y > a/other/file; cp -a a/. b")

@@ -20,7 +20,7 @@ func (c *comparison) attributes(name string, a, b at.Stat) {
 	if a.UID != b.UID || a.GID != b.GID {
 		c.report(name, "owner", showOwner(a), showOwner(b))
 	}
-	if a.Mtime != b.Mtime {
+	if a.Mtime != b.Mtime && !c.timeless(a, b) {
 		c.report(name, "mtime", showTime(replica.Time(a.Mtime)), showTime(replica.Time(b.Mtime)))
 	}
 	c.xattrs(name)
@@ -34,6 +34,12 @@ func (c *comparison) attributes(name string, a, b at.Stat) {
 			c.report(name, "device", showDevice(a.Rdev), showDevice(b.Rdev))
 		}
 	}
+}
+
+// timeless reports whether the time of one of two objects at the deepest level is none that anybody has set.
+func (c *comparison) timeless(a, b at.Stat) bool {
+	dir := c.levels[len(c.levels)-1].dir
+	return isPlaceholder(dir[sideA].FD(), a) || isPlaceholder(dir[sideB].FD(), b)
 }
 
 // both calls read for a and b, and tells whether both could be read. What has gone meanwhile is passed over.

@@ -134,7 +134,7 @@ func (f *File) Stat() (Object, error) {
 	if err != nil {
 		return Object{}, fmt.Errorf("stat: %w", err)
 	}
-	return object(s), nil
+	return object(f.FD(), s), nil
 }
 
 // ReadAt implements io.ReaderAt.

@@ -15,7 +15,7 @@ import (
 // Object is one inode as it was at one moment.
 type Object struct {
 	replica.Attr
-	Handle weir.Handle  // empty where the file system has none that lasts, or it was not asked for
+	Handle weir.Handle  // empty where there is none that lasts, or it was not asked for
 	Birth  replica.Time // zero where the file system keeps none
 
 	Dev        uint64 // st_dev; of the subvolume on btrfs
@@ -49,7 +49,7 @@ func (d *Dir) Stat(name string) (replica.Attr, error) {
 		if err != nil {
 			return replica.Attr{}, fmt.Errorf("stat directory: %w", err)
 		}
-		return object(s).Attr, nil
+		return object(d.FD(), s).Attr, nil
 	}
 	if err := component(name); err != nil {
 		return replica.Attr{}, err
@@ -58,7 +58,7 @@ func (d *Dir) Stat(name string) (replica.Attr, error) {
 	if err != nil {
 		return replica.Attr{}, named("stat", name, err)
 	}
-	return object(s).Attr, nil
+	return object(d.FD(), s).Attr, nil
 }
 
 // glance describes a name without opening it, which is faster. sure is false if attributes and handle may be of
@@ -66,7 +66,7 @@ func (d *Dir) Stat(name string) (replica.Attr, error) {
 func (d *Dir) glance(name string) (o Object, sure bool, err error) {
 	if d.noHandles {
 		s, err := at.StatName(d.FD(), name)
-		return object(s), true, err
+		return object(d.FD(), s), true, err
 	}
 	start := time.Now()
 	h, err := handle.OfName(d.FD(), name)
@@ -78,7 +78,7 @@ func (d *Dir) glance(name string) (o Object, sure bool, err error) {
 	if err != nil {
 		return o, false, err
 	}
-	o = object(s)
+	o = object(d.FD(), s)
 	o.Handle = weir.Handle(h.Handle)
 	switch {
 	case none:
@@ -171,8 +171,8 @@ func describe(n int, noHandles bool) (Object, error) {
 	if err != nil {
 		return Object{}, fmt.Errorf("stat: %w", err)
 	}
-	o := object(s)
-	if noHandles {
+	o := object(n, s)
+	if noHandles || isPlaceholder(n, s) {
 		return o, nil
 	}
 	h, err := handle.Of(n)
@@ -183,7 +183,12 @@ func describe(n int, noHandles bool) (Object, error) {
 	return o, nil
 }
 
-func object(s at.Stat) Object {
+// object is what s tells of an inode on the file system of n, as isPlaceholder wants it. A placeholder has always the same
+// times here, other than none: whoever keeps them for later takes none for not known.
+func object(n int, s at.Stat) Object {
+	if isPlaceholder(n, s) {
+		s.Mtime, s.Ctime, s.Birth = at.Time{Sec: 1}, at.Time{Sec: 1}, at.Time{}
+	}
 	return Object{
 		Attr: replica.Attr{
 			Mode: s.Mode, UID: s.UID, GID: s.GID, Nlink: s.Nlink, Rdev: s.Rdev, Size: s.Size, Ino: s.Ino,

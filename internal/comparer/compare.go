@@ -83,7 +83,7 @@ func (c *comparison) entry(path string, a, b side) error {
 		c.differ(path, "type", typeName(x.Mode), typeName(y.Mode))
 		return nil
 	}
-	c.compareStat(path, x, y)
+	c.compareStat(path, a, b)
 	if err := c.compareXattrs(path, a, b); err != nil {
 		return err
 	}
@@ -105,16 +105,29 @@ func (c *comparison) entry(path string, a, b side) error {
 	return nil
 }
 
-func (c *comparison) compareStat(path string, x, y unix.Stat_t) {
+func (c *comparison) compareStat(path string, a, b side) {
+	x, y := a.stat, b.stat
 	if x.Uid != y.Uid || x.Gid != y.Gid {
 		c.differ(path, "owner", fmt.Sprintf("%d:%d", x.Uid, x.Gid), fmt.Sprintf("%d:%d", y.Uid, y.Gid))
 	}
 	if p, q := x.Mode&0o7777, y.Mode&0o7777; p != q {
 		c.differ(path, "mode", fmt.Sprintf("%04o", p), fmt.Sprintf("%04o", q))
 	}
-	if x.Mtim != y.Mtim {
+	if x.Mtim != y.Mtim && !isPlaceholder(a) && !isPlaceholder(b) {
 		c.differ(path, "mtime", timeText(x.Mtim), timeText(y.Mtim))
 	}
+}
+
+// isPlaceholder knows the directory that a snapshot of btrfs has in place of a subvolume by its inode number,
+// BTRFS_EMPTY_SUBVOL_DIR_OBJECTID. Its time is the present one at each look.
+func isPlaceholder(s side) bool {
+	if s.stat.Mode&unix.S_IFMT != unix.S_IFDIR || s.stat.Ino != 2 {
+		return false
+	}
+	var fs unix.Statfs_t
+	var stat unix.Statx_t
+	return unix.Fstatfs(s.dir, &fs) == nil && fs.Type == unix.BTRFS_SUPER_MAGIC &&
+		unix.Statx(s.dir, s.name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_TYPE, &stat) == nil && stat.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0
 }
 
 func timeText(t unix.Timespec) string { return fmt.Sprintf("%d.%09d", t.Sec, t.Nsec) }

@@ -69,8 +69,9 @@ type Space struct {
 
 // Magic numbers of Space.Type, statfs(2).
 const (
-	MagicExt  = unix.EXT4_SUPER_MAGIC // ext2, ext3 and ext4
-	MagicFUSE = unix.FUSE_SUPER_MAGIC
+	MagicExt   = unix.EXT4_SUPER_MAGIC // ext2, ext3 and ext4
+	MagicFUSE  = unix.FUSE_SUPER_MAGIC
+	MagicBtrfs = unix.BTRFS_SUPER_MAGIC
 )
 
 // SpaceOf describes the file system of the descriptor n.
