@@ -37,9 +37,10 @@ type find struct {
 	absent       bool
 	key          weir.Handle
 	object       tree.Object
-	covered      bool // a volume is mounted on it
-	owned        bool // and has a place of its own
-	isNew        bool // the replica did not have the inode when it was looked at
+	covered      bool  // a volume is mounted on it
+	owned        bool  // and has a place of its own
+	isNew        bool  // the replica did not have the inode when it was looked at
+	former       int64 // how many bytes the replica's version has, if it is not new
 	work         replica.Work
 	xattrs       tree.Xattrs
 	text         string

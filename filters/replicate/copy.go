@@ -38,13 +38,8 @@ func (b *batch) copySmall(f *find, sync bool) {
 	if f.work < replica.Compare {
 		return
 	}
-	switch {
-	case b.u.settling(f.key, f):
+	if b.u.settling(f.key, f) {
 		f.deferred = true
-		return
-	case f.object.Size >= largeFile:
-		f.deferred = b.succeeds(f)
-		f.large = !f.deferred
 		return
 	}
 	src, err := f.dir.OpenObject(f.at.Name, f.object)
@@ -53,9 +48,22 @@ func (b *batch) copySmall(f *find, sync bool) {
 		return
 	}
 	defer src.Close()
+	switch {
+	case b.u.unfinished(f, src, f.object.Size):
+		f.deferred = true
+		return
+	case f.object.Size >= largeFile:
+		f.deferred = b.succeeds(f)
+		f.large = !f.deferred
+		return
+	}
 	c, err := b.s.version(b.u, src, f, sync)
 	if err != nil {
 		f.problem = err
+		return
+	}
+	if c.flags&replica.Inexact != 0 && b.u.unfinished(f, src, c.version.Size) {
+		f.deferred, f.problem = true, b.s.discard(c)
 		return
 	}
 	f.copied = c
@@ -78,12 +86,18 @@ func (s *session) version(u *unit, src *tree.File, f *find, sync bool) (*copied,
 		if c.flags&replica.Inexact == 0 || try == maxReads || c.cost > dearRead {
 			return c, nil
 		}
-		if c.temp != "" {
-			if err := s.dst.Tmp.Unlink(c.temp); err != nil {
-				return nil, err
-			}
+		if err := s.discard(c); err != nil {
+			return nil, err
 		}
 	}
+}
+
+// discard removes a copy that is not shown.
+func (s *session) discard(c *copied) error {
+	if c.temp == "" {
+		return nil
+	}
+	return s.dst.Tmp.Unlink(c.temp)
 }
 
 // oldVersion opens what the replica has under the file's name, or under another name of the same node.

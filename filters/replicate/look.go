@@ -43,7 +43,7 @@ func (b *batch) look(f *find) {
 		f.problem = err
 		return
 	}
-	f.isNew = !known
+	f.isNew, f.former = !known, node.Source.Size
 	f.decide(s, node, known)
 	if f.work < replica.Compare && f.object.IsFile() {
 		b.u.rested(f.key)
