@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/weirfs/weir/filters/replicate"
 )
@@ -35,5 +36,44 @@ func TestPhasesOfWork(t *testing.T) {
 		s.alike()
 	}
 	s.awaitPhase(s.src, replicate.PhaseInSync)
+	s.end()
+}
+
+// TestProgressWithinAFile copies large files so slowly that bytes and lag are seen to grow: on a walk, and by an event.
+func TestProgressWithinAFile(t *testing.T) {
+	const size = 12 << 20
+	s := newScene(t, "ext4", "ext4", false)
+	s.o.Bandwidth = 8 << 20
+	populate(t, s.in("tree"), 2, 20)
+	write(t, s.in("first"), string(bytes.Repeat([]byte("walk"), size/4)))
+	begun, already := time.Now(), int64(0)
+	grows := func() {
+		t.Helper()
+		var bytes int64
+		var lag time.Duration
+		for range 2 { // More of both than before.
+			s.await("some of a file is copied", func() bool {
+				u, more := s.unit(s.src, s.dst), s.m.Status().Read-already
+				now, _ := time.ParseDuration(u.Lag)
+				if now > time.Since(begun)+time.Millisecond || more > size+1<<20 {
+					t.Fatalf("%d bytes, lag %s after %s", more, now, time.Since(begun))
+				}
+				if u.Phase != replicate.PhaseCopying || u.Backlog == 0 || more <= bytes || more >= size || now <= lag {
+					return false
+				}
+				bytes, lag = more, now
+				return true
+			})
+		}
+		s.alike()
+		s.awaitPhase(s.src, replicate.PhaseInSync)
+	}
+	s.begin()
+	grows()
+	time.Sleep(100 * time.Millisecond) // The lag of what comes next is not counted from before.
+	already, begun = s.m.Status().Read, time.Now()
+	write(t, filepath.Join(s.from.Dir, "made"), string(bytes.Repeat([]byte("live"), size/4)))
+	rename(t, filepath.Join(s.from.Dir, "made"), s.in("second"))
+	grows()
 	s.end()
 }

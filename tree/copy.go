@@ -22,6 +22,9 @@ type CopyOptions struct {
 	// error ends the copy. Data that is shared rather than copied is not counted.
 	Throttle func(ctx context.Context, n int) error
 
+	// Progress, if set, is called after each piece, with the bytes that were read and written since the last call.
+	Progress func(read, written int64)
+
 	// NoClone copies where sharing the source's blocks would be possible.
 	NoClone bool
 
@@ -46,7 +49,7 @@ type CopyResult struct {
 // file that becomes shorter meanwhile is copied as far as it goes; whether it stood still is for the caller to
 // find out. ctx is looked at every 4 MiB or more often.
 func CopyData(ctx context.Context, dst, src, base *File, o CopyOptions) (CopyResult, error) {
-	c := copier{ctx: ctx, dst: dst.FD(), src: src.FD(), throttle: o.Throttle, pair: o.Pair}
+	c := copier{ctx: ctx, dst: dst.FD(), src: src.FD(), throttle: o.Throttle, progress: o.Progress, pair: o.Pair}
 	err := c.run(base, o)
 	c.pair.take(c.buf)
 	if err != nil {
@@ -60,6 +63,7 @@ type copier struct {
 	ctx      context.Context
 	dst, src int
 	throttle func(context.Context, int) error
+	progress func(read, written int64)
 	pair     *Pair // perhaps nil
 	size     int64
 	begun    int64 // what lies before it is on its way to the device
@@ -254,8 +258,7 @@ func (c *copier) copyInside(start, end int64) (int64, error) {
 	if n == 0 {
 		return 0, errShorter
 	}
-	c.result.Read += int64(n)
-	c.result.Written += int64(n)
+	c.passed(n, n)
 	return int64(n), nil
 }
 
@@ -279,7 +282,7 @@ func (c *copier) read(start, end int64) ([]byte, error) {
 		return nil, err
 	}
 	n, err := at.ReadAt(c.src, piece, start)
-	c.result.Read += int64(n)
+	c.passed(n, 0)
 	if err != nil && err != io.EOF {
 		return nil, fmt.Errorf("read: %w", err)
 	}
@@ -291,11 +294,20 @@ func (c *copier) read(start, end int64) ([]byte, error) {
 
 func (c *copier) write(piece []byte, offset int64) error {
 	n, err := at.WriteAt(c.dst, piece, offset)
-	c.result.Written += int64(n)
+	c.passed(0, n)
 	if err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
 	return nil
+}
+
+// passed counts bytes, as soon as they were read or written.
+func (c *copier) passed(read, written int) {
+	c.result.Read += int64(read)
+	c.result.Written += int64(written)
+	if c.progress != nil {
+		c.progress(int64(read), int64(written))
+	}
 }
 
 // before is called before n bytes are read.

@@ -82,8 +82,17 @@ func copyFile(t testing.TB, from *Dir, src string, to *Dir, base string, o CopyO
 	t.Cleanup(func() { f.Close() })
 	seen := got[Object](t)(s.Stat())
 	o.Source = &seen
+	var told CopyResult
+	o.Progress = func(read, written int64) {
+		if told.Read, told.Written = told.Read+read, told.Written+written; read > copyInside || written > copyInside {
+			t.Errorf("told of %d bytes read and %d written at once", read, written)
+		}
+	}
 	r, err := CopyData(t.Context(), f, s, b, o)
 	must(t, err)
+	if told.Read != r.Read || told.Written != r.Written {
+		t.Errorf("told of %d bytes read and %d written, of %+v", told.Read, told.Written, r)
+	}
 	if same, err := SameData(t.Context(), f, s); !same || err != nil {
 		t.Errorf("not the same: %v", err)
 	}

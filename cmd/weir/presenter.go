@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -27,8 +26,7 @@ type presenter struct {
 
 	replicas []*shown        // in the order of the status, which only grows
 	told     map[string]bool // targets of which it was told what they cannot store
-	last     replicate.Status
-	lastAt   time.Time
+	meter    meter
 }
 
 // shown is what was told of a replica last.
@@ -43,7 +41,7 @@ type shown struct {
 func newPresenter(f *mirrorFlags, m *daemon.Mirror, log *slog.Logger) *presenter {
 	return &presenter{
 		m: m, out: f.out, log: log, json: f.json, once: f.once, screen: f.screen, stop: make(chan struct{}),
-		told: make(map[string]bool), lastAt: time.Now(),
+		told: make(map[string]bool),
 	}
 }
 
@@ -95,13 +93,16 @@ func (p *presenter) show(s replicate.Status) {
 		}
 	}
 	if p.screen != nil {
-		p.screen.draw(view(s, p.last, now.Sub(p.lastAt)))
+		p.screen.draw(view(s, p.meter.rate(now, s.Read)))
 	}
-	p.last, p.lastAt = s, now
 }
 
-// patience is how long a replica that was in sync may copy without a word: a change every second is no news.
-const patience = 10 * time.Second
+// patience is how long a replica that was in sync may copy without a word: a change every second is no news. Something
+// that has waited for longer than lateness is.
+const (
+	patience = 10 * time.Second
+	lateness = 2 * time.Second
+)
 
 // gone tells that there is no such place any more, unless another one has moved there.
 func (p *presenter) gone(place, target string, now []replicate.UnitStatus) {
@@ -124,7 +125,8 @@ func (r *shown) news(u replicate.UnitStatus, now time.Time) bool {
 		if r.pending.IsZero() {
 			r.pending = now
 		}
-		if now.Sub(r.pending) < patience {
+		late := !u.Since.IsZero() && now.Sub(u.Since) >= lateness
+		if !late && now.Sub(r.pending) < patience {
 			return false
 		}
 	}
@@ -182,75 +184,6 @@ func quoted(s replicate.Status) replicate.Status {
 func quotedUnit(u replicate.UnitStatus) replicate.UnitStatus {
 	u.Place, u.Target = weir.QuotePath(u.Place), weir.QuotePath(u.Target)
 	return u
-}
-
-// view is the live view: totals, then a line for each replica, then what needs attention.
-func view(s, before replicate.Status, took time.Duration) []string {
-	rate := int64(0)
-	if took > 0 {
-		rate = int64(float64(s.Read-before.Read) / took.Seconds())
-	}
-	lines := []string{fmt.Sprintf("%d files copied, %s read, %s written, %s/s", s.Copied, size(s.Read), size(s.Written), size(max(rate, 0)))}
-	for _, u := range s.Units {
-		line := fmt.Sprintf("  %-13s %s -> %s  %d files", u.Phase, weir.QuotePath(u.Place), weir.QuotePath(u.Target), u.Files)
-		if u.Backlog > 0 {
-			line += fmt.Sprintf(", backlog %d", u.Backlog)
-		}
-		if u.Lag != "" {
-			line += ", lag " + u.Lag
-		}
-		if u.Sight != "" {
-			line += fmt.Sprintf(", %s every %s", u.Sight, u.Scan)
-		}
-		lines = append(lines, line+because(u))
-	}
-	for _, t := range s.Targets {
-		if len(t.Missing) > 0 {
-			lines = append(lines, fmt.Sprintf("  %s cannot store %s", weir.QuotePath(t.Path), strings.Join(t.Missing, ", ")))
-		}
-	}
-	const most = 5
-	for i, problem := range s.Problems {
-		if i == most {
-			lines = append(lines, "  "+andMore(len(s.Problems)-most, s.More))
-			break
-		}
-		lines = append(lines, fmt.Sprintf("  ! %s: %s", weir.QuotePath(problem.Path), problem.Reason))
-	}
-	return lines
-}
-
-// andMore counts the problems that are not shown: some that are listed, and such of which no more than about their
-// number is known.
-func andMore(listed int, more int64) string {
-	if more > 0 {
-		return fmt.Sprintf("and about %d more", int64(listed)+more)
-	}
-	return fmt.Sprintf("and %d more", listed)
-}
-
-// because says why a replica is as it is, and what helps.
-func because(u replicate.UnitStatus) (text string) {
-	if u.Reason != "" {
-		text = ": " + u.Reason
-	}
-	if u.Todo != "" {
-		text += "; " + u.Todo
-	}
-	return text
-}
-
-// size prints bytes for people.
-func size(n int64) string {
-	const units = "KMGTPE"
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, i := float64(n)/1024, 0
-	for f >= 1024 && i < len(units)-1 {
-		f, i = f/1024, i+1
-	}
-	return fmt.Sprintf("%.1f %ciB", f, units[i])
 }
 
 // halt ends the presentation of what goes on.

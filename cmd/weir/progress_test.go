@@ -182,20 +182,28 @@ func TestNewsOfPhases(t *testing.T) {
 		at    time.Duration
 		phase replicate.Phase
 		told  bool
+		lag   time.Duration
 	}{
-		{0, replicate.PhaseComparing, true},
-		{1, replicate.PhaseCopying, true},
-		{2, replicate.PhaseCopying, false},
-		{3, replicate.PhaseInSync, true},
-		{4, replicate.PhaseCopying, false}, // A change every second is no news,
-		{5, replicate.PhaseInSync, false},
-		{6, replicate.PhaseCopying, false},
-		{17, replicate.PhaseCopying, true}, // but copying without an end is.
-		{18, replicate.PhaseInSync, true},
-		{19, replicate.PhaseFull, true},
-		{20, replicate.PhaseCopying, true},
+		{0, replicate.PhaseComparing, true, 0},
+		{1, replicate.PhaseCopying, true, 0},
+		{2, replicate.PhaseCopying, false, 0},
+		{3, replicate.PhaseInSync, true, 0},
+		{4, replicate.PhaseCopying, false, 0}, // A change every second is no news,
+		{5, replicate.PhaseInSync, false, 0},
+		{6, replicate.PhaseCopying, false, 0},
+		{17, replicate.PhaseCopying, true, 0}, // but copying without an end is.
+		{18, replicate.PhaseInSync, true, 0},
+		{19, replicate.PhaseFull, true, 0},
+		{20, replicate.PhaseCopying, true, 0},
+		{21, replicate.PhaseInSync, true, 0},
+		{22, replicate.PhaseCopying, false, 1},
+		{23, replicate.PhaseCopying, true, 2}, // Nor is it true any more that the replica is in sync.
 	} {
-		if got := r.news(replicate.UnitStatus{Phase: step.phase}, start.Add(step.at*time.Second)); got != step.told {
+		now, u := start.Add(step.at*time.Second), replicate.UnitStatus{Phase: step.phase}
+		if step.lag > 0 {
+			u.Since = now.Add(-step.lag * time.Second)
+		}
+		if got := r.news(u, now); got != step.told {
 			t.Errorf("step %d, %s: told %v", i, step.phase, got)
 		}
 	}
@@ -298,6 +306,28 @@ func TestJSONIsComplete(t *testing.T) {
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %s in %s", want, text)
+		}
+	}
+}
+
+func TestRate(t *testing.T) {
+	var m meter
+	start := time.Unix(1000, 0)
+	for i, step := range []struct {
+		at          time.Duration
+		bytes, want int64
+	}{
+		{0, 1000, 0},
+		{500, 1000, 0},
+		{1000, 2000, 1000}, // 1000 bytes in the second since the first reading.
+		{2000, 4000, 1500},
+		{2500, 4000, 1500}, // What is older than two seconds counts no more,
+		{3000, 4000, 1000},
+		{4500, 4000, 0},
+		{14500, 24000, 2000}, // unless there is nothing younger.
+	} {
+		if got := m.rate(start.Add(step.at*time.Millisecond), step.bytes); got != step.want {
+			t.Errorf("step %d: %d bytes a second, want %d", i, got, step.want)
 		}
 	}
 }

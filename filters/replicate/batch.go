@@ -30,6 +30,7 @@ type find struct {
 	at       replica.Name
 	ops      weir.Ops
 	reported weir.Handle // the inode on which they were; "" if that is not known
+	since    time.Time   // when a large file began to wait
 	dir      *tree.Dir   // of the source; nil if the name's absence is known from its directory's
 	mode     walkMode
 
@@ -69,7 +70,6 @@ type copied struct {
 	xattrs  tree.Xattrs
 	flags   replica.Flags
 	refused tree.Unstored // what the target did not store of its metadata
-	bytes   int64
 	cost    time.Duration
 	synced  bool
 }

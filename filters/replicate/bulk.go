@@ -41,7 +41,7 @@ func (l *bulk) enqueue(f *find) {
 	l.u.mu.Lock()
 	defer l.u.mu.Unlock()
 	same := slices.IndexFunc(l.queue, func(q *find) bool { return q.at == f.at })
-	copied := &find{at: f.at, ops: f.ops, key: f.key, object: f.object, work: f.work, exists: f.exists, mode: f.mode}
+	copied := &find{at: f.at, ops: f.ops, key: f.key, object: f.object, work: f.work, exists: f.exists, mode: f.mode, since: l.u.takenSinceLocked()}
 	switch {
 	case l.now != nil && (l.now.key == f.key || l.now.at == f.at), l.queued[f.key] && (same < 0 || l.queue[same].key != f.key):
 		l.missedLocked(f.item(f.ops))

@@ -219,7 +219,9 @@ func (s *session) copyTo(u *unit, c *copied, src, base *tree.File, sync bool) (e
 			_ = s.dst.Tmp.Unlink(name) // What is left is removed at the next start.
 		}
 	}()
-	result, err := tree.CopyData(s.ctx, temp, src, base, tree.CopyOptions{Throttle: u.throttle, Source: &c.version, Pair: &s.pair})
+	_, err = tree.CopyData(s.ctx, temp, src, base, tree.CopyOptions{
+		Throttle: u.throttle, Progress: u.r.counters.passed, Source: &c.version, Pair: &s.pair,
+	})
 	if err != nil {
 		return err
 	}
@@ -237,9 +239,7 @@ func (s *session) copyTo(u *unit, c *copied, src, base *tree.File, sync bool) (e
 		}
 		c.synced = true
 	}
-	c.temp, c.bytes = name, result.Written
-	u.r.counters.read.Add(result.Read)
-	u.r.counters.written.Add(result.Written)
+	c.temp = name
 	return nil
 }
 

@@ -24,13 +24,8 @@ func (u *unit) present(s *session) (some bool, err error) {
 	u.mu.Unlock()
 	for some = left > 0; left > 0 && s.err() == nil; {
 		u.mu.Lock()
-		var items []replica.Item
-		staged := u.staged
-		if u.staged = nil; len(staged) == 0 { // What has replaced a file that was copied finds it shown.
-			items = u.dirty.Take(min(left, batchNames))
-		}
+		items, staged := u.takeLocked(min(left, batchNames))
 		n := len(items) + len(staged)
-		u.inHand += n
 		u.mu.Unlock()
 		if left -= n; n == 0 {
 			break
@@ -38,6 +33,9 @@ func (u *unit) present(s *session) (some bool, err error) {
 		err := u.follow(s, items, staged)
 		u.mu.Lock()
 		u.inHand -= n
+		if err != nil && u.handSince.Before(u.dirtySince) {
+			u.dirtySince = u.handSince // They are dirty again, and have waited all the while.
+		}
 		u.mu.Unlock()
 		if err != nil {
 			return some, err
@@ -47,6 +45,33 @@ func (u *unit) present(s *session) (some bool, err error) {
 		return some, err
 	}
 	return some, u.reapDue(s)
+}
+
+// takeLocked takes finished copies of large files or, if there are none, some of what is dirty. u.mu is held.
+func (u *unit) takeLocked(most int) (items []replica.Item, staged []*find) {
+	staged, u.staged = u.staged, nil
+	since := u.dirtySince
+	if len(staged) > 0 {
+		since = staged[0].since
+	} else { // What has replaced a file that was copied finds it shown.
+		items = u.dirty.Take(most)
+	}
+	if u.inHand == 0 {
+		u.handSince = since
+	}
+	u.inHand += len(items) + len(staged)
+	return items, staged
+}
+
+// takenSinceLocked returns since when what is being looked at has waited. u.mu is held.
+func (u *unit) takenSinceLocked() time.Time {
+	switch {
+	case u.inHand > 0:
+		return u.handSince
+	case u.status.scanning:
+		return u.status.scanStarted
+	}
+	return time.Now()
 }
 
 // follow looks at the items. What could not be looked at because the session ended is dirty again.

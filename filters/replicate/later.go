@@ -17,8 +17,10 @@ const maxLater = 4 * maxProblems
 type laterHeap struct {
 	items []*putOff
 	known map[replica.Name]*putOff
-	owed  int       // how many of the items are
 	walk  time.Time // when the whole place is walked, for names that do not stand here; zero if it is not
+
+	owed      int       // how many of the items are
+	owedSince time.Time // when that became more than 0
 }
 
 // putOff is an item, with what was reported on it and when it is due.
@@ -61,7 +63,9 @@ func (h *laterHeap) add(at time.Time, item replica.Item) {
 func (h *laterHeap) owe(at time.Time, item replica.Item) {
 	if p := h.put(at, item); !p.owed {
 		p.owed = true
-		h.owed++
+		if h.owed++; h.owed == 1 {
+			h.owedSince = time.Now()
+		}
 	}
 }
 

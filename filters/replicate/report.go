@@ -43,6 +43,7 @@ type UnitStatus struct {
 	Backlog  int       `json:"backlog"`                 // names and directories that are to be looked at
 	Lag      string    `json:"lag,omitempty"`           // how long the oldest of them has waited
 	Compared time.Time `json:"compared,omitzero"`       // when the last comparison of the whole place ended
+	Since    time.Time `json:"-"`                       // when the oldest began to wait; zero if nothing waits
 	Durable  time.Time `json:"durable,omitzero"`        // when the last barrier had passed
 	Files    int64     `json:"files"`                   // files, directories and others that the replica holds
 	Problems int       `json:"problems"`
@@ -149,14 +150,12 @@ func (u *unit) report() UnitStatus {
 	if u.bulk.now != nil {
 		st.Backlog++
 	}
-	since := u.dirtySince
 	glance, silence := u.glancesLocked(), u.silentLocked()
 	if u.status.scanning && !glance {
 		st.Backlog++ // The walk itself.
-		since = u.status.scanStarted
 	}
-	if st.Backlog > 0 && !since.IsZero() {
-		st.Lag = time.Since(since).Round(time.Millisecond).String()
+	if st.Since = u.oldestLocked(); !st.Since.IsZero() {
+		st.Lag = time.Since(st.Since).Round(time.Millisecond).String()
 	}
 	st.Durable = u.barrier.passedAt()
 	st.Compared, st.Problems = u.status.lastScan, len(u.status.problems.listed())+u.status.problems.more()
@@ -210,6 +209,34 @@ func (u *unit) report() UnitStatus {
 		st.Todo = st.Phase.todo()
 	}
 	return st
+}
+
+// oldestLocked returns since when the oldest of what is to be looked at has waited; the zero time if nothing has. u.mu is
+// held.
+func (u *unit) oldestLocked() (since time.Time) {
+	waits := func(at time.Time) {
+		if since.IsZero() || at.Before(since) {
+			since = at
+		}
+	}
+	if u.dirty.Len() > 0 {
+		waits(u.dirtySince)
+	}
+	if u.inHand > 0 {
+		waits(u.handSince)
+	}
+	if u.status.scanning && !u.glancesLocked() {
+		waits(u.status.scanStarted)
+	}
+	if u.later.owed > 0 {
+		waits(u.later.owedSince)
+	}
+	for _, files := range [][]*find{u.staged, u.bulk.queue, {u.bulk.now}} {
+		if len(files) > 0 && files[0] != nil {
+			waits(files[0].since)
+		}
+	}
+	return since
 }
 
 // glancesLocked reports whether all that goes on is a walk of a volume without events that has found nothing. u.mu is

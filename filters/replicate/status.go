@@ -12,6 +12,12 @@ type counters struct {
 	files, dirs, read, written, seen, removed atomic.Int64
 }
 
+// passed counts bytes of files that are being copied.
+func (c *counters) passed(read, written int64) {
+	c.read.Add(read)
+	c.written.Add(written)
+}
+
 // unitStatus is guarded by unit.mu, except for what says otherwise.
 type unitStatus struct {
 	outage      error     // of the source or the whole target; nil while all is well

@@ -62,6 +62,7 @@ type unit struct {
 	ask        bool      // whether the target is there
 	dirtySince time.Time // when the set became dirty
 	inHand     int       // places that were taken from it and are being looked at
+	handSince  time.Time // since when the oldest of them had waited
 	brake      *policy.Brake
 	brakeMoved bool // since it was recorded
 	refused    int  // how often the brake has said no
@@ -100,7 +101,7 @@ func (u *unit) add(i replica.Item) {
 }
 
 func (u *unit) addLocked(i replica.Item) {
-	if u.dirty.Len() == 0 && !u.busy {
+	if u.dirty.Len() == 0 {
 		u.dirtySince = time.Now()
 	}
 	u.dirty.Add(i)
