@@ -447,3 +447,32 @@ func TestWatchTellsWhatItHasNotSeen(t *testing.T) {
 		t.Errorf("another moment is told of\n%s", out)
 	}
 }
+
+// TestWatchKnowsRenamedMountPoints renames a directory above a mount point, which no event of mounts tells.
+func TestWatchKnowsRenamedMountPoints(t *testing.T) {
+	s := newStage(t)
+	p := s.mirror()
+	dir := t.TempDir()
+	before, after := filepath.Join(dir, "before"), filepath.Join(dir, "after")
+	v := voltest.New(t, "ext4", voltest.At(filepath.Join(before, "m")))
+	eventually(t, 10*time.Second, func() error { return exits(0, "instances --all -v "+v.Dir) })
+	w := watch(t, dir)
+	for _, name := range []string{"a", "b"} {
+		if err := os.Mkdir(filepath.Join(before, "m", name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		w.says(`"path":"`+filepath.Join(before, "m", name)+`"`, 1)
+		if err := os.Rename(before, after); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Unmount(filepath.Join(after, "m"), unix.MNT_DETACH) })
+		before, after = after, before
+	}
+	if err := os.Mkdir(filepath.Join(before, "m", "c"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w.says(`"path":"`+filepath.Join(before, "m", "c")+`"`, 1)
+	w.interrupt(`"exit_status":0`)
+	p.signal(unix.SIGINT)
+	p.ends(0, 10*time.Second)
+}

@@ -183,13 +183,10 @@ func taken(reason weir.TeardownReason) string {
 	}
 }
 
-// stale is how old the known mounts may be: that a directory above a mount point is renamed is not told.
-const stale = time.Second
-
-// run names what has happened, and tells it.
+// run names what has happened, and tells it. It looks at the mounts each time: that a directory above a mount point is renamed
+// is told by nobody.
 func (in *instance) run() {
 	defer close(in.done)
-	looked := time.Now()
 	for ended := false; !ended; {
 		select {
 		case <-in.wake:
@@ -198,9 +195,8 @@ func (in *instance) run() {
 		}
 		waiting, dropped, moved := in.take()
 		before := in.monitor.watching(in)
-		if moved || len(waiting) > 0 && time.Since(looked) > stale {
+		if moved || len(waiting) > 0 {
 			in.look()
-			looked = time.Now()
 		}
 		if moved && !ended {
 			in.follow(before)
