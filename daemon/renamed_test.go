@@ -50,10 +50,10 @@ func TestMountedInABareMountPoint(t *testing.T) {
 	s.awaitPhase(outer.Dir, replicate.PhaseSourceAbsent)
 	inner := voltest.New(t, "tmpfs", voltest.At(mkdir(t, s.in("outer/inner"))))
 	write(t, filepath.Join(inner.Dir, "file"), "2")
-	s.awaitPhase(inner.Dir, replicate.PhaseWaiting)
-	if u := s.unit(inner.Dir, s.dst); !strings.Contains(u.Reason, "inside the mount point of "+outer.Dir) || !strings.Contains(u.Todo, "mount that first") {
-		t.Errorf("the reason is %q, and what helps %q", u.Reason, u.Todo)
-	}
+	s.await("why it waits", func() bool {
+		u, known := s.find(inner.Dir, s.dst)
+		return known && u.Phase == replicate.PhaseWaiting && strings.Contains(u.Reason, "inside the mount point of "+outer.Dir) && strings.Contains(u.Todo, "mount that first")
+	})
 	inner.Unmount()
 	if err := os.Remove(inner.Dir); err != nil {
 		t.Fatal(err)

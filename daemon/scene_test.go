@@ -68,13 +68,21 @@ func (s *scene) at(rel string) string { return filepath.Join(s.dst, rel) }
 // unit returns the state of one place on one target.
 func (s *scene) unit(place, target string) replicate.UnitStatus {
 	s.t.Helper()
+	u, known := s.find(place, target)
+	if !known {
+		s.t.Fatalf("no replica of %s on %s: %+v", place, target, s.m.Status().Units)
+	}
+	return u
+}
+
+// find is unit for a place that may not be known yet.
+func (s *scene) find(place, target string) (u replicate.UnitStatus, known bool) {
 	for _, u := range s.m.Status().Units {
 		if u.Place == place && u.Target == target {
-			return u
+			return u, true
 		}
 	}
-	s.t.Fatalf("no replica of %s on %s: %+v", place, target, s.m.Status().Units)
-	return replicate.UnitStatus{}
+	return u, false
 }
 
 // populate makes directories with files of a few bytes.

@@ -150,6 +150,11 @@ func (i *instance) Completed(operations []weir.Operation) {
 			if op := &operations[n]; markOperation(p, k, units, op) {
 				i.r.mountsHinted() // There may be mounts in what has been moved.
 			}
+			if p.mayStray(&operations[n]) {
+				for _, u := range units {
+					u.seek()
+				}
+			}
 		}
 		for _, u := range units {
 			u.poke()
@@ -207,6 +212,7 @@ func (i *instance) Lost(reason string) {
 	i.r.mountsHinted() // Directories may have been moved, with mounts in them.
 	for _, p := range i.r.placesOn(i.volume) {
 		p.foreign.clear()
+		p.loseWay()
 		for _, u := range i.r.unitsOf(p) {
 			u.scanWanted(scanRequest{reason: "events were lost: " + reason})
 		}

@@ -18,7 +18,7 @@ func (r *Replicator) settle(ctx context.Context, s *survey, p *place, path strin
 	volume, err := r.options.Discovery.At(path)
 	if err != nil {
 		if weir.KindOf(err) == weir.KindAbsent {
-			r.left(p)
+			r.vanished(p)
 		} else {
 			s.unsettled = true // Nothing says that it has left.
 		}
@@ -221,6 +221,7 @@ func (r *Replicator) follow(p *place, volume weir.Volume, id weir.Identity, self
 	p.volume = nil // Until the walk is owed.
 	p.holding, p.identity, p.mountRoot = "", id, mountRoot
 	p.root = keysOf(p.epoch).ofRoot(self)
+	p.loseWayLocked()
 	p.mu.Unlock()
 	p.foreign.clear()
 	if err := p.save(r); err != nil {
@@ -288,6 +289,16 @@ func (r *Replicator) awayAround(p *place) string {
 		}
 	}
 	return ""
+}
+
+// vanished is left for a path that does not exist. It notes whether the volume is there that the place was a directory of.
+func (r *Replicator) vanished(p *place) {
+	near, err := r.nearest()
+	gone := err == nil && p.wasIn(near.Info().Identity)
+	p.mu.Lock()
+	p.gone = gone
+	p.mu.Unlock()
+	r.left(p)
 }
 
 // left is leftLocked for who does not hold r.mu.

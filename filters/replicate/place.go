@@ -29,7 +29,10 @@ type place struct {
 	holding  string               // why nothing is done although a volume is there; "" if it is followed
 	taken    bool                 // the volume stayed when its instance ended last: somebody has taken the filter from it
 	excluded string               // the option that excludes the volume which stands there; "" if none does
+	gone     bool                 // it was a directory of a volume, and is not where it was although the volume is
 	known    bool                 // whether a volume has been followed here before
+	way      *way                 // to a source that is no mount; nil while it is not known
+	strayed  uint64               // counts how often it may have changed
 	merge    bool                 // what a former volume left on the replica is not deleted
 	covered  map[weir.Handle]bool // directories on which volumes are mounted; true: their content is a place's
 
@@ -56,6 +59,13 @@ func (p *place) wasIn(id weir.Identity) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.known && !p.mountRoot && policy.Identify(p.identity, id) != policy.MatchOther
+}
+
+// hasLeft reports whether the place was a directory of a volume, and is not where it was although the volume is.
+func (p *place) hasLeft() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.volume == nil && p.gone
 }
 
 // exclude notes which option excludes the volume that stands in the place; none if that is empty.

@@ -138,6 +138,7 @@ func (u *unit) report() UnitStatus {
 			st.Sight, st.Scan = sight.String(), u.r.options.ScanInterval.String()
 		}
 	}
+	sourceLeft := u.r.rootPlace().hasLeft()
 	leftOutBy, around := u.r.leftOutBy(u.place), u.r.awayAround(u.place)
 	memory := u.r.options.Index.Health()
 	away, why := PhaseSourceAbsent, ""
@@ -170,12 +171,14 @@ func (u *unit) report() UnitStatus {
 		st.Phase, st.Reason = PhaseWaiting, "the volumes of this machine are being listed"
 	case volume == nil:
 		if st.Phase, st.Reason = away, why; away == PhaseSourceAbsent {
-			st.Todo = todoAbsent(st.Place, u.place.parent != nil)
+			if st.Todo = todoAbsent(st.Place, u.place.parent != nil); sourceLeft {
+				st.Todo = "put " + weir.QuotePath(u.r.options.Source) + " back" + untilThen
+			}
 		}
 	case errors.Is(outage, errNoPoint) && around != "":
 		st.Phase, st.Reason = PhaseWaiting, "it is mounted inside the mount point of "+weir.QuotePath(around)+", whose volume is away"
 		st.Todo = "mount that first: what is in its bare mount point is not copied"
-	case outage != nil && weir.KindOf(outage) == weir.KindAbsent:
+	case targetIsAway(outage):
 		st.Phase, st.Reason, st.Todo = PhaseTargetAbsent, absence(outage), remedy(outage)
 	case outage != nil && target.Full(outage):
 		st.Phase, st.Reason = PhaseFull, plain(outage)

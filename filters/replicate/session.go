@@ -22,9 +22,10 @@ type session struct {
 	stop   <-chan struct{} // closed when weir stops
 	u      *unit
 	keys   keys
-	root   weir.Handle // key of the place's root
-	rel    string      // path of the place, for messages and rules
-	volume weir.Volume // of the source
+	root   weir.Handle   // key of the place's root
+	rel    string        // path of the place, for messages and rules
+	volume weir.Volume   // of the source
+	lost   chan struct{} // closed when something else may stand where the source was; nil if that is not known
 
 	srcLease weir.Lease
 	src      *tree.Dir
@@ -76,6 +77,7 @@ func (u *unit) open(ctx context.Context) (*session, error) {
 		case <-s.srcLease.Done():
 		case <-s.dst.Done():
 		case <-s.dst.Moved():
+		case <-s.lost:
 		case <-s.ctx.Done():
 		}
 		s.cancel()
@@ -101,6 +103,9 @@ func (s *session) openSource(volume weir.Volume) error {
 	if s.keys.ofRoot(self) != s.root {
 		s.u.r.astray(s.u.place, s.root)
 		return &weir.Error{Op: opSource, Kind: weir.KindAbsent, Path: path, Err: errors.New("another directory stands in its place")}
+	}
+	if way := s.findWay(self); way != nil {
+		s.lost = way.lost
 	}
 	s.u.place.mu.Lock()
 	s.merge = s.u.place.merge

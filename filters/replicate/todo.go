@@ -10,10 +10,11 @@ import (
 // What helps.
 const (
 	todoHeld   = "start with --replaced merge (copy what is there, delete nothing) or --replaced mirror (take it as the truth), or put back what stood there"
-	todoSource = "mount it: its replica stays as it is until then"
-	todoTaken  = "attach or load the filter again: its replica stays as it is until then"
+	todoSource = "mount it" + untilThen
+	todoTaken  = "attach or load the filter again" + untilThen
 	todoTarget = "mount it, or see why it is not there; one that was removed for good is made again, empty, and taken with --adopt"
 	todoRoom   = "free some room"
+	untilThen  = ": its replica stays as it is until then"
 	todoBrake  = "start with --max-delete off, or a larger number, if the deletions are meant"
 )
 

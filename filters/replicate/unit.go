@@ -59,7 +59,7 @@ type unit struct {
 	staged     []*find                  // copies of large files that are ready to be shown
 	suspects   suspects                 // what the target may have lost
 	busy       bool
-	ask        bool      // whether the target is there
+	ask        bool      // whether source and target are there
 	dirtySince time.Time // when the set became dirty
 	inHand     int       // places that were taken from it and are being looked at
 	handSince  time.Time // since when the oldest of them had waited
@@ -113,6 +113,13 @@ func (u *unit) poke() {
 	case u.wake <- struct{}{}:
 	default:
 	}
+}
+
+// seek has a unit see whether source and target are there. It is to be woken for that.
+func (u *unit) seek() {
+	u.mu.Lock()
+	u.ask = true
+	u.mu.Unlock()
 }
 
 // tryNow has a unit that waits after a failure try again.

@@ -50,9 +50,7 @@ func (r *Replicator) askTargets() {
 			continue
 		}
 		for _, u := range r.unitsOn(t) {
-			u.mu.Lock()
-			u.ask = true
-			u.mu.Unlock()
+			u.seek()
 			u.poke()
 		}
 	}
