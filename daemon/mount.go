@@ -122,6 +122,8 @@ func troubleOf(slot manager.SlotSnapshot, link manager.LinkSnapshot) string {
 	switch slot.State {
 	case topology.SlotFailed:
 		return "has failed on it: " + slot.Why
+	case topology.SlotRemoved:
+		return "was taken away from it by weir: " + slot.Why
 	case topology.SlotSettingUp, topology.SlotDraining:
 		return fmt.Sprintf("has not returned within %v", introduceTime)
 	case topology.SlotPending:

@@ -20,7 +20,9 @@ import (
 	"github.com/weirfs/weir/control"
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
+	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/policy"
+	"github.com/weirfs/weir/topology"
 )
 
 // mountsOften is how often TestFirstOperationIsSeen mounts each type; the long run does it 150 times.
@@ -242,5 +244,13 @@ func TestMountNamesWhatFails(t *testing.T) {
 	}
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A mount that demands every filter is refused, too, if weir has taken one away again.
+func TestRemovalIsATroubleOfAMount(t *testing.T) {
+	slot := manager.SlotSnapshot{State: topology.SlotRemoved, Why: "it has broken rule double-resume"}
+	if got := troubleOf(slot, manager.LinkSnapshot{}); got != "was taken away from it by weir: it has broken rule double-resume" {
+		t.Errorf("told %q", got)
 	}
 }
