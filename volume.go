@@ -123,6 +123,10 @@ type VolumeInfo struct {
 	Sight       Sight  `json:"sight"`
 	SightReason string `json:"sight_reason,omitempty"` // why it is not full
 
+	// OutOfReach says that no mount of the volume could be reached when it was looked at, so that nobody can observe it:
+	// others hide them all, or only namespaces show it that weir does not enter. It is looked at again when that has changed.
+	OutOfReach bool `json:"out_of_reach,omitempty"`
+
 	// Layer volumes are stacked on others, of which Lower names those that are known, and LayerAltitude says where
 	// they stand among the filters: those above see what happens on the layer, those below what reaches the others.
 	Layer         bool       `json:"layer"`

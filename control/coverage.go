@@ -46,7 +46,7 @@ type CoveredVolume struct {
 
 // Cell is one instance on one volume.
 type Cell struct {
-	State string `json:"state"` // attached, held, local only, scan only, blind, pending, setting up, failed, declined, excluded, detached, removed, draining, none
+	State string `json:"state"` // attached, held, local only, scan only, blind, out of reach, pending, setting up, failed, declined, excluded, detached, removed, draining, none
 	Why   string `json:"why,omitempty"`
 	Fault bool   `json:"fault,omitempty"`
 
@@ -185,6 +185,9 @@ func stateOf(s manager.Snapshot, v manager.VolumeSnapshot, slot manager.SlotSnap
 	case topology.SlotAttached:
 		cell = seenAs(v.Info, link, slot.Idle, filter != nil && filter.Scans).with(slot.Remarks)
 	case topology.SlotPending:
+		if v.Info.OutOfReach && link.State == topology.LinkFailed {
+			return Cell{State: outOfReach, Why: v.Info.SightReason}
+		}
 		if link.Why != "" {
 			cell.Why = "the volume cannot be observed: " + link.Why
 		}
@@ -208,6 +211,9 @@ const (
 	scanOnly = "scan only"
 	blind    = "blind"
 )
+
+// outOfReach is the word for an instance that is owed on a volume that nobody can observe as it is mounted now.
+const outOfReach = "out of reach"
 
 // seenAs says how much an instance sees that is attached, of a filter that scans or does not.
 func seenAs(info weir.VolumeInfo, link manager.LinkSnapshot, idle, scans bool) Cell {

@@ -204,6 +204,26 @@ func TestCellsTellWhatIsSeen(t *testing.T) {
 	}
 }
 
+// TestVolumesOutOfReachAreNoFault while nobody can observe them, whatever a filter wants.
+func TestVolumesOutOfReachAreNoFault(t *testing.T) {
+	v := manager.VolumeSnapshot{
+		Info:  weir.VolumeInfo{ID: 1, SightReason: "other mounts hide it", OutOfReach: true},
+		Links: []manager.LinkSnapshot{{State: topology.LinkFailed, Why: "borrow: other mounts hide it"}},
+	}
+	s := manager.Snapshot{
+		Complete: true, Volumes: []manager.VolumeSnapshot{v}, Filters: []manager.FilterSnapshot{{Name: "f", Wants: "create"}},
+		Slots: []manager.SlotSnapshot{{Filter: "f", Instance: "f", Volume: 1, State: topology.SlotPending}},
+	}
+	c := coverageOf(s, nil, 1, time.Now())
+	if got := c.Volumes[0].Cells[0].String(); got != "out of reach: other mounts hide it" || !c.Covered {
+		t.Errorf("told: %s, and the faults are %q", got, c.Faults)
+	}
+	s.Volumes[0].Info.OutOfReach = false
+	if c := coverageOf(s, nil, 1, time.Now()); c.Covered || c.Volumes[0].Cells[0].State != "pending" {
+		t.Errorf("told: %+v", c)
+	}
+}
+
 // TestWhatAFilterLeavesOutIsTold where it says what it wants, and where it says what an instance sees.
 func TestWhatAFilterLeavesOutIsTold(t *testing.T) {
 	b := scene(t)

@@ -164,7 +164,7 @@ func TestHiddenVolumeSaysSo(t *testing.T) {
 	watched := mustAt(t, w, d.Dir)
 	voltest.New(t, "tmpfs", voltest.At(d.Dir))
 	hidden := watched.Info()
-	if hidden.SightReason != errHidden.Error() || len(hidden.Mounts) != 1 {
+	if hidden.SightReason != errHidden.Error() || !hidden.OutOfReach || len(hidden.Mounts) != 1 {
 		t.Errorf("hidden volume: %+v", hidden)
 	}
 	if _, err := v.Borrow(t.Context(), d.Dir); weir.KindOf(err) != weir.KindAbsent {
@@ -183,7 +183,7 @@ func TestUncoveredVolumeIsToldOf(t *testing.T) {
 				w, told := start(t, options)
 				v := mustAt(t, w, d.Dir)
 				cover := voltest.New(t, "tmpfs", voltest.At(filepath.Join(dir, over)))
-				if hidden := v.Info(); hidden.SightReason != errHidden.Error() {
+				if hidden := v.Info(); hidden.SightReason != errHidden.Error() || !hidden.OutOfReach {
 					t.Fatalf("hidden volume: %+v", hidden)
 				}
 				before := told.count("changed", v)

@@ -61,6 +61,7 @@ func (v *volume) Info() weir.VolumeInfo {
 		Pseudo:      pseudo(v.fsType),
 		Sight:       f.sight,
 		SightReason: f.sightReason,
+		OutOfReach:  f.hidden,
 	}
 	info.Identity.FSType = v.fsType
 	info.Former = v.formerID()

@@ -25,6 +25,9 @@ instances, then the gaps that the ledger has, and what is wrong. A cell is
   local only   those of this machine are; others change the volume as well
   scan only    the volume reports nothing; its changes are found by scans
   blind        the volume reports nothing, and the filter does not scan
+  out of reach no mount of the volume can be reached: others hide them all, or they are in
+               namespaces that weir does not enter; no fault, since nothing helps but to
+               mount it elsewhere
   pending, setting up, failed
                there shall be an instance, and there is none yet
   detached     somebody has taken the instance away
