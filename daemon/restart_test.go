@@ -68,6 +68,22 @@ func TestRestartReadsNothing(t *testing.T) {
 	})
 }
 
+// TestRestartOnTmpfsCountsWhatItReads has files of which the content alone tells whether they have changed, and an empty one.
+func TestRestartOnTmpfsCountsWhatItReads(t *testing.T) {
+	s := newScene(t, "tmpfs", "tmpfs", false)
+	write(t, s.in("f"), strings.Repeat("x", 1000))
+	write(t, s.in("empty"), "")
+	s.begin()
+	s.alike()
+	s.end()
+	s.begin()
+	s.alike()
+	if st := s.m.Status(); st.Read != 1000 || st.Copied != 0 {
+		t.Errorf("%d bytes were read, and %d files copied", st.Read, st.Copied)
+	}
+	s.end()
+}
+
 // TestReplicaEditedWhileStopped changes the replica in every way while weir is stopped.
 func TestReplicaEditedWhileStopped(t *testing.T) {
 	fsPairs(t, func(t *testing.T, from, to string) {

@@ -43,7 +43,7 @@ func Decide(old *Node, now Attr, look Look) Work {
 	switch {
 	case look.Rewrite && look.Doubtful:
 		return Content
-	case look.Full && now.IsFile():
+	case look.Full && now.IsFile() && now.Size > 0: // The size of an empty file is all its content.
 		return max(work, Compare)
 	case look.Redress && look.Scan && !now.IsDir():
 		return max(work, Metadata)

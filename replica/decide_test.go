@@ -35,6 +35,7 @@ func TestDecide(t *testing.T) {
 		{"the same, where the target shows what its disk may not have", Quiet, file, Look{Scan: true, Doubtful: true, Rewrite: true}, Content},
 		{"recorded by a batch that is not, where others may be lost", Quiet, file, Look{Scan: true, Rewrite: true}, Nothing},
 		{"nothing has changed, and content is compared", Quiet, file, Look{Scan: true, Full: true, Redress: true}, Compare},
+		{"an empty file, and content is compared", Quiet, changed(func(a *Attr) { a.Size = 0 }), Look{Scan: true, Full: true}, Nothing},
 		{"other privileges are wanted", Quiet, file, Look{Scan: true, Redress: true}, Metadata},
 		{"another size", Quiet, changed(func(a *Attr) { a.Size = 11 }), Look{Scan: true}, Content},
 		{"another time of modification", Quiet, changed(func(a *Attr) { a.Mtime, a.Ctime = later, later }), Look{Scan: true}, Content},
@@ -45,6 +46,9 @@ func TestDecide(t *testing.T) {
 		{"another type", Quiet, changed(func(a *Attr) { a.Mode = TypeFIFO | 0o644 }), Look{}, Content},
 	} {
 		old := Node{Source: file, Flags: c.flags}
+		if c.now.Size == 0 {
+			old.Source.Size = 0
+		}
 		if got := Decide(&old, c.now, c.look); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}

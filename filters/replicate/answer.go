@@ -19,6 +19,12 @@ func (u *unit) throttle(ctx context.Context, n int) error {
 	return u.r.throttle(ctx, n)
 }
 
+// comparing is throttle for what is read of the source to compare it.
+func (u *unit) comparing(ctx context.Context, n int) error {
+	u.r.counters.read.Add(int64(n))
+	return u.throttle(ctx, n)
+}
+
 // silentLocked returns for how long nothing has moved, or 0 if there is nothing to do, or if that is not long. u.mu is
 // held.
 func (u *unit) silentLocked() time.Duration {

@@ -140,14 +140,14 @@ func (s *session) readOnce(u *unit, src, base *tree.File, f *find, sync bool) (*
 	}
 	same := false
 	if base != nil && (f.work == replica.Compare || f.exists) {
-		if same, err = u.sameContent(s.ctx, src, base, c.version.Size, u.throttle); err != nil {
+		if same, err = u.sameContent(s.ctx, src, base, c.version.Size, u.comparing); err != nil {
 			return nil, err
 		}
 	}
 	if !same {
 		err = s.copyTo(u, c, src, base, sync)
 		if target.Full(err) && base != nil { // What the replica has already takes no room.
-			if has, failed := u.sameContent(s.ctx, src, base, c.version.Size, u.throttle); failed == nil && has {
+			if has, failed := u.sameContent(s.ctx, src, base, c.version.Size, u.comparing); failed == nil && has {
 				err = nil
 			}
 		}

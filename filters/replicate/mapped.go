@@ -354,5 +354,5 @@ func (s *session) sameAs(key weir.Handle, at replica.Name) (bool, error) {
 		return false, err
 	}
 	defer old.Close()
-	return tree.SameData(s.ctx, src, old)
+	return tree.SameDataSlowly(s.ctx, src, old, s.u.comparing)
 }
