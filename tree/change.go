@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/weirfs/weir/internal/sys/at"
+	"github.com/weirfs/weir/replica"
 )
 
 // Flags of Rename.
@@ -40,7 +41,11 @@ func (d *Dir) Mknod(name string, mode uint32, rdev uint64) error {
 	if err := d.change(name); err != nil {
 		return err
 	}
-	return d.failed("make special file", name, at.Mknod(d.FD(), name, mode, rdev))
+	err := at.Mknod(d.FD(), name, mode, rdev)
+	if device := mode&replica.TypeMask == replica.TypeChar || mode&replica.TypeMask == replica.TypeBlock; err == syscall.EPERM && device {
+		err = lacking(err, capMknod)
+	}
+	return d.failed("make special file", name, err)
 }
 
 // Rename moves a name, and replaces what has the new one. If both are names of one inode, the kernel does

@@ -8,11 +8,12 @@ import (
 
 	"github.com/weirfs/weir/internal/sys/at"
 	"github.com/weirfs/weir/internal/sys/clone"
+	"github.com/weirfs/weir/internal/sys/probe"
 	"github.com/weirfs/weir/internal/sys/xattr"
 	"github.com/weirfs/weir/replica"
 )
 
-// Limits says what a file system stores, for whoever tried it.
+// Limits says what a file system stores, for whoever tried it. What the process has no right to try counts as stored.
 type Limits struct {
 	Owners         bool  // any user and group
 	Modes          bool  // all 12 permission bits
@@ -125,9 +126,11 @@ type trial struct {
 func (t trial) attributes() {
 	n := t.file.FD()
 	const uid, gid, mode = 12345, 54321, 0o7751
+	own, _ := at.StatFD(n)
 	err := at.Chown(n, uid, gid)
 	s, _ := at.StatFD(n)
-	t.l.Owners = err == nil && s.UID == uid && s.GID == gid
+	t.l.Owners = err == nil && s.UID == uid && s.GID == gid || probe.Lacks(capChown)
+	at.Chown(n, own.UID, own.GID) // What else is tried takes rights that weir may lack on the files of others.
 
 	err = at.ChmodOpen(n, mode)
 	s, _ = at.StatFD(n)
@@ -189,7 +192,7 @@ func (t trial) kinds() {
 	t.l.FIFOs = t.dir.Mknod("fifo", replica.TypeFIFO|0o600, 0) == nil
 	err = t.dir.Mknod("device", replica.TypeChar|0o600, null)
 	o, failed := t.dir.Lookup("device")
-	t.l.Devices = err == nil && failed == nil && o.Type() == replica.TypeChar && o.Rdev == null
+	t.l.Devices = err == nil && failed == nil && o.Type() == replica.TypeChar && o.Rdev == null || probe.Lacks(capMknod)
 }
 
 func (t trial) names() {

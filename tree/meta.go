@@ -335,7 +335,11 @@ func (s *setter) check() error {
 		s.note("owner", fmt.Errorf("stored as %d:%d instead of %d:%d", h.UID, h.GID, w.UID, w.GID))
 	}
 	if mode := s.options.Mode(w); w.Type() != replica.TypeLink && h.Mode&replica.PermMask != mode {
-		s.note("mode", fmt.Errorf("stored as %04o instead of %04o", h.Mode&replica.PermMask, mode))
+		err := fmt.Errorf("stored as %04o instead of %04o", h.Mode&replica.PermMask, mode)
+		if h.Mode&replica.PermMask^mode == setgid {
+			err = lacking(err, capFsetid) // The kernel drops it without a word.
+		}
+		s.note("mode", err)
 	}
 	if s.options.Times && replica.Time(h.Mtime) != w.Mtime {
 		s.note("mtime", fmt.Errorf("stored as %s instead of %s", showTime(replica.Time(h.Mtime)), showTime(w.Mtime)))
@@ -362,6 +366,9 @@ func (s *setter) refused(attribute string, err error) error {
 	case errors.Is(err, syscall.EPERM) && (s.have.Immutable || s.have.AppendOnly):
 		return fmt.Errorf("%s: %w: %w", attribute, ErrImmutable, err)
 	case s.cannot(err):
+		if errors.Is(err, syscall.EPERM) {
+			err = lacking(err, rightTo(attribute))
+		}
 		s.note(attribute, err)
 		return nil
 	default:

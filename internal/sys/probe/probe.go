@@ -66,6 +66,18 @@ func Try(name string) Result {
 	return Result{Feature: Feature{Name: name}, Detail: "no such probe"}
 }
 
+// Lacks reports whether the process has not got a capability, by its name as in capabilities(7). It looks at each call.
+// One that is not probed counts as there.
+func Lacks(capability string) bool {
+	for _, t := range capabilities() {
+		if t.Name == capability {
+			_, err := t.try(nil)
+			return err != nil
+		}
+	}
+	return false
+}
+
 func (t trial) run(g *ground) Result {
 	detail, err := t.try(g)
 	if err != nil {
