@@ -38,7 +38,9 @@ func TestManualIsComplete(t *testing.T) {
 	} {
 		for i, typ := 0, reflect.TypeOf(v); i < typ.NumField(); i++ {
 			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
-			words = append(words, "`"+name+"`")
+			if name != "-" { // It is not told.
+				words = append(words, "`"+name+"`")
+			}
 		}
 	}
 	for _, word := range words {

@@ -205,7 +205,7 @@ func (d *dryTarget) place(ctx context.Context, p *place) error {
 		return nil
 	}
 	u := d.r.unitOf(p, d.t)
-	s := &session{u: u, keys: p.keys(), root: root, rel: rel}
+	s := &session{u: u, keys: p.keys(), root: root, rel: rel, volume: volume}
 	s.refs.Store(1)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	defer s.release()
