@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -14,9 +15,13 @@ import (
 	"github.com/weirfs/weir/daemon"
 )
 
+// main keeps the first thread of the process for itself, and waits on it. The kernel hands that one the signals, and while it
+// asks a file system that does not answer none arrives: so whatever may hang is done on other threads.
 func main() {
-	status := run(os.Args[1:], os.Stdout, os.Stderr)
-	daemon.AsEngine().Exit(status)
+	runtime.LockOSThread()
+	ended := make(chan int)
+	go func() { ended <- run(os.Args[1:], os.Stdout, os.Stderr) }()
+	daemon.AsEngine().Exit(<-ended)
 }
 
 // run carries out one command line and returns the exit status. An error is printed here, once, and nowhere else. What

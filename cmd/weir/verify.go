@@ -39,7 +39,8 @@ may be reported as a difference.`
 
 const verifyExit = `  0  equal
   1  different
-  2  could not be compared: missing, not a directory, or unreadable in part
+  2  could not be compared: missing, not a directory, unreadable in part, or
+     interrupted
   3  part of the output could not be written`
 
 func newVerifyCommand() *cobra.Command {
@@ -77,11 +78,33 @@ type verifyOutput interface {
 
 // verify compares two trees. The kinds of its errors give the exit statuses that the command documents.
 func verify(ctx context.Context, a, b string, content bool, out verifyOutput) error {
+	var result tree.CompareResult
+	compared := make(chan error, 1)
+	go func() {
+		var err error
+		result, err = compare(ctx, a, b, content, out)
+		compared <- err
+	}()
+	var err error
+	select {
+	case err = <-compared:
+	case <-ctx.Done():
+		err = &weir.Error{Op: "verify", Kind: weir.KindRefused, Err: errors.New("it was interrupted, so that not everything was compared")}
+	}
+	if err != nil {
+		return err
+	}
+	out.end(result)
+	return told(verdict(result))
+}
+
+// compare compares two trees, either of which may hang.
+func compare(ctx context.Context, a, b string, content bool, out verifyOutput) (tree.CompareResult, error) {
 	var roots [2]*tree.Dir
 	for i, path := range []string{a, b} {
 		d, err := tree.OpenPath(path)
 		if err != nil {
-			return &weir.Error{
+			return tree.CompareResult{}, &weir.Error{
 				Op: "verify", Kind: weir.KindRefused, Err: err,
 				Hint: "name two directories that exist and can be read",
 			}
@@ -93,10 +116,9 @@ func verify(ctx context.Context, a, b string, content bool, out verifyOutput) er
 		Content: content, Report: out.difference, Unreadable: out.unreadable,
 	})
 	if err != nil {
-		return &weir.Error{Op: "verify", Kind: weir.KindRefused, Err: err}
+		err = &weir.Error{Op: "verify", Kind: weir.KindRefused, Err: err}
 	}
-	out.end(result)
-	return told(verdict(result))
+	return result, err
 }
 
 // verdict is the error, of which only the kind matters, that a result amounts to.
