@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -12,8 +13,9 @@ import (
 	"github.com/weirfs/weir/volume"
 )
 
-// check makes the paths absolute, finds the state directory, and refuses what no mirror may be.
-func check(o Options) (Options, *volume.Watcher, error) {
+// check makes the paths absolute, finds the state directory, and refuses what no mirror may be. A file system that does not
+// answer keeps it for a while: what the state knows is waited for later.
+func check(ctx context.Context, o Options) (Options, *volume.Watcher, error) {
 	if err := checkRights(); err != nil {
 		return o, nil, err
 	}
@@ -21,37 +23,40 @@ func check(o Options) (Options, *volume.Watcher, error) {
 		return o, nil, err
 	}
 	typed := o
-	source, err := resolveTree("source", o.Source)
+	source, targets := findTrees(ctx, o)
+	if source.err != nil && !errors.Is(source.err, errSilent) {
+		return o, nil, source.err
+	}
+	var err error
+	if o.Forget, err = placesIn(o.Source, source.path, o.Forget); err != nil {
+		return o, nil, err
+	}
+	o.Source, o.Targets = source.path, make([]string, len(targets))
+	for i, t := range targets {
+		o.Targets[i] = t.path
+	}
+	if o.State == "" {
+		o.State = StateDir(o.Source, o.Targets)
+	}
+	state, err := findState(ctx, o.State)
 	if err != nil {
 		return o, nil, err
 	}
-	if o.Forget, err = placesIn(o.Source, source, o.Forget); err != nil {
-		return o, nil, err
-	}
-	o.Source = source
-	targets := make([]string, len(o.Targets))
-	for i, t := range o.Targets {
-		if targets[i], err = resolveTree("target", t); err != nil {
+	o.State = state.path
+	if state.fresh {
+		if err := mayBegin(ctx, typed, source, targets); err != nil {
 			return o, nil, err
 		}
 	}
-	o.Targets = targets
-	if o.State == "" {
-		o.State = StateDir(source, targets)
-	}
-	o.State = resolveState(o.State)
-	_, fresh := os.Stat(filepath.Join(o.State, indexDir))
-	if fresh != nil {
-		if err := mayBegin(typed.Source, typed.Targets); err != nil {
-			return o, nil, err
-		}
-	}
+	o.unasked = unasked(targets)
 	w := volume.New(volume.Options{Logger: o.Logger, Fallback: o.Fallback})
 	if err := checkApart(w, o.Source, o.Targets); err != nil {
 		return o, nil, err
 	}
-	if err := checkExcluded(w, o, fresh == nil); err != nil {
-		return o, nil, err
+	if source.err == nil {
+		if err := checkExcluded(w, o, !state.fresh); err != nil {
+			return o, nil, err
+		}
 	}
 	return o, w, checkState(w, o)
 }
@@ -112,10 +117,6 @@ func checkApart(w *volume.Watcher, source string, targets []string) error {
 				return refuse("use target", t, "it is the same place as, or overlaps with, target "+weir.QuotePath(other), "name targets apart from each other")
 			}
 		}
-		if mounts := w.MountsBelow(t); len(mounts) > 0 {
-			return refuse("use target", t, "a file system is mounted below it, at "+weir.QuotePath(mounts[0].Point),
-				"unmount that, or choose a target without mounts")
-		}
 	}
 	return nil
 }
@@ -137,37 +138,14 @@ func within(w *volume.Watcher, dir, path string) bool {
 	if below(dir, path) {
 		return true
 	}
-	deviceA, onA, okA := onVolume(w, dir)
-	deviceB, onB, okB := onVolume(w, path)
+	deviceA, onA, okA := w.Where(dir)
+	deviceB, onB, okB := w.Where(path)
 	return okA && okB && deviceA == deviceB && below(onA, onB)
 }
 
 func below(dir, path string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && (rel == "." || filepath.IsLocal(rel))
-}
-
-// onVolume translates a path into one from the root of its volume, which its device tells from others.
-func onVolume(w *volume.Watcher, path string) (device, on string, ok bool) {
-	rest := ""
-	v, err := w.At(path)
-	if err != nil { // A target that does not exist yet: its directory tells.
-		rest = filepath.Base(path)
-		path = filepath.Dir(path)
-		if v, err = w.At(path); err != nil {
-			return "", "", false
-		}
-	}
-	info, best := v.Info(), weir.Mount{}
-	for _, m := range info.Mounts {
-		if m.Own && below(m.Point, path) && len(m.Point) >= len(best.Point) {
-			best = m
-		}
-	}
-	if best.Point == "" {
-		return "", "", false
-	}
-	return info.Device, filepath.Join("/", best.Root, strings.TrimPrefix(path, best.Point), rest), true
 }
 
 // checkRights refuses to run where the main job cannot be done.

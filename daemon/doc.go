@@ -3,16 +3,17 @@
 //
 // # Two processes
 //
-//	supervisor  Supervise claims the targets, starts the engine, the same program with the same arguments, keeps the
+//	supervisor  Supervise starts the engine, the same program with the same arguments, claims the targets and keeps the
 //	            lock of the state directory for it, passes a request to stop on, and returns the engine's exit status
 //	engine      AsEngine, then Open, Run and Close do the work; Exit tells the supervisor how it ended
 //
-// A thread that writes to a frozen file system, or to a disk that does not answer, sleeps in the kernel until that
-// goes on, through SIGKILL, and keeps its process and all that this has open. So what must not be kept, above all
-// the lock and the ends of pipes, belongs to the supervisor, which writes to no volume: also the lock is made and taken
-// by the engine, and passed on at once. The engine is killed with the supervisor. The next engine waits a moment for one
-// that is dying, and goes on beside one that hangs: a thread that has been killed never returns to the program, so nothing
-// but the one system call that it is in is still done.
+// A thread that writes to a frozen file system, or to a disk that does not answer, sleeps in the kernel until that goes
+// on, through SIGKILL, and keeps its process and all that this has open. So what must not be kept, above all the lock
+// and the ends of pipes, belongs to the supervisor, which asks no volume for anything: also the lock is made and taken
+// by the engine, and passed on at once, and which bytes stand for the targets the engine says. The engine is killed
+// with the supervisor. The next engine waits a moment for one that is dying, and goes on beside one that hangs: a
+// thread that has been killed never returns to the program, so nothing but the one system call that it is in is still
+// done.
 //
 // Who reads what is told may be slow, and is waited for until a stop was asked for and its time is over: nothing that the
 // supervisor does or says after that waits for him.
@@ -23,6 +24,12 @@
 // the status is kept, replicas end, volumes are let go of, the index is closed. Every wait has a limit, and their
 // sum is below StopTimeout. What has not ended then is left behind with what it uses. The control socket is served from
 // the begin of Run until replicas end; a mirror that cannot serve it works as well.
+//
+// # File systems that do not answer
+//
+// What is asked of the source, a target or the state directory before Run is asked by a goroutine that may be left behind
+// with its thread. A path that cannot be resolved in time is taken as it is written from there on; which trees overlap is
+// known from the table of mounts. What the state knows is then waited for, and what is new is refused.
 //
 // # Goroutines and locks
 //

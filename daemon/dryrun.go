@@ -16,28 +16,45 @@ import (
 
 // DryRun tells path by path what a mirror with these options would change to make its targets equal, and
 // changes nothing: it works on a copy of the index. What Supervise and Open refuse it refuses too: a target or a
-// state directory that is in use, for instance.
+// state directory that is in use, for instance. It returns soon after the end of ctx, also if a volume hangs.
 func DryRun(ctx context.Context, o Options, tell func(replicate.Change)) (totals []replicate.Total, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o, watcher, err := check(o)
+	copied, err := os.MkdirTemp("", "weir-dry-run-")
+	if err != nil {
+		return nil, fmt.Errorf("make room for a copy of the index: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(copied)) }()
+	var told []replicate.Total
+	run := begin(func() (err error) {
+		told, err = dryRun(ctx, o, copied, tell)
+		return err
+	})
+	select {
+	case <-run.done:
+	case <-ctx.Done():
+		if !run.endsWithin(grace) {
+			return nil, fmt.Errorf("tell what would be done: %w", ctx.Err())
+		}
+	}
+	return told, run.err
+}
+
+// dryRun is DryRun with a directory for a copy of the index.
+func dryRun(ctx context.Context, o Options, copied string, tell func(replicate.Change)) (totals []replicate.Total, err error) {
+	o, watcher, err := check(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	if err := mayReserve(watcher, o.Targets); err != nil {
 		return nil, err
 	}
-	release, err := lookAtState(o.State)
+	release, err := askState(ctx, o.State, func() (func() error, error) { return lookAtState(o.State) })
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	copied, err := os.MkdirTemp("", "weir-dry-run-")
-	if err != nil {
-		return nil, fmt.Errorf("make room for a copy of the index: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(copied)) }()
 	db, err := copyIndex(filepath.Join(o.State, indexDir), copied)
 	if err != nil {
 		return nil, err
@@ -50,7 +67,7 @@ func DryRun(ctx context.Context, o Options, tell func(replicate.Change)) (totals
 	r, err := replicate.New(replicate.Options{
 		Source: o.Source, Targets: targets, Rules: o.Rules, Brake: o.Brake, Replaced: o.Replaced,
 		OneVolume: o.OneVolume, Excludes: o.excludes(), Forget: o.Forget, Adopt: o.Adopt, NoDevices: o.NoDevices, NoPrivileges: o.NoPrivileges,
-		Private: o.State, Index: db, Discovery: watcher, Mounts: watcher, Logger: slog.New(slog.DiscardHandler), CoarseTimes: coarseTimes(),
+		Private: o.State, Index: db, Discovery: watcher, Mounts: watcher, Admit: o.admit, Logger: slog.New(slog.DiscardHandler), CoarseTimes: coarseTimes(),
 	})
 	if err != nil {
 		return nil, err

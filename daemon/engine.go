@@ -10,6 +10,7 @@ import (
 
 	syslock "github.com/weirfs/weir/internal/sys/lock"
 	"github.com/weirfs/weir/internal/sys/process"
+	"github.com/weirfs/weir/volume"
 )
 
 // engineEnv tells a process that it is the engine of a supervisor, by the supervisor's process id.
@@ -23,7 +24,7 @@ const (
 	reportExit   = "exit"
 )
 
-// lockFD is the socket over which an engine passes on the lock that it has taken.
+// lockFD is the socket over which an engine has its supervisor claim the targets, and passes on the lock that it has taken.
 const lockFD = 4
 
 // Engine is this process as the engine of a supervisor. Nil is a process that is none.
@@ -36,6 +37,14 @@ func AsEngine() *Engine {
 		return nil
 	}
 	return &Engine{parent}
+}
+
+// claim has the supervisor claim the targets. Without one they are not claimed.
+func (e *Engine) claim(w *volume.Watcher, targets []string) error {
+	if e == nil {
+		return nil
+	}
+	return reserve(w, targets, func(at int64, shared bool) (int, error) { return syslock.Ask(lockFD, at, shared) })
 }
 
 // claimant is the process that keeps the lock.

@@ -61,6 +61,8 @@ type Options struct {
 	wrapGaps    func(replicate.Gaps) replicate.Gaps // likewise
 	alter       func(*weir.Filter)                  // likewise
 	coarseTimes bool                                // likewise; what the kernel's release says else
+
+	unasked map[string]bool // targets that could not be asked when they were checked
 }
 
 // Mirror is one source with its targets. It is used by one goroutine, except for Status.
@@ -88,7 +90,10 @@ func Open(ctx context.Context, o Options) (*Mirror, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o, watcher, err := check(o)
+	o, watcher, err := check(ctx, o)
+	if ctx.Err() != nil {
+		return nil, behind(o.Targets, tooSoon)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +112,10 @@ const indexDir = "index"
 
 func (m *Mirror) open(ctx context.Context) (err error) {
 	o := m.options
-	if m.lock, err = takeLock(o.State, o.Engine.claimant()); err != nil {
+	if err = o.Engine.claim(m.watcher, o.Targets); err != nil {
+		return err
+	}
+	if m.lock, err = askState(ctx, o.State, func() (*lock, error) { return takeLock(o.State, o.Engine.claimant()) }); err != nil {
 		return err
 	}
 	if err := o.Engine.handOver(m.lock); err != nil {
@@ -134,7 +142,7 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 		Source: o.Source, Targets: targets, Rules: o.Rules, Brake: o.Brake, Replaced: o.Replaced,
 		OneVolume: o.OneVolume, Forget: o.Forget, Adopt: o.Adopt, NoDevices: o.NoDevices, NoPrivileges: o.NoPrivileges,
 		Bandwidth: o.Bandwidth, Private: o.State, ScanInterval: o.ScanInterval, Index: m.index, Discovery: m.watcher,
-		Excludes: o.excludes(), Mounts: m.watcher, Gaps: gaps, Logger: o.Logger, CoarseTimes: o.coarseTimes || coarseTimes(), Unreported: m.watcher,
+		Excludes: o.excludes(), Mounts: m.watcher, Gaps: gaps, Admit: o.admit, Logger: o.Logger, CoarseTimes: o.coarseTimes || coarseTimes(), Unreported: m.watcher,
 	})
 	if err != nil {
 		return err

@@ -19,9 +19,8 @@ import (
 // is kept open on a target.
 const targetsFile = "/run/weir/targets"
 
-// reserve claims the targets for this process, until it ends or the file is closed. A target is refused that another
-// process writes to, whatever its state directory is, or that lies in or around such a one.
-func reserve(w *volume.Watcher, targets []string) (*os.File, error) {
+// openTargets opens the file in which targets are claimed. A claim ends with the process, or when that closes the file.
+func openTargets() (*os.File, error) {
 	err := os.MkdirAll(filepath.Dir(targetsFile), 0o755)
 	var file *os.File
 	if err == nil {
@@ -30,14 +29,10 @@ func reserve(w *volume.Watcher, targets []string) (*os.File, error) {
 	if err != nil {
 		return nil, &weir.Error{Op: "claim the targets", Kind: weir.KindRefused, Err: err, Hint: "make /run a file system that can be written"}
 	}
-	if err := eachTree(w, targets, file, syslock.Byte); err != nil {
-		file.Close()
-		return nil, err
-	}
 	return file, nil
 }
 
-// mayReserve refuses what reserve refuses because of other processes, claims nothing and makes no file.
+// mayReserve refuses what reserve would refuse, claims nothing and makes no file.
 func mayReserve(w *volume.Watcher, targets []string) error {
 	file, err := os.Open(targetsFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -47,16 +42,18 @@ func mayReserve(w *volume.Watcher, targets []string) error {
 		return &weir.Error{Op: "look who has claimed the targets", Kind: weir.KindRefused, Err: err, Hint: "see to /run"}
 	}
 	defer file.Close()
-	return eachTree(w, targets, file, syslock.ByteFree)
+	return reserve(w, targets, func(at int64, shared bool) (int, error) { return syslock.ByteFree(file, at, shared) })
 }
 
 // lockByte claims a byte, or asks for it.
-type lockByte func(file *os.File, at int64, shared bool) (holder int, err error)
+type lockByte func(at int64, shared bool) (holder int, err error)
 
-func eachTree(w *volume.Watcher, targets []string, file *os.File, lock lockByte) error {
+// reserve claims the targets. One is refused that another process writes to, whatever its state directory is, or that lies
+// in or around such a one.
+func reserve(w *volume.Watcher, targets []string, lock lockByte) error {
 	for _, t := range targets {
 		for _, tree := range treesOf(w, t) {
-			if err := lockTree(file, t, tree, lock); err != nil {
+			if err := lockTree(t, tree, lock); err != nil {
 				return err
 			}
 		}
@@ -72,18 +69,18 @@ type tree struct{ root, path string }
 func treesOf(w *volume.Watcher, target string) []tree {
 	namespace, _ := os.Readlink("/proc/self/ns/mnt")
 	names := []tree{{namespace, target}}
-	if device, path, ok := onVolume(w, target); ok {
+	if device, path, ok := w.Where(target); ok {
 		names = append(names, tree{"volume " + device, path})
 	}
 	return names
 }
 
 // lockTree locks a directory alone, and those around it together with others that have something in them.
-func lockTree(file *os.File, target string, t tree, lock lockByte) error {
+func lockTree(target string, t tree, lock lockByte) error {
 	for dir := t.path; ; dir = filepath.Dir(dir) {
 		sum := sha256.Sum256([]byte(t.root + "\x00" + dir))
 		at := int64(binary.BigEndian.Uint64(sum[:]) >> 2) // The byte behind it has to have a number, too.
-		holder, err := lock(file, at, dir != t.path)
+		holder, err := lock(at, dir != t.path)
 		if errors.Is(err, syslock.ErrHeld) {
 			err = inUse(holder, dir != t.path)
 		}

@@ -1,11 +1,15 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate"
 )
 
 // resolve makes a path absolute and free of symbolic links, as far as it leads: what does not exist has none.
@@ -36,41 +40,60 @@ func resolve(path string) (resolved string, exists bool, err error) {
 	return resolve(link) // It ends: the kernel has followed the links, and has not met a loop.
 }
 
-// resolveTree returns the absolute path of a source or a target, which may be away or not exist yet.
-func resolveTree(what, path string) (string, error) {
-	resolved, _, err := resolve(path)
+// resolveTree finds a source or a target, which may be away or not exist yet.
+func resolveTree(what, path string) (found, error) {
+	resolved, exists, err := resolve(path)
 	if err != nil {
-		return "", unusable(what, path, err)
+		return found{}, unusable(what, path, err)
 	}
-	return resolved, mustBeDir(what, path)
+	f := found{path: resolved, exists: exists}
+	if !exists {
+		info, err := os.Lstat(path)
+		f.dangles = err == nil && info.Mode()&fs.ModeSymlink != 0
+	}
+	return f, mustBeDir(what, path)
 }
 
 // mayBegin refuses what is waited for once it has been replicated, since it may be away, and is a mistake before.
-func mayBegin(source string, targets []string) error {
-	if _, err := os.Stat(source); err != nil {
-		return refuse("use source", source, "it does not exist", missingHint(source))
+func mayBegin(ctx context.Context, o Options, source found, targets []found) error {
+	if source.err != nil {
+		o.Logger.Warn("the source does not answer; weir waits for it a little longer", "source", weir.LogPath(source.path), "hint", replicate.SilentHint)
+		if source = find(ctx, replicate.NewPatience, "source", o.Source); source.err != nil {
+			return source.err
+		}
 	}
-	for _, t := range targets {
-		if _, err := os.Stat(t); err == nil {
-			continue
-		}
-		if info, err := os.Lstat(t); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return refuse("use target", t, "it is a symbolic link that leads nowhere", "make the directory it names, or name another")
-		}
-		if remote(t) {
-			return refuse("use target", t, "it does not exist", missingHint(t))
+	if !source.exists {
+		return refuse("use source", o.Source, "it does not exist", missingHint(o.Source))
+	}
+	for i, t := range targets {
+		switch path := o.Targets[i]; {
+		case t.err != nil && !errors.Is(t.err, errSilent):
+			return t.err
+		case t.dangles:
+			return refuse("use target", path, "it is a symbolic link that leads nowhere", "make the directory it names, or name another")
+		case t.err == nil && !t.exists && remote(path):
+			return refuse("use target", path, "it does not exist", missingHint(path))
 		}
 	}
 	return nil
 }
 
-// resolveState returns the absolute path of the state directory, which may not exist yet. What cannot be resolved is
-// refused when it is opened.
-func resolveState(path string) string {
-	if resolved, _, err := resolve(path); err == nil {
-		return resolved
-	}
-	return path
+// stateDir is the absolute path of a state directory, and whether there is no index in it.
+type stateDir struct {
+	path  string
+	fresh bool
+}
+
+// findState looks for a state directory, which may not exist yet. What cannot be resolved is refused when it is opened.
+func findState(ctx context.Context, path string) (stateDir, error) {
+	return askState(ctx, path, func() (stateDir, error) {
+		resolved, _, err := resolve(path)
+		if err != nil {
+			resolved = path
+		}
+		_, err = os.Stat(filepath.Join(resolved, indexDir))
+		return stateDir{resolved, err != nil}, nil
+	})
 }
 
 // mustBeDir refuses what is there and no directory.

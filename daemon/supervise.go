@@ -27,10 +27,6 @@ const reapPatience = 300 * time.Millisecond
 // signal a process and then its whole group.
 const twice = 200 * time.Millisecond
 
-// claimPatience is how long an engine may take to lock the state directory. A disk that sleeps or is busy takes some
-// seconds.
-const claimPatience = 15 * time.Second
-
 // supervisor is a process that holds the lock of a state directory while another one, the engine, does the work.
 type supervisor struct {
 	options Options
@@ -45,8 +41,7 @@ type supervisor struct {
 	reaped   chan error  // gets one value when the engine has ended
 	reported chan report // gets what the engine tells of its end, and is closed with its last word
 	signals  chan os.Signal
-	locked   chan *os.File    // gets the lock
-	mute     <-chan time.Time // when the engine should have taken it; nil once it has
+	locked   chan *os.File // gets the lock
 
 	asked       time.Time // when the first signal came
 	interrupted time.Time // when the first interrupt came
@@ -68,11 +63,11 @@ type report struct {
 	status int      // in the last report
 }
 
-// Supervise starts the calling program again, with the same arguments, as the engine of the mirror, and returns
-// its exit status. It claims the targets, and keeps the lock of the state directory, which the engine takes: nothing is
-// written here. It passes a signal to stop on, and returns within StopTimeout of it, whatever the engine does:
-// of a thread that hangs in the kernel only the engine dies late. A second interrupt ends the engine at once. The
-// engine does not outlive the calling process.
+// Supervise starts the calling program again, with the same arguments, as the engine of the mirror, and returns its
+// exit status. It claims the targets as the engine asks for it, and keeps the lock of the state directory, which the
+// engine takes: no file system is asked here that may hang. It passes a signal to stop on, and returns within
+// StopTimeout of it, whatever the engine does: of a thread that hangs in the kernel only the engine dies late. A second
+// interrupt ends the engine at once. The engine does not outlive the calling process.
 //
 // What the engine writes goes to the outputs. One that nobody reads delays the return until a stop was asked for and its
 // time is over: what was not read by then is lost, and what is written to that output later is, too. A reader that goes
@@ -81,23 +76,19 @@ type report struct {
 // The error tells what the engine could not tell itself. The status is right in any case, but for a standard output that
 // has lost something.
 func Supervise(o Options, stdout, stderr *Output) (Outcome, error) {
-	o, watcher, err := check(o)
-	if err != nil {
-		return failed(weir.KindOf(err).ExitStatus(), err)
-	}
-	claims, err := reserve(watcher, o.Targets)
+	claims, err := openTargets()
 	if err != nil {
 		return failed(weir.KindOf(err).ExitStatus(), err)
 	}
 	defer claims.Close()
 	s := &supervisor{
 		options: o, log: o.Logger, stdout: stdout, stderr: stderr, reaped: make(chan error, 1), reported: make(chan report), signals: make(chan os.Signal, 4),
-		locked: make(chan *os.File), mute: time.After(claimPatience),
+		locked: make(chan *os.File),
 	}
 	defer func() { s.lock.Close() }() // Also of no file.
 	signal.Notify(s.signals, StopSignals()...)
 	defer signal.Stop(s.signals)
-	if err := s.start(); err != nil {
+	if err := s.start(claims); err != nil {
 		return failed(weir.KindFailed.ExitStatus(), fmt.Errorf("start the engine: %w", err))
 	}
 	outcome, err := s.wait()
@@ -117,7 +108,7 @@ func StopSignals() []os.Signal {
 	return list
 }
 
-func (s *supervisor) start() error {
+func (s *supervisor) start(claims *os.File) error {
 	out, errs, err := s.passOn()
 	if err != nil {
 		return err
@@ -160,7 +151,7 @@ func (s *supervisor) start() error {
 	}
 	s.process = engine.Process
 	go s.read(reports)
-	go s.take(locks)
+	go s.take(locks, claims)
 	return nil
 }
 
@@ -182,10 +173,10 @@ func (s *supervisor) read(reports *os.File) {
 	}
 }
 
-// take waits for the lock. An engine that is refused ends without it.
-func (s *supervisor) take(locks *os.File) {
+// take claims what the engine asks for, and waits for the lock. An engine that is refused ends without it.
+func (s *supervisor) take(locks, claims *os.File) {
 	defer locks.Close()
-	if file, err := syslock.Receive(locks); err == nil {
+	if file, err := syslock.Serve(locks, claims); err == nil {
 		s.locked <- file
 	}
 }
@@ -219,12 +210,6 @@ func (s *supervisor) wait() (Outcome, error) {
 				return Outcome{r.status, true}, nil
 			}
 		case s.lock = <-s.locked:
-			s.mute = nil
-		case <-s.mute:
-			s.kill()
-			return failed(weir.KindFailed.ExitStatus(), &weir.Error{Op: "use state directory", Path: s.options.State,
-				Err:  fmt.Errorf("it does not answer within %v", claimPatience),
-				Hint: "see whether its file system is frozen, or its disk or server is gone, or name another with --state"})
 		case err := <-s.reaped:
 			return s.ended(err)
 		case sig := <-s.signals:

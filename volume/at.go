@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/weirfs/weir"
@@ -163,6 +164,18 @@ func (w *Watcher) ShownBy(path string) weir.VolumeID {
 		return v.ID()
 	}
 	return 0
+}
+
+// Where returns where path is on the volume that shows it: the device, as VolumeInfo has it, and the path from the volume's
+// root. It goes by the table of mounts alone, so that nothing hangs, and path need not exist. ok is false if that is not
+// known. path is absolute and without symbolic links.
+func (w *Watcher) Where(path string) (device, on string, ok bool) {
+	path = filepath.Clean(path)
+	m, ok := locate(w.freshOrSeen(), path)
+	if !ok {
+		return "", "", false
+	}
+	return m.Device.String(), filepath.Join("/", m.Root, strings.TrimPrefix(path, m.Point)), true
 }
 
 // IsMountPoint tells whether something is mounted at path now. path is absolute and without symbolic links.

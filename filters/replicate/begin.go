@@ -1,92 +1,132 @@
 package replicate
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate/target"
 )
 
-// Patience with a target that does not answer when weir starts. One that the index knows has its units wait for it,
-// as for one that is away; of one that is new nothing is known, so that it has more time and is refused then.
+// Patience with a file system that does not answer when weir starts. One that the index knows is waited for later on, as one
+// that is away; of one that is new nothing is known, so that it has more time and is refused then. A disk that sleeps or is
+// busy takes some seconds.
 const (
-	knownPatience = time.Second
-	newPatience   = 15 * time.Second
+	KnownPatience = time.Second
+	NewPatience   = 15 * time.Second
 )
 
+// SilentHint is what helps then.
+const SilentHint = "see whether its file system is frozen, or its disk or server is gone"
+
+// errLate says that a target that the index knows has not answered in time, and is prepared when it does.
+var errLate = errors.New("a target does not answer")
+
 // prepareAll prepares the targets side by side, since one that hangs must not keep the others. All are asked before the
-// first is written, so that a refusal leaves no trace on any.
-func (r *Replicator) prepareAll(ctx context.Context) error {
+// first is written, so that a refusal leaves no trace on any. Dry writes to none. A target that the index knows and that
+// cannot be used now keeps none of the others, unless none can be used.
+func (r *Replicator) prepareAll(ctx context.Context, dry bool) error {
 	var awake []*preparing
 	for _, t := range r.targets {
 		if err := t.Load(); err != nil {
 			return err
 		}
-		t.SetUnready(true)
-		awake = append(awake, &preparing{t, make(chan error, 1)})
+		t.SetAside(target.Absent(t.Path(), "it does not answer", SilentHint))
+		awake = append(awake, &preparing{t, t.Known(), dry, make(chan error, 1)})
 	}
-	for _, dry := range []bool{true, false} {
-		for _, p := range awake {
-			go func() { p.result <- p.t.Prepare(ctx, dry) }()
-		}
-		begun := time.Now()
-		var answered []*preparing
-		for _, p := range awake {
-			ok, err := r.await(ctx, p, begun)
-			if err != nil {
-				return err
-			}
-			if ok {
-				answered = append(answered, p)
-			}
-		}
-		awake = answered
+	awake, err := r.prepareStep(ctx, awake, true)
+	if err == nil && !dry {
+		awake, err = r.prepareStep(ctx, awake, false)
 	}
 	for _, p := range awake {
-		p.t.SetUnready(false)
+		p.t.SetAside(nil)
 	}
-	return nil
+	return err
+}
+
+// prepareStep asks the targets, or prepares them, and returns those that can be used.
+func (r *Replicator) prepareStep(ctx context.Context, list []*preparing, dry bool) (fit []*preparing, err error) {
+	for _, p := range list {
+		go func() { p.result <- p.t.Prepare(ctx, dry) }()
+	}
+	begun, late := time.Now(), false
+	var unfit error
+	for _, p := range list {
+		switch err := r.await(ctx, p, begun); {
+		case err == nil:
+			fit = append(fit, p)
+		case errors.Is(err, errLate):
+			late = true
+		case ctx.Err() != nil || !p.known:
+			return nil, err
+		default:
+			unfit = cmp.Or(unfit, err)
+			p.leave(r.log, err)
+		}
+	}
+	if unfit != nil && len(fit) == 0 && !late {
+		return nil, unfit
+	}
+	return fit, nil
 }
 
 // preparing is a target that is being prepared.
 type preparing struct {
 	t      *target.Target
+	known  bool // to the index, from before
+	dry    bool // it is only asked, and never written
 	result chan error
 }
 
+// leave has the units of a target find out for themselves when it can be used again.
+func (p *preparing) leave(log *slog.Logger, why error) {
+	if p.dry {
+		p.t.SetAside(why)
+		return
+	}
+	log.Warn("a target cannot be used; weir goes on without it until it can", "target", weir.LogPath(p.t.Path()), "error", why)
+	p.t.SetAside(nil)
+}
+
 // await waits for a target to answer, but not for ever. One that is known and does not is prepared when it does.
-func (r *Replicator) await(ctx context.Context, p *preparing, begun time.Time) (answered bool, err error) {
-	const hint = "see whether its file system is frozen, or its disk or server is gone"
-	for _, patience := range []time.Duration{knownPatience, newPatience} {
+func (r *Replicator) await(ctx context.Context, p *preparing, begun time.Time) error {
+	for _, patience := range []time.Duration{KnownPatience, NewPatience} {
 		select {
 		case err := <-p.result:
-			return true, err
+			return err
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return ctx.Err()
 		case <-time.After(max(time.Until(begun.Add(patience)), 20*time.Millisecond)):
 		}
-		if p.t.Known() {
+		if p.known {
 			break
 		}
-		if patience == newPatience {
-			return false, target.Refuse(p.t.Path(), "it does not answer", hint)
+		if patience == NewPatience {
+			return target.Refuse(p.t.Path(), "it does not answer", SilentHint)
 		}
-		r.log.Warn("a target does not answer; weir waits for it a little longer", "target", weir.LogPath(p.t.Path()), "hint", hint)
+		r.log.Warn("a target does not answer; weir waits for it a little longer", "target", weir.LogPath(p.t.Path()), "hint", SilentHint)
 	}
-	r.log.Warn("a target does not answer; weir goes on without it until it does", "target", weir.LogPath(p.t.Path()))
-	go func() {
-		err := <-p.result
-		if err == nil {
-			err = p.t.Prepare(ctx, false)
-		}
-		if err != nil {
-			r.log.Warn("target was not prepared", "target", weir.LogPath(p.t.Path()), "error", err)
-		}
-		p.t.SetUnready(false)
-		r.kick()
-	}()
-	return false, nil
+	if !p.dry {
+		r.log.Warn("a target does not answer; weir goes on without it until it does", "target", weir.LogPath(p.t.Path()))
+		go r.prepareLate(ctx, p)
+	}
+	return errLate
+}
+
+// prepareLate prepares a target once it answers.
+func (r *Replicator) prepareLate(ctx context.Context, p *preparing) {
+	err := <-p.result
+	if err == nil {
+		err = p.t.Prepare(ctx, false)
+	}
+	if err != nil && !r.draining.Load() {
+		p.leave(r.log, err)
+	}
+	p.t.SetAside(nil)
+	r.kick()
 }
 
 // Listed says that every volume that was there at the start has had its chance to be followed: a place that has

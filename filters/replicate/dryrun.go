@@ -68,10 +68,8 @@ func (r *Replicator) DryRun(ctx context.Context, tell func(Change)) ([]Total, er
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range r.targets {
-		if err := t.Prepare(ctx, true); err != nil {
-			return nil, err
-		}
+	if err := r.prepareAll(ctx, true); err != nil {
+		return nil, err
 	}
 	r.dry = true
 	if err := r.forgetAll(forgotten); err != nil {
@@ -140,6 +138,10 @@ func (d *dryTarget) say(c Change) {
 }
 
 func (d *dryTarget) run(ctx context.Context) error {
+	if err := d.t.Aside(); err != nil {
+		d.say(Change{Act: ActHold, Reason: err.Error()})
+		return nil
+	}
 	h, err := d.t.Find(ctx)
 	if weir.KindOf(err) == weir.KindAbsent || errors.Is(err, fs.ErrNotExist) {
 		if d.t.Known() && !d.t.Adopts() {

@@ -39,7 +39,8 @@ type Options struct {
 	Index     *index.DB
 	Discovery weir.Discovery
 	Mounts    target.Mounts
-	Gaps      Gaps // nil records nothing
+	Gaps      Gaps                      // nil records nothing
+	Admit     func(target string) error // says why a target that is new may not become one; nil has no reason
 	Logger    *slog.Logger
 
 	// CoarseTimes says that the kernel keeps time stamps by the tick: before Linux 6.13.
@@ -114,7 +115,7 @@ func New(o Options) (*Replicator, error) {
 	for n, path := range o.Targets {
 		r.targets = append(r.targets, target.New(target.Options{
 			Number: n, Path: path, Source: o.Source, Adopt: o.Adopt, Index: o.Index, Discovery: o.Discovery, Mounts: o.Mounts,
-			Uncovered: r.uncovered, Logger: o.Logger,
+			Uncovered: r.uncovered, Admit: o.Admit, Logger: o.Logger,
 		}))
 	}
 	return r, nil
@@ -128,7 +129,7 @@ func (r *Replicator) Prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.prepareAll(ctx); err != nil {
+	if err := r.prepareAll(ctx, false); err != nil {
 		return err
 	}
 	if err := r.forgetAll(forgotten); err != nil {

@@ -114,8 +114,8 @@ func (s *session) openSource(volume weir.Volume) error {
 }
 
 func (s *session) openTarget() (err error) {
-	if s.u.target.Unready() {
-		return target.Absent(s.u.target.Path(), "it does not answer", "see whether its file system is frozen")
+	if err := s.u.target.Aside(); err != nil {
+		return err
 	}
 	if s.dst, err = s.u.target.Borrow(s.ctx, s.u.place.id); err != nil {
 		return err

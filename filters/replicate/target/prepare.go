@@ -25,6 +25,9 @@ func (t *Target) Prepare(ctx context.Context, dry bool) error {
 	if known {
 		return t.prepareKnown(ctx, dry)
 	}
+	if err := t.admit(); err != nil {
+		return err
+	}
 	if _, err := os.Lstat(t.options.Path); errors.Is(err, fs.ErrNotExist) {
 		if dry {
 			return t.mayMake()
@@ -34,6 +37,20 @@ func (t *Target) Prepare(ctx context.Context, dry bool) error {
 		}
 	}
 	return t.mark(ctx, dry)
+}
+
+// admit refuses a new target for what its mounts say, and for what whoever has made the replicator knows.
+func (t *Target) admit() error {
+	if t.options.Admit != nil {
+		if err := t.options.Admit(t.options.Path); err != nil {
+			return err
+		}
+	}
+	if mounts := t.options.Mounts.MountsBelow(t.options.Path); len(mounts) > 0 {
+		return Refuse(t.options.Path, "a file system is mounted below it, at "+weir.QuotePath(mounts[0].Point),
+			"unmount that, or choose a target without mounts")
+	}
+	return nil
 }
 
 // prepareKnown takes a known target over again if that was asked for; else it only tries out its limits.
@@ -53,8 +70,11 @@ func (t *Target) prepareKnown(ctx context.Context, dry bool) error {
 		}
 		return t.tryLimits(h)
 	}
-	if weir.KindOf(err) == weir.KindRefused {
+	switch {
+	case weir.KindOf(err) == weir.KindRefused:
 		return err
+	case Broken(err):
+		return Refuse(t.options.Path, Reason(err), "see to its disk, or mount it anew")
 	}
 	if !t.options.Adopt {
 		return nil

@@ -47,7 +47,8 @@ type Options struct {
 	Index     *index.DB
 	Discovery weir.Discovery
 	Mounts    Mounts
-	Uncovered func(*Target) // has its replicas compared, since what is mounted below it has changed
+	Admit     func(path string) error // says why a target that is new may not become one; nil has no reason
+	Uncovered func(*Target)           // has its replicas compared, since what is mounted below it has changed
 	Logger    *slog.Logger
 }
 
@@ -72,7 +73,7 @@ type Target struct {
 	rollbacks  uint64      // how often the target was found to be older than the index, ever
 	outdated   uint64      // the generation of the index when that was found last
 	away       bool        // it was not there when it was last wanted
-	unready    bool        // it is being prepared, and may hang
+	aside      error       // why it is not to be touched now
 
 	covered      []string      // mount points below it, relative to it
 	coveredMoved chan struct{} // closed when they change
@@ -99,18 +100,18 @@ func (t *Target) Known() bool {
 	return t.record != nil
 }
 
-// Unready reports whether the target is still being prepared.
-func (t *Target) Unready() bool {
+// Aside returns why the target is not to be touched for now, or nil.
+func (t *Target) Aside() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.unready
+	return t.aside
 }
 
-// SetUnready says whether the target is being prepared; it may hang.
-func (t *Target) SetUnready(unready bool) {
+// SetAside says why the target is not to be touched from now on, because it may hang, for example. Nil lets it be touched.
+func (t *Target) SetAside(why error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.unready = unready
+	t.aside = why
 }
 
 // Epochs returns a number that grows whenever the target may have become another than the index says, and how often it

@@ -31,21 +31,33 @@ var errNoFile = errors.New("take a lock over: no file came")
 
 // Receive waits for a file that the other end sends. The error is io.EOF if that is closed.
 func Receive(over *os.File) (*os.File, error) {
-	control := make([]byte, unix.CmsgSpace(4))
-	n, controls, _, _, err := unix.Recvmsg(int(over.Fd()), make([]byte, 1), control, unix.MSG_CMSG_CLOEXEC)
+	_, file, err := receive(over)
+	if err == nil && file == nil {
+		err = errNoFile
+	}
+	return file, err
+}
+
+// receive waits for a message, which may bring a file.
+func receive(over *os.File) (text []byte, file *os.File, err error) {
+	text, control := make([]byte, requestSize), make([]byte, unix.CmsgSpace(4))
+	n, controls, _, _, err := unix.Recvmsg(int(over.Fd()), text, control, unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("take a lock over: %w", err)
+		return nil, nil, fmt.Errorf("take a lock over: %w", err)
 	}
 	if n == 0 {
-		return nil, io.EOF
+		return nil, nil, io.EOF
+	}
+	if controls == 0 {
+		return text[:n], nil, nil
 	}
 	messages, err := unix.ParseSocketControlMessage(control[:controls])
 	if err != nil || len(messages) == 0 {
-		return nil, errors.Join(errNoFile, err)
+		return nil, nil, errors.Join(errNoFile, err)
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
 	if err != nil || len(fds) == 0 {
-		return nil, errors.Join(errNoFile, err)
+		return nil, nil, errors.Join(errNoFile, err)
 	}
-	return os.NewFile(uintptr(fds[0]), "lock"), nil
+	return text[:n], os.NewFile(uintptr(fds[0]), "lock"), nil
 }
