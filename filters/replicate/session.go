@@ -66,6 +66,9 @@ func (u *unit) open(ctx context.Context) (*session, error) {
 		s.release()
 		return nil, err
 	}
+	if way := s.findWay(); way != nil {
+		s.lost = way.lost
+	}
 	if err := s.openTarget(); err != nil {
 		s.release()
 		return nil, err
@@ -103,9 +106,6 @@ func (s *session) openSource(volume weir.Volume) error {
 	if s.keys.ofRoot(self) != s.root {
 		s.u.r.astray(s.u.place, s.root)
 		return &weir.Error{Op: opSource, Kind: weir.KindAbsent, Path: path, Err: errors.New("another directory stands in its place")}
-	}
-	if way := s.findWay(self); way != nil {
-		s.lost = way.lost
 	}
 	s.u.place.mu.Lock()
 	s.merge = s.u.place.merge

@@ -49,18 +49,19 @@ func (p *place) loseWayLocked() {
 
 // findWay returns the way to the directory that a session has opened. It is nil if there is none, or if it cannot be told
 // now: then, and when a directory is renamed while it is looked for, the next session looks again.
-func (s *session) findWay(self tree.Object) *way {
+func (s *session) findWay() *way {
 	p := s.u.place
+	root, ok := s.keys.handle(s.root)
 	p.mu.Lock()
-	known, strayed, none := p.way, p.strayed, p.mountRoot || self.Handle == ""
+	known, strayed, mounted := p.way, p.strayed, p.mountRoot
 	p.mu.Unlock()
-	if known != nil || none {
+	if known != nil || mounted || !ok {
 		return known
 	}
 	w, err := lookForWay(s.ctx, s.volume, s.u.r.sourcePath(s.rel))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err != nil || !w.dirs[self.Handle] || p.strayed != strayed || p.root != s.root {
+	if err != nil || !w.dirs[root] || p.strayed != strayed || p.root != s.root {
 		return nil
 	}
 	if p.way == nil {
