@@ -93,7 +93,8 @@ func (p *presenter) show(s replicate.Status) {
 		}
 	}
 	if p.screen != nil {
-		p.screen.draw(view(s, p.meter.rate(now, s.Read)))
+		columns := p.screen.columns()
+		p.screen.draw(view(s, p.meter.rate(now, s.Read), columns), columns)
 	}
 }
 

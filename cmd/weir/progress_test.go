@@ -100,7 +100,7 @@ func TestLiveView(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	defer cmd.Process.Kill()
-	for _, want := range []string{`backlog \d+, lag \d`, `\d files copied, .* read, .* written, [0-9.]*[1-9][0-9.]* .?i?B/s`, `copying .* -> `, `in sync .* 5 files`} {
+	for _, want := range []string{`backlog \d+, lag \d`, `\d files copied, [0-9.]*[1-9][0-9.]* .?i?B/s, .* read, .* written`, `copying .* -> `, `in sync .* 5 files`} {
 		eventually(t, 20*time.Second, func() error {
 			if !regexp.MustCompile(want).MatchString(screen.String()) {
 				return fmt.Errorf("no %q on the terminal", want)
@@ -148,6 +148,58 @@ func TestClip(t *testing.T) {
 	} {
 		if got := clip(c.in, c.columns); got != c.want {
 			t.Errorf("clip(%q, %d) = %q, want %q", c.in, c.columns, got, c.want)
+		}
+	}
+}
+
+func TestShorten(t *testing.T) {
+	for _, c := range []struct {
+		in, want string
+		columns  int
+	}{
+		{"/srv/data", "/srv/data", 9}, {"/srv/data", "/s...ta", 7}, {"/srv/data", "/s...ata", 8}, {"漢字漢字漢字", "漢...字", 8}, {"", "", 8},
+	} {
+		if got := shorten(c.in, c.columns); got != c.want {
+			t.Errorf("shorten(%q, %d) = %q, want %q", c.in, c.columns, got, c.want)
+		}
+	}
+}
+
+// TestViewOfANarrowTerminal says what matters in 40 columns, and all of it in 120.
+func TestViewOfANarrowTerminal(t *testing.T) {
+	const place, far = "/srv/projects/of/this/year", "/mnt/backup/disks/second"
+	s := replicate.Status{
+		Copied: 2000, Read: 60 << 20, Written: 60 << 20,
+		Units: []replicate.UnitStatus{
+			{Place: place, Target: "/t", Phase: replicate.PhaseInSync, Files: 12},
+			{Place: place, Target: far, Phase: replicate.PhaseFull, Files: 1234, Backlog: 3, Lag: "2s", Reason: "since 10:11:12", Todo: "free some room"},
+		},
+		Problems: []replicate.Problem{{Path: "a/file", Target: far, Reason: "the target is full"}},
+	}
+	for columns, want := range map[int][]string{
+		39: {
+			"2000 files copied, 5.0 MiB/s, 60.0 MiB r",
+			"  in sync       12 files  /s...ear -> /t",
+			"  target full   1234 files, backlog 3, lag 2s",
+			"    since 10:11:12; free some room",
+			"  ! a/file -> /mn...ond: the target is full",
+		},
+		119: {
+			"2000 files copied, 5.0 MiB/s, 60.0 MiB read, 60.0 MiB written",
+			"  in sync       12 files  " + place + " -> /t",
+			"  target full   1234 files, backlog 3, lag 2s  " + place + " -> " + far,
+			"    since 10:11:12; free some room",
+			"  ! a/file -> " + far + ": the target is full",
+		},
+	} {
+		got := view(s, 5<<20, columns)
+		if len(got) != len(want) {
+			t.Fatalf("%d columns: %q", columns, got)
+		}
+		for i, line := range got {
+			if line = clip(line, columns); !strings.HasPrefix(line, clip(want[i], columns)) {
+				t.Errorf("%d columns: %q, want %q", columns, line, want[i])
+			}
 		}
 	}
 }

@@ -33,18 +33,23 @@ func (s *screen) Write(line []byte) (int, error) {
 	return s.to.Write(line)
 }
 
-// draw replaces the live view.
-func (s *screen) draw(lines []string) {
+// columns is how wide a line may be: a terminal may break one that fills it.
+func (s *screen) columns() int {
 	columns, _, err := term.GetSize(int(s.file.Fd()))
 	if err != nil || columns < 20 {
 		columns = 120
 	}
+	return columns - 1
+}
+
+// draw replaces the live view. What is wider than so many columns is cut.
+func (s *screen) draw(lines []string, columns int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
 	b.WriteString(s.eraseLocked())
 	for _, line := range lines {
-		b.WriteString(clip(printable(line), columns-1) + "\n")
+		b.WriteString(clip(printable(line), columns) + "\n")
 	}
 	s.lines = len(lines)
 	_, _ = io.WriteString(s.to, b.String()) // A terminal that is gone is no reason to stop.
@@ -57,6 +62,24 @@ func (s *screen) eraseLocked() string {
 	n := s.lines
 	s.lines = 0
 	return fmt.Sprintf("\x1b[%dA\x1b[J", n)
+}
+
+// shorten leaves out the middle of a text that is wider than so many columns: of a path the ends tell most.
+func shorten(text string, columns int) string {
+	const gap = "..."
+	runes, wide := []rune(text), 0
+	for _, r := range runes {
+		wide += columnsOf(r)
+	}
+	if wide <= columns {
+		return text
+	}
+	begin := clip(text, (columns-len(gap))/2)
+	end := len(runes)
+	for room := columns - len(gap) - (columns-len(gap))/2; end > 0 && columnsOf(runes[end-1]) <= room; end-- {
+		room -= columnsOf(runes[end-1])
+	}
+	return begin + gap + string(runes[end:])
 }
 
 // clip cuts a line to so many columns.

@@ -8,25 +8,16 @@ import (
 	"github.com/weirfs/weir/filters/replicate"
 )
 
-// view is the live view: totals, then a line for each replica, then what needs attention.
-func view(s replicate.Status, rate int64) []string {
-	lines := []string{fmt.Sprintf("%d files copied, %s read, %s written, %s/s", s.Copied, size(s.Read), size(s.Written), size(rate))}
+// view is the live view for so many columns: totals, then what is said of each replica, then what needs attention. What
+// matters most comes first in each line, and paths are shortened to fit.
+func view(s replicate.Status, rate int64, columns int) []string {
+	lines := []string{fmt.Sprintf("%d files copied, %s/s, %s read, %s written", s.Copied, size(rate), size(s.Read), size(s.Written))}
 	for _, u := range s.Units {
-		line := fmt.Sprintf("  %-13s %s -> %s  %d files", u.Phase, weir.QuotePath(u.Place), weir.QuotePath(u.Target), u.Files)
-		if u.Backlog > 0 {
-			line += fmt.Sprintf(", backlog %d", u.Backlog)
-		}
-		if u.Lag != "" {
-			line += ", lag " + u.Lag
-		}
-		if u.Sight != "" {
-			line += fmt.Sprintf(", %s every %s", u.Sight, u.Scan)
-		}
-		lines = append(lines, line+because(u))
+		lines = append(lines, viewUnit(u, columns)...)
 	}
 	for _, t := range s.Targets {
 		if len(t.Missing) > 0 {
-			lines = append(lines, fmt.Sprintf("  %s cannot store %s", weir.QuotePath(t.Path), strings.Join(t.Missing, ", ")))
+			lines = append(lines, fmt.Sprintf("  %s cannot store %s", shorten(weir.QuotePath(t.Path), columns/3), strings.Join(t.Missing, ", ")))
 		}
 	}
 	const most = 5
@@ -35,9 +26,38 @@ func view(s replicate.Status, rate int64) []string {
 			lines = append(lines, "  "+andMore(len(s.Problems)-most, s.More))
 			break
 		}
-		lines = append(lines, fmt.Sprintf("  ! %s: %s", weir.QuotePath(problem.Path), problem.Reason))
+		lines = append(lines, fmt.Sprintf("  ! %s: %s", between(problem.Path, problem.Target, columns/2), problem.Reason))
 	}
 	return lines
+}
+
+// viewUnit tells of a replica, and in a second line why it is as it is.
+func viewUnit(u replicate.UnitStatus, columns int) []string {
+	line := fmt.Sprintf("  %-13s %d files", u.Phase, u.Files)
+	if u.Backlog > 0 {
+		line += fmt.Sprintf(", backlog %d", u.Backlog)
+	}
+	if u.Lag != "" {
+		line += ", lag " + u.Lag
+	}
+	line += "  "
+	line += between(u.Place, u.Target, max(columns-len(line), columns/3))
+	if u.Sight != "" {
+		line += fmt.Sprintf(", %s every %s", u.Sight, u.Scan)
+	}
+	if why := because(u); why != "" {
+		return []string{line, "    " + strings.TrimLeft(why, ":; ")}
+	}
+	return []string{line}
+}
+
+// between names two paths in so many columns, if that many are enough for a part of each.
+func between(from, to string, columns int) string {
+	const arrow, least = " -> ", 5
+	from, to = weir.QuotePath(from), weir.QuotePath(to)
+	room := max(columns-len(arrow), 2*least)
+	shorter := shorten(to, max(room/2, room-len(from)))
+	return shorten(from, max(room/2, room-len(shorter))) + arrow + shorter
 }
 
 // andMore counts the problems that are not shown: some that are listed, and such of which no more than about their
