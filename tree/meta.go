@@ -366,8 +366,11 @@ func (s *setter) refused(attribute string, err error) error {
 	case errors.Is(err, syscall.EPERM) && (s.have.Immutable || s.have.AppendOnly):
 		return fmt.Errorf("%s: %w: %w", attribute, ErrImmutable, err)
 	case s.cannot(err):
-		if errors.Is(err, syscall.EPERM) {
+		switch {
+		case errors.Is(err, syscall.EPERM):
 			err = lacking(err, rightTo(attribute))
+		case errors.Is(err, syscall.ENOSPC):
+			err = tooLarge{err}
 		}
 		s.note(attribute, err)
 		return nil
@@ -375,6 +378,13 @@ func (s *setter) refused(attribute string, err error) error {
 		return fmt.Errorf("%s: %w", attribute, err)
 	}
 }
+
+// tooLarge is what a kernel means that says ENOSPC where there is room.
+type tooLarge struct{ error }
+
+func (tooLarge) Error() string { return "the attribute is too large for the file system" }
+
+func (t tooLarge) Unwrap() error { return t.error }
 
 // cannot tells what a file system will never store from trouble that passes.
 func (s *setter) cannot(err error) bool {
@@ -389,7 +399,7 @@ func (s *setter) cannot(err error) bool {
 	if !errors.Is(err, syscall.ENOSPC) {
 		return false
 	}
-	// ext4 says ENOSPC for an attribute that is larger than its block, also on an empty volume.
+	// ext4 and btrfs say ENOSPC for an attribute that is larger than their block, also on an empty volume.
 	space, failed := at.SpaceOf(s.fd.N)
 	return failed == nil && space.FreeBytes > 1<<20
 }

@@ -182,7 +182,17 @@ func TestSetMetaRefusesAnotherObject(t *testing.T) {
 }
 
 func TestUnstored(t *testing.T) {
-	t.Run("xattr too large", func(t *testing.T) {
+	for _, fs := range []string{"ext4", "btrfs"} {
+		t.Run("xattr too large for "+fs, func(t *testing.T) {
+			d := root(t, voltest.New(t, fs).Dir)
+			must(t, d.Mkdir("dir"))
+			u, err := d.SetMeta("dir", wanted(replica.TypeDir), Xattrs{"user.big": strings.Repeat("x", 60000)}, MetaOptions{})
+			if err != nil || u.String() != "user.big: the attribute is too large for the file system" {
+				t.Error(u, err)
+			}
+		})
+	}
+	t.Run("xattr too large among others", func(t *testing.T) {
 		d := root(t, voltest.New(t, "ext4").Dir)
 		must(t, d.Mkdir("dir"))
 		want := wanted(replica.TypeDir)
