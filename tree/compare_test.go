@@ -85,6 +85,14 @@ func TestCompareFindsEveryPlantedDifference(t *testing.T) {
 			"setfattr -n user.a -v $'\\x01' dir/file; setfattr -n user.b -v 1 dir/file", false,
 			[]string{"dir/file: xattr user.a: 1 | \"\\x01\"", "dir/file: xattr user.b: none | 1"},
 		},
+		"a long xattr": {
+			"setfattr -n user.a -v \"$(printf 'x%.0s' {1..900})Z\" dir/file", false,
+			[]string{"dir/file: xattr user.a: 1 | \"" + strings.Repeat("x", 200) + "\"... (901 bytes)"},
+		},
+		"a long ACL": {
+			"for n in {1001..1040}; do l=$l,u:$n:r; done; setfacl -m ${l#,} dir", false,
+			[]string{"dir: xattr system.posix_acl_access: u::rwx,u:4711:r-x,g::r-x,m::r-x,o::r-x | \"u::rwx,u:1001:r--,u:1002:r--,u:1003:r--,u:1004:r--,u:1005:r--,u:1006:r--,u:1007:r--,u:1008:r--,u:1009:r--,u:1010:r--,u:1011:r--,u:1012:r--,u:1013:r--,u:1014:r--,u:1015:r--,u:1016:r--,u:1017:r--,u:1018\"... (478 bytes)"},
+		},
 		"xattr of a link": {"setfattr -x trusted.b -h link", false, []string{"link: xattr trusted.b: 2 | none"}},
 		"ACL": {
 			"setfacl -m u:4711:r dir", false,
@@ -150,6 +158,21 @@ func TestCompareFollowsMounts(t *testing.T) {
 	lines, _ := diff(t, a.Dir, b.Dir, true)
 	if len(lines) < 2 || !slices.Contains(lines, "mnt/file: name: nothing | a file") {
 		t.Errorf("%q", lines)
+	}
+}
+
+// What is too long for a line is shown from a little before the first difference on.
+func TestShowTwo(t *testing.T) {
+	common := strings.Repeat("x", 1000)
+	for _, test := range [][4]string{
+		{"a", "b", "a", "b"},
+		{common + "a", common + "b\n", `"` + common[:199] + `a" from byte 801 on (1001 bytes)`, `"` + common[:198] + `b\n" from byte 802 on (1002 bytes)`},
+		{common + "a" + common, common, `"` + common[:20] + "a" + common[:179] + `" from byte 980 on (2001 bytes)`, `"` + common[:200] + `" from byte 800 on (1000 bytes)`},
+		{common[:100] + "a" + common, common[:101], `"` + common[:100] + "a" + common[:99] + `"... (1101 bytes)`, common[:101]},
+	} {
+		if a, b := showTwo(test[0], test[1]); a != test[2] || b != test[3] {
+			t.Errorf("%s\n%s", a, b)
+		}
 	}
 }
 

@@ -72,7 +72,8 @@ func (c *comparison) xattrs(name string) {
 		a, inA := x[sideA][attribute]
 		b, inB := x[sideB][attribute]
 		if a != b || inA != inB {
-			c.report(name, "xattr "+attribute, showXattr(attribute, a, inA), showXattr(attribute, b, inB))
+			a, b = showXattrs(attribute, [2]string{a, b}, [2]bool{inA, inB})
+			c.report(name, "xattr "+attribute, a, b)
 		}
 	}
 }
@@ -80,7 +81,8 @@ func (c *comparison) xattrs(name string) {
 func (c *comparison) text(name string) {
 	text, ok := both(c, name, func(d *Dir) (string, error) { return d.Readlink(name) })
 	if ok && text[sideA] != text[sideB] {
-		c.report(name, "text", showBytes(text[sideA]), showBytes(text[sideB]))
+		a, b := showTwo(text[sideA], text[sideB])
+		c.report(name, "text", a, b)
 	}
 }
 

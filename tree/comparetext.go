@@ -47,25 +47,54 @@ func showTime(t replica.Time) string {
 	return t.Go().UTC().Format("2006-01-02T15:04:05.000000000Z")
 }
 
+// longestShown is how many bytes of a value a line shows.
+const longestShown = 200
+
 // showBytes makes any bytes safe and short enough for a line.
-func showBytes(s string) string {
-	const most = 200
-	if len(s) <= most {
+func showBytes(s string) string { return showFrom(s, 0) }
+
+// showFrom is showBytes that leaves out what comes before an offset, if the value is too long to be shown as a whole.
+func showFrom(s string, offset int) string {
+	if len(s) <= longestShown {
 		return weir.QuotePath(s)
 	}
-	return fmt.Sprintf("%s... (%d bytes)", strconv.Quote(s[:most]), len(s))
+	offset = min(offset, len(s)-longestShown)
+	shown := strconv.Quote(s[offset : offset+longestShown])
+	if offset > 0 {
+		return fmt.Sprintf("%s from byte %d on (%d bytes)", shown, offset, len(s))
+	}
+	return fmt.Sprintf("%s... (%d bytes)", shown, len(s))
 }
 
-func showXattr(name, value string, present bool) string {
-	if !present {
-		return "none"
+// showTwo shows two values that differ, so that a line shows where they begin to.
+func showTwo(a, b string) (string, string) {
+	const before = 20
+	same := 0
+	for same < min(len(a), len(b)) && a[same] == b[same] {
+		same++
 	}
-	if name == accessACL || name == defaultACL {
-		if acl, err := xattr.ParseACL(value); err == nil {
-			return xattr.FormatACL(acl)
+	offset := max(same-before, 0)
+	if same+before <= longestShown {
+		offset = 0
+	}
+	return showFrom(a, offset), showFrom(b, offset)
+}
+
+// showXattrs shows the values that an attribute has on both sides, where it is there.
+func showXattrs(name string, values [2]string, present [2]bool) (a, b string) {
+	for s, value := range values {
+		if acl, err := xattr.ParseACL(value); err == nil && (name == accessACL || name == defaultACL) {
+			values[s] = xattr.FormatACL(acl)
 		}
 	}
-	return showBytes(value)
+	a, b = showTwo(values[sideA], values[sideB])
+	if !present[sideA] {
+		a = "none"
+	}
+	if !present[sideB] {
+		b = "none"
+	}
+	return a, b
 }
 
 // showByte shows the byte at which two files begin to differ.

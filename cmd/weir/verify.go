@@ -31,7 +31,9 @@ has in place of a subvolume in the original has the present time whenever it is 
 at: that time is not compared.
 
 Each difference is one line: the path below A and B, what differs, and both values.
-A path with unusual characters is printed as a Go string literal. With --json each
+A path with unusual characters is printed as a Go string literal. Of a value of more
+than 200 bytes that many are shown, with those in which the sides begin to differ, and
+its length, also with --json. With --json each
 difference, and each part that could not be read, is one JSON object on a line; the
 last object is the summary. Memory grows with the number of inodes that have several
 names, and with nothing else. Compare trees that are at rest: what changes meanwhile
