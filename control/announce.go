@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -50,6 +51,18 @@ func announce(dir, socket string) (link, error) {
 		return link{}, fmt.Errorf("announce the control socket: %w", err)
 	}
 	return l, nil
+}
+
+// clear removes the link to a socket that nobody listens to any more. One whose socket cannot be found stays: whoever
+// listens may be in another mount namespace. A process that has made the socket anew meanwhile listens before it
+// announces that, so if nobody does once the link is gone, its own is still to come.
+func (l link) clear(ctx context.Context) {
+	if os.Remove(l.path) != nil {
+		return // It is another user's.
+	}
+	if running, _ := ask(ctx, l.to); running != nil {
+		_, _ = announce(filepath.Dir(l.path), l.to) // Else that one is found by --socket only, as it says itself.
+	}
 }
 
 // withdraw removes the link, unless another process has made a socket at the same place by now. It may be called on the

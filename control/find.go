@@ -54,25 +54,30 @@ func directories() []string {
 }
 
 // list asks everything that is announced what it is. hidden is how many the caller may not ask. A link or a socket that
-// a dead process has left counts for nothing.
+// a dead process has left counts for nothing, and the link is removed if the caller may.
 func list(ctx context.Context, dirs []string) (running []Running, hidden int) {
-	var paths []string
+	var links []link
 	for _, dir := range dirs {
 		entries, err := os.ReadDir(dir) // What is not there announces nothing.
 		if errors.Is(err, fs.ErrPermission) {
 			hidden++
 		}
 		for _, e := range entries {
-			if to, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil {
-				paths = append(paths, to)
+			path := filepath.Join(dir, e.Name())
+			if to, err := os.Readlink(path); err == nil {
+				links = append(links, link{path, to})
 			}
 		}
 	}
-	found := make([]*Running, len(paths))
-	errs := make([]error, len(paths))
+	found := make([]*Running, len(links))
+	errs := make([]error, len(links))
 	var all sync.WaitGroup
-	for i, path := range paths {
-		all.Go(func() { found[i], errs[i] = ask(ctx, path) })
+	for i, l := range links {
+		all.Go(func() {
+			if found[i], errs[i] = ask(ctx, l.to); errors.Is(errs[i], syscall.ECONNREFUSED) {
+				l.clear(ctx)
+			}
+		})
 	}
 	all.Wait()
 	for i, r := range found {

@@ -273,5 +273,16 @@ func TestRunningAreFound(t *testing.T) {
 		t.Errorf("one that hangs: %v", err)
 	}
 	report(t, errors.Join(hanging.UnixListener.Close(), hanging.folder.Close()))
-	counts(0, 0) // A dead process leaves its socket and its link.
+	counts(0, 0) // A dead process leaves its socket and its link, which is removed now.
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("links are left: %v, %v", entries, err)
+	}
+	again, endAgain := serve()
+	l, err := announce(dir, again)
+	report(t, err)
+	l.clear(t.Context()) // Somebody listens by now.
+	if found := counts(1, 0); found[0].Client.Path() != again {
+		t.Errorf("%+v", found)
+	}
+	endAgain()
 }
