@@ -5,6 +5,7 @@ import "github.com/weirfs/weir"
 // Why a source is absent, where that is known.
 const (
 	whyBare    = "only its bare mount point is there"
+	whyBeneath = whyBare + ", with data in it that is not copied"
 	whyNothing = "there is no such directory"
 )
 
@@ -24,6 +25,8 @@ func (r *Replicator) away(p *place) (phase Phase, why string) {
 	_, attached := r.attached[volume.ID()]
 	r.mu.Unlock()
 	switch {
+	case p.bareIn(mounted) && !p.beneathSince().IsZero():
+		return PhaseSourceAbsent, whyBeneath
 	case p.bareIn(mounted):
 		return PhaseSourceAbsent, whyBare
 	case attached && (mounted || p.parent == nil):

@@ -121,6 +121,7 @@ func (u *unit) followDir(s *session, b *batch, items []replica.Item) error {
 	follows, err := u.follows(b, key)
 	if err != nil || !follows {
 		u.hear(items)
+		u.stirredBeneath(key, items)
 		return err
 	}
 	var dir *tree.Dir

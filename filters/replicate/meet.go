@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/policy"
@@ -219,7 +220,7 @@ func (r *Replicator) follow(p *place, volume weir.Volume, id weir.Identity, self
 		p.epoch++
 	}
 	p.volume = nil // Until the walk is owed.
-	p.holding, p.identity, p.mountRoot = "", id, mountRoot
+	p.holding, p.identity, p.mountRoot, p.beneath = "", id, mountRoot, time.Time{}
 	p.root = keysOf(p.epoch).ofRoot(self)
 	p.loseWayLocked()
 	p.mu.Unlock()
@@ -256,7 +257,7 @@ func (r *Replicator) shown(p *place, volume weir.Volume) bool {
 func (r *Replicator) hold(p *place, volume weir.Volume, reason string) {
 	p.mu.Lock()
 	before := p.holding
-	p.volume, p.holding = volume, reason
+	p.volume, p.holding, p.beneath = volume, reason, time.Time{}
 	p.mu.Unlock()
 	if before != reason {
 		r.log.Warn("place is held: nothing is changed on its replica", "place", p.label(), "reason", reason,

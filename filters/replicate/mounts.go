@@ -193,6 +193,11 @@ func (r *Replicator) survey(ctx context.Context) *survey {
 			r.leave(s, m, rel, err)
 		}
 	}
+	for _, p := range r.allPlaces() {
+		if !s.present[p] || p == root && p.isAway() {
+			r.lookBeneath(ctx, p)
+		}
+	}
 	if err := r.leavePrivate(ctx, s); err != nil && !errors.Is(err, errAround) { // Where nothing is followed nothing is copied.
 		s.unsettled = true
 		s.troubles[outcry{slog.LevelWarn, "what weir writes below the source cannot be left out", r.options.Private}] = err.Error()

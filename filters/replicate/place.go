@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/policy"
@@ -30,6 +31,7 @@ type place struct {
 	taken    bool                 // the volume stayed when its instance ended last: somebody has taken the filter from it
 	excluded string               // the option that excludes the volume which stands there; "" if none does
 	gone     bool                 // it was a directory of a volume, and is not where it was although the volume is
+	beneath  time.Time            // since when something is known to lie in its bare mount point; zero if nothing does
 	known    bool                 // whether a volume has been followed here before
 	way      *way                 // to a source that is no mount; nil while it is not known
 	strayed  uint64               // counts how often it may have changed
@@ -73,6 +75,13 @@ func (p *place) exclude(by string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.excluded = by
+}
+
+// isAway reports whether no volume is there.
+func (p *place) isAway() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.volume == nil
 }
 
 // isCovering reports whether it is being found out what is mounted in the place.

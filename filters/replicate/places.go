@@ -126,6 +126,13 @@ func (p *place) save(r *Replicator) error {
 	return r.options.Index.SetMeta(rec.name(), text)
 }
 
+// allPlaces returns the places that there are. Places are added, and none is taken away.
+func (r *Replicator) allPlaces() []*place {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.places
+}
+
 func (r *Replicator) rootPlace() *place {
 	r.mu.Lock()
 	defer r.mu.Unlock()

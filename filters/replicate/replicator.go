@@ -189,6 +189,9 @@ func (r *Replicator) Run(ctx context.Context) error {
 			if r.anyCovered() {
 				r.coverTargets()
 			}
+			if root := r.rootPlace(); root.isAway() {
+				r.lookBeneath(ctx, root) // No event tells of what comes there.
+			}
 			if r.unaskedMoved() || r.sourceIsBack() {
 				r.mountsChanged()
 			}

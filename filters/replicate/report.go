@@ -113,6 +113,7 @@ func (r *Replicator) Status() Status {
 	for _, u := range units {
 		u.placeProblems()
 		s.Units = append(s.Units, u.report())
+		s.Problems = append(s.Problems, u.beneath()...)
 		u.mu.Lock()
 		s.Problems = append(s.Problems, u.status.problems.listed()...)
 		s.More += int64(u.status.problems.more())
@@ -138,7 +139,7 @@ func (u *unit) report() UnitStatus {
 			st.Sight, st.Scan = sight.String(), u.r.options.ScanInterval.String()
 		}
 	}
-	sourceLeft := u.r.rootPlace().hasLeft()
+	beneath, sourceLeft := len(u.beneath()), u.r.rootPlace().hasLeft()
 	leftOutBy, around := u.r.leftOutBy(u.place), u.r.awayAround(u.place)
 	memory := u.r.options.Index.Health()
 	away, why := PhaseSourceAbsent, ""
@@ -159,7 +160,7 @@ func (u *unit) report() UnitStatus {
 		st.Lag = time.Since(st.Since).Round(time.Millisecond).String()
 	}
 	st.Durable = u.barrier.passedAt()
-	st.Compared, st.Problems = u.status.lastScan, len(u.status.problems.listed())+u.status.problems.more()
+	st.Compared, st.Problems = u.status.lastScan, len(u.status.problems.listed())+u.status.problems.more()+beneath
 	switch outage := u.status.outage; {
 	case holding != "":
 		st.Phase, st.Reason = PhaseHeld, holding
