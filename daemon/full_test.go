@@ -114,6 +114,9 @@ func TestFullTargetSaysSoAndHeals(t *testing.T) {
 				return phase == replicate.PhaseFull
 			})
 			r.equal(src, good)
+			if n := strings.Count(r.log.Output.String(), "the target is full"); n != 1 {
+				t.Errorf("the log says %d times that the target is full\n%s", n, r.log)
+			}
 			if text, err := os.ReadFile(filepath.Join(full, "old0")); err != nil || string(text) != block {
 				t.Errorf("a version that has no room took the place of the old one: %d bytes, %v", len(text), err)
 			}

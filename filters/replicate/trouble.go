@@ -2,7 +2,9 @@ package replicate
 
 import (
 	"cmp"
+	"context"
 	"errors"
+	"log/slog"
 	"regexp"
 	"slices"
 	"time"
@@ -35,11 +37,15 @@ const fullRetry = 2 * time.Second
 // problem notes that a name could not be replicated and when it is tried again.
 func (u *unit) problem(path string, f *find, err error) {
 	path = cmp.Or(path, self)
+	level := slog.LevelWarn
 	u.mu.Lock()
 	first := u.problemLocked(path, f, err)
+	if target.Full(err) && u.status.problems.full > 1 {
+		level = slog.LevelDebug // One such line is news, and all are listed.
+	}
 	u.mu.Unlock()
 	if first {
-		u.r.log.Warn("not replicated", "path", weir.LogPath(path), "target", weir.LogPath(u.target.Path()), "reason", plain(err))
+		u.r.log.Log(context.Background(), level, "not replicated", "path", weir.LogPath(path), "target", weir.LogPath(u.target.Path()), "reason", plain(err))
 		u.r.changed()
 	}
 }
