@@ -357,11 +357,12 @@ func (b *batch) failed(f *find, err error) (stop bool) {
 	if errors.Is(err, errGone) || b.s.err() != nil || b.s.broken(err) {
 		return true
 	}
-	if errors.Is(err, errUnknownDir) {
+	path, _, known := b.s.where(b.ix, f.at)
+	if !known || errors.Is(err, errUnknownDir) {
 		b.u.passedOver()
 		return false // The directory could not be made; when it is, all of it is walked.
 	}
-	b.u.problem(b.s.path(b.ix, f.at), f, err)
+	b.u.problem(path, f, err)
 	return false
 }
 

@@ -189,7 +189,7 @@ func (r *Replicator) scanned(u *unit) {
 		level = slog.LevelDebug
 	}
 	u.mu.Unlock()
-	r.log.Log(context.Background(), level, "place was compared", "place", u.place.label(), "target", weir.LogPath(u.target.Path()))
+	r.log.Log(context.Background(), level, "place was compared", "place", u.r.label(u.place), "target", weir.LogPath(u.target.Path()))
 	r.changed()
 }
 
@@ -425,7 +425,12 @@ func (u *unit) dirProblem(s *session, ix nodes, key weir.Handle, err error) erro
 		return err
 	}
 	at := replica.Name{Parent: key}
-	u.problem(s.path(ix, at), &find{at: at}, fmt.Errorf("read directory: %w", err))
+	path, _, known := s.where(ix, at)
+	if !known {
+		u.passedOver()
+		return nil // It could not be made, of which it was told; when it is, it is walked.
+	}
+	u.problem(path, &find{at: at}, fmt.Errorf("read directory: %w", err))
 	return nil
 }
 

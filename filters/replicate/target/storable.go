@@ -52,18 +52,21 @@ func (t *Target) Limits() (tree.Limits, bool) {
 func (t *Target) TryName(tmp *tree.Dir, name string) error {
 	aside := "name-" + strconv.FormatUint(t.trials.Add(1), 10)
 	if err := tmp.Mkdir(aside); err != nil {
-		return err
+		return untried(err)
 	}
 	defer func() { _ = tree.RemoveAll(tmp, aside) }() // What is left is removed at the next start.
 	dir, err := tmp.OpenDir(aside)
 	if err != nil {
-		return err
+		return untried(err)
 	}
 	defer dir.Close()
-	if err := dir.Mkdir(name); err != nil {
-		if Full(err) || errors.Is(err, syscall.EROFS) {
-			return err
-		}
+	switch err := dir.Mkdir(name); {
+	case err == nil:
+	case Full(err) || Broken(err):
+		return untried(err)
+	case errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EILSEQ):
+		return Unstorable("this name: it has characters that are not allowed there") // exFAT says that there is no such file.
+	default:
 		return Unstorable("this name: " + Reason(err))
 	}
 	found := false
@@ -75,4 +78,13 @@ func (t *Target) TryName(tmp *tree.Dir, name string) error {
 		err = Unstorable("this name: it changes it")
 	}
 	return err
+}
+
+// untried says that a name could not be tried out, without the name that it was tried under.
+func untried(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		err = errno
+	}
+	return fmt.Errorf("try out the name: %w", err)
 }
