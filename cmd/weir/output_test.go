@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -337,5 +338,21 @@ func fill(t *testing.T, read *os.File) {
 		if !errors.Is(err, unix.EAGAIN) {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestLogNamesPlaces has every line of the log call a place by the path that SOURCE has.
+func TestLogNamesPlaces(t *testing.T) {
+	s := newStage(t)
+	s.write("file")
+	_, _, log := weirOnce(t, s.args("--log-level", "debug")[1:]...)
+	places := regexp.MustCompile(` place=(\S+)`).FindAllStringSubmatch(log, -1)
+	for _, p := range places {
+		if p[1] != s.source {
+			t.Errorf("place %s, source %s", p[1], s.source)
+		}
+	}
+	if len(places) < 4 { // Followed, compared and in sync, twice.
+		t.Error(log)
 	}
 }

@@ -37,7 +37,7 @@ func (u *unit) loadBrake() error {
 		return nil
 	}
 	if u.brake, err = policy.RestoreBrake(limit, text); err != nil {
-		u.r.log.Warn("what the brake has counted is forgotten", "place", u.place.label(), "error", err)
+		u.r.log.Warn("what the brake has counted is forgotten", "place", u.r.label(u.place), "error", err)
 		u.brake = policy.NewBrake(limit)
 	}
 	return nil

@@ -39,7 +39,7 @@ func (u *unit) removeTemps(s *session) error {
 		return errors.Join(s.err(), tree.RemoveAll(s.dst.Tmp, name))
 	})
 	if n > 0 {
-		u.r.log.Info("temporaries that were left behind are removed", "number", n, "place", u.place.label())
+		u.r.log.Info("temporaries that were left behind are removed", "number", n, "place", u.r.label(u.place))
 	}
 	return err
 }

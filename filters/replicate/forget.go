@@ -87,7 +87,7 @@ func (r *Replicator) forget(rec placeRecord) error {
 	if err := r.options.Index.SetMeta(rec.name(), nil); err != nil {
 		return err
 	}
-	r.log.Info("place is forgotten", "place", weir.LogPath("/"+string(rec.Rel)))
+	r.log.Info("place is forgotten", "place", weir.LogPath(r.sourcePath(string(rec.Rel))))
 	return nil
 }
 

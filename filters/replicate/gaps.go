@@ -72,7 +72,7 @@ func (r *Replicator) gapsClosed(u *unit) {
 		r.compared[volume.ID()] = began
 	}
 	r.mu.Unlock()
-	if err := r.options.Gaps.CloseGaps(volume.Info(), filterName, began, "comparison of "+u.place.label().String()); err != nil {
+	if err := r.options.Gaps.CloseGaps(volume.Info(), filterName, began, "comparison of "+u.r.label(u.place).String()); err != nil {
 		r.log.Error("the ledger does not close a gap", "volume", volume.ID(), "error", err)
 	}
 }

@@ -226,7 +226,7 @@ func (r *Replicator) follow(p *place, volume weir.Volume, id weir.Identity, self
 	p.mu.Unlock()
 	p.foreign.clear()
 	if err := p.save(r); err != nil {
-		r.log.Error("the index does not take a place", "place", p.label(), "error", err)
+		r.log.Error("the index does not take a place", "place", r.label(p), "error", err)
 		return
 	}
 	// The walk is owed before the volume shows: no unit works on it without.
@@ -237,7 +237,7 @@ func (r *Replicator) follow(p *place, volume weir.Volume, id weir.Identity, self
 	if !r.shown(p, volume) {
 		return // What comes with the next instance on it is looked at then.
 	}
-	r.log.Info("volume is followed", "place", p.label(), "volume", volume.ID(), "type", id.FSType, "why", d.Reason)
+	r.log.Info("volume is followed", "place", r.label(p), "volume", volume.ID(), "type", id.FSType, "why", d.Reason)
 }
 
 // shown has the units of a place work on a volume, unless its instance has ended meanwhile.
@@ -260,7 +260,7 @@ func (r *Replicator) hold(p *place, volume weir.Volume, reason string) {
 	p.volume, p.holding, p.beneath = volume, reason, time.Time{}
 	p.mu.Unlock()
 	if before != reason {
-		r.log.Warn("place is held: nothing is changed on its replica", "place", p.label(), "reason", reason,
+		r.log.Warn("place is held: nothing is changed on its replica", "place", r.label(p), "reason", reason,
 			"todo", todoHeld)
 	}
 }
@@ -319,7 +319,7 @@ func (r *Replicator) leftLocked(p *place, reason weir.TeardownReason) {
 	p.volume, p.holding = nil, ""
 	p.mu.Unlock()
 	if had {
-		r.log.Warn(lacks(reason)+replicaStays, "place", p.label())
+		r.log.Warn(lacks(reason)+replicaStays, "place", r.label(p))
 	}
 }
 

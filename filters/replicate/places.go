@@ -139,13 +139,10 @@ func (r *Replicator) rootPlace() *place {
 	return r.places[0]
 }
 
-func (p *place) label() weir.LogPath {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.rel == "" {
-		return "/"
-	}
-	return weir.LogPath("/" + p.rel)
+// label is what the log calls a place: the path that its phases are told with.
+func (r *Replicator) label(p *place) weir.LogPath {
+	rel, _, _ := p.at()
+	return weir.LogPath(r.sourcePath(rel))
 }
 
 // anyPlaceIn reports whether volumes are, or were, mounted in a place.

@@ -196,7 +196,7 @@ func (u *unit) outage(err error) {
 		if targetIsAway(err) {
 			reason = absence(err)
 		}
-		u.r.log.Warn("replica waits", "place", u.place.label(), "target", weir.LogPath(u.target.Path()), "reason", reason)
+		u.r.log.Warn("replica waits", "place", u.r.label(u.place), "target", weir.LogPath(u.target.Path()), "reason", reason)
 	}
 	u.r.changed()
 }
@@ -207,7 +207,7 @@ func (u *unit) recovered() {
 	u.status.outage, u.status.outageSince, u.status.retryAt = nil, time.Time{}, time.Time{}
 	u.mu.Unlock()
 	if u.told {
-		u.r.log.Info("replica goes on", "place", u.place.label(), "target", weir.LogPath(u.target.Path()))
+		u.r.log.Info("replica goes on", "place", u.r.label(u.place), "target", weir.LogPath(u.target.Path()))
 	}
 	if was != nil {
 		u.r.changed()

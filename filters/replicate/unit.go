@@ -193,7 +193,7 @@ func (u *unit) rootNames() ([]string, error) {
 		return nil, err
 	}
 	if !ok || parked || !known || node.Flags&replica.Pinned == 0 {
-		return nil, &weir.Error{Op: "open target", Kind: weir.KindAbsent, Path: string(u.place.label()),
+		return nil, &weir.Error{Op: "open target", Kind: weir.KindAbsent, Path: string(u.r.label(u.place)),
 			Err: errNoPoint}
 	}
 	return append(above, own...), nil
