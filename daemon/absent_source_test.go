@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
@@ -87,4 +89,21 @@ func TestSourceThatIsThereIsNotCalledAbsent(t *testing.T) {
 		}
 		s.end()
 	})
+}
+
+// TestAbsentSourceIsToldOnce starts without a volume, which the phase says for each target.
+func TestAbsentSourceIsToldOnce(t *testing.T) {
+	s := newScene(t, "ext4", "ext4", false)
+	nested := voltest.New(t, "ext4", voltest.At(s.in("m")))
+	s.begin()
+	s.alike()
+	s.end()
+	nested.Unmount()
+	s.begin()
+	s.awaitPhase(nested.Dir, replicate.PhaseSourceAbsent)
+	time.Sleep(1500 * time.Millisecond) // What has failed for a second is told.
+	if log := s.log.String(); strings.Contains(log, "replica waits") {
+		t.Error(log)
+	}
+	s.end()
 }

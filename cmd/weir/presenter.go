@@ -35,7 +35,7 @@ type shown struct {
 	phase    replicate.Phase
 	problems int       // as they were told with the phase
 	settled  bool      // it has been in sync
-	pending  time.Time // since when it copies without a word; zero if it does not
+	pending  time.Time // since when it copies, or waits at the start, without a word; zero if it does not
 }
 
 func newPresenter(f *mirrorFlags, m *daemon.Mirror, log *slog.Logger) *presenter {
@@ -122,6 +122,14 @@ func (p *presenter) gone(place, target string, now []replicate.UnitStatus) {
 
 // news reports whether a phase has to be told: another one, or one at rest in which there are more problems, or fewer.
 func (r *shown) news(u replicate.UnitStatus, now time.Time) bool {
+	if u.Phase == replicate.PhaseWaiting && r.phase == "" {
+		if r.pending.IsZero() {
+			r.pending = now
+		}
+		if now.Sub(r.pending) < lateness {
+			return false // Each start begins with a moment in which the volumes are listed.
+		}
+	}
 	if u.Phase == replicate.PhaseCopying && r.settled && r.phase == replicate.PhaseInSync {
 		if r.pending.IsZero() {
 			r.pending = now

@@ -33,7 +33,7 @@ func TestProblemsAreNews(t *testing.T) {
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK); err != nil {
 		t.Fatal(err)
 	}
-	p.says(`"problems":0`, 6) // two replicas that wait, are in sync, and are so again
+	p.says(`"problems":0`, 4) // two replicas that are in sync, and are so again
 	p.signal(unix.SIGINT)
 	p.ends(0, 10*time.Second)
 }

@@ -236,6 +236,9 @@ func TestNewsOfPhases(t *testing.T) {
 		told  bool
 		lag   time.Duration
 	}{
+		{-5, replicate.PhaseWaiting, false, 0}, // The volumes are being listed,
+		{-4, replicate.PhaseWaiting, false, 0},
+		{-3, replicate.PhaseWaiting, true, 0}, // which takes no two seconds.
 		{0, replicate.PhaseComparing, true, 0},
 		{1, replicate.PhaseCopying, true, 0},
 		{2, replicate.PhaseCopying, false, 0},

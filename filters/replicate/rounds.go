@@ -190,7 +190,7 @@ func (u *unit) outage(err error) {
 	if errors.As(err, &e) && e.Op == opSource && u.failures < strayFailures {
 		u.r.mountsHinted() // A directory above the mount may have been renamed.
 	}
-	if lasts && !u.told && !errors.Is(err, errHeld) { // Of that it was told for all targets.
+	if lasts && !u.told && !errors.Is(err, errHeld) && !errors.Is(err, errAbsent) { // Of those it was told for all targets.
 		u.told = true
 		reason := err.Error()
 		if targetIsAway(err) {
