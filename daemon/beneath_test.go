@@ -52,9 +52,7 @@ func TestMountedForAMoment(t *testing.T) {
 		if p, _ := s.beneath("p/m"); !strings.Contains(p.Reason, "--forget "+at) || p.Target != s.dst {
 			t.Errorf("told of the data: %+v", p)
 		}
-		if n := s.warnings(); n != 1 {
-			t.Errorf("%d warnings, want one\n%s", n, s.log)
-		}
+		s.await("the warning", func() bool { return s.warnings() == 1 })
 		if p, any := s.beneath("empty"); any {
 			t.Errorf("nothing lies there: %+v", p)
 		}

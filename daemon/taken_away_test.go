@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weirfs/weir/filters/replicate"
+	"github.com/weirfs/weir/internal/voltest"
 )
 
 // TestSourceIsTakenAway has renames take the source away, or put something else in its place, in directories beside it in
@@ -121,6 +123,24 @@ func TestVolumeOfTheSourceIsAway(t *testing.T) {
 		s.from.Unmount()
 		s.awaitPhase(s.src, replicate.PhaseSourceAbsent)
 		s.await("what helps", func() bool { return strings.HasPrefix(s.unit(s.src, s.dst).Todo, "mount it") })
+		s.end()
+	})
+}
+
+// TestMountedSourceGoesWithItsDirectory renames the directory in which the source is mounted, on a volume that is not followed.
+func TestMountedSourceGoesWithItsDirectory(t *testing.T) {
+	eachDiscovery(t, func(t *testing.T, fallback bool) {
+		s, above := newDeepScene(t, fallback)
+		v := voltest.New(t, "ext4", voltest.At(s.src))
+		s.begin()
+		s.workBeside()
+		rename(t, filepath.Join(above, "parent"), filepath.Join(above, "away"))
+		t.Cleanup(func() { _ = os.Rename(filepath.Join(above, "away"), filepath.Join(above, "parent")) })
+		s.awaitPhase(v.Dir, replicate.PhaseSourceAbsent)
+		rename(t, filepath.Join(above, "away"), filepath.Join(above, "parent"))
+		write(t, s.in("back"), "1")
+		s.awaitText(s.at("back"), "1")
+		s.alike()
 		s.end()
 	})
 }
