@@ -217,7 +217,7 @@ func (p *presenter) finish(err error) {
 	}
 	for _, u := range s.Units {
 		if u.Phase.Stuck() {
-			p.line("%s -> %s: %s, %d files on the replica%s", weir.QuotePath(u.Place), weir.QuotePath(u.Target), u.Phase, u.Files, because(u))
+			p.line("%s -> %s: %s, %s on the replica%s", weir.QuotePath(u.Place), weir.QuotePath(u.Target), u.Phase, plural(u.Files, "file"), because(u))
 		}
 	}
 	for _, problem := range s.Problems {
@@ -233,7 +233,7 @@ func (p *presenter) finish(err error) {
 		p.line("not followed: %s: %s", weir.QuotePath(note.Path), note.Reason)
 	}
 	if p.once {
-		p.line("%d files copied, %s read, %s written, %d names removed", s.Copied, size(s.Read), size(s.Written), s.Removed)
+		p.line("%s copied, %s read, %s written, %s removed", plural(s.Copied, "file"), size(s.Read), size(s.Written), plural(s.Removed, "name"))
 	}
 }
 

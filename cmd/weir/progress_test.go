@@ -169,7 +169,7 @@ func TestShorten(t *testing.T) {
 func TestViewOfANarrowTerminal(t *testing.T) {
 	const place, far = "/srv/projects/of/this/year", "/mnt/backup/disks/second"
 	s := replicate.Status{
-		Copied: 2000, Read: 60 << 20, Written: 60 << 20,
+		Copied: 1, Read: 60 << 20, Written: 60 << 20,
 		Units: []replicate.UnitStatus{
 			{Place: place, Target: "/t", Phase: replicate.PhaseInSync, Files: 12},
 			{Place: place, Target: far, Phase: replicate.PhaseFull, Files: 1234, Backlog: 3, Lag: "2s", Reason: "since 10:11:12", Todo: "free some room"},
@@ -178,14 +178,14 @@ func TestViewOfANarrowTerminal(t *testing.T) {
 	}
 	for columns, want := range map[int][]string{
 		39: {
-			"2000 files copied, 5.0 MiB/s, 60.0 MiB r",
+			"1 file copied, 5.0 MiB/s, 60.0 MiB read",
 			"  in sync       12 files  /s...ear -> /t",
 			"  target full   1234 files, backlog 3, lag 2s",
 			"    since 10:11:12; free some room",
 			"  ! a/file -> /mn...ond: the target is full",
 		},
 		119: {
-			"2000 files copied, 5.0 MiB/s, 60.0 MiB read, 60.0 MiB written",
+			"1 file copied, 5.0 MiB/s, 60.0 MiB read, 60.0 MiB written",
 			"  in sync       12 files  " + place + " -> /t",
 			"  target full   1234 files, backlog 3, lag 2s  " + place + " -> " + far,
 			"    since 10:11:12; free some room",

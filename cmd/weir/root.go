@@ -50,6 +50,7 @@ func newRootCommand() *cobra.Command {
 		Short:             "Keep replicas of file trees in real time",
 		Long:              rootLong,
 		Example:           rootExample,
+		Annotations:       map[string]string{exitKey: rootExit},
 		Args:              cobra.NoArgs,
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 		Version:           builtFrom().String(),
@@ -76,6 +77,11 @@ Exit status:
 `
 
 const exitDefault = `  0  done
+  2  refused: the command line
+  3  failed: part of the output could not be written, for instance`
+
+// rootExit is what the exit statuses of all commands have in common.
+const rootExit = `  0  done
   1  something differs or could not be replicated
   2  refused: the command line, the place or the kernel; nothing was changed
   3  failed, or a target was left behind`

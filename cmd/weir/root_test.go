@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -34,6 +35,12 @@ func TestEveryCommandHelpsItsUser(t *testing.T) {
 					t.Errorf("weir %v does not print %q:\n%s", args, want, out)
 				}
 			}
+			if likeValue := regexp.MustCompile(`(?m)^ +(?:-\w, )?--[a-z-]+ [a-z].*? {3}`).FindAllString(out, -1); len(likeValue) > 0 {
+				t.Errorf("weir %v: what stands for a value looks like one: %q", args, likeValue)
+			}
+		}
+		if plain := name == "version" || name == "completion"; plain && strings.Contains(c.Annotations[exitKey], "replicated") {
+			t.Errorf("weir %s replicates nothing:\n%s", name, c.Annotations[exitKey])
 		}
 		if c.Short == "" || c.Runnable() && c.RunE == nil {
 			t.Errorf("weir %s: lacks a summary, or cannot return an error", name)

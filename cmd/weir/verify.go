@@ -147,7 +147,7 @@ func (v *verifyText) unreadable(path string, err error) {
 
 func (v *verifyText) end(r tree.CompareResult) {
 	if r.Differences == 0 && r.Unreadable == 0 {
-		fmt.Fprintf(v.out, "equal: %d objects compared\n", r.Objects)
+		fmt.Fprintf(v.out, "equal: %s compared\n", plural(r.Objects, "object"))
 		return
 	}
 	fmt.Fprintf(v.out, "differences: %d, unreadable: %d, objects compared: %d\n", r.Differences, r.Unreadable, r.Objects)

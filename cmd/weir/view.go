@@ -11,7 +11,7 @@ import (
 // view is the live view for so many columns: totals, then what is said of each replica, then what needs attention. What
 // matters most comes first in each line, and paths are shortened to fit.
 func view(s replicate.Status, rate int64, columns int) []string {
-	lines := []string{fmt.Sprintf("%d files copied, %s/s, %s read, %s written", s.Copied, size(rate), size(s.Read), size(s.Written))}
+	lines := []string{fmt.Sprintf("%s copied, %s/s, %s read, %s written", plural(s.Copied, "file"), size(rate), size(s.Read), size(s.Written))}
 	for _, u := range s.Units {
 		lines = append(lines, viewUnit(u, columns)...)
 	}
@@ -33,7 +33,7 @@ func view(s replicate.Status, rate int64, columns int) []string {
 
 // viewUnit tells of a replica, and in a second line why it is as it is.
 func viewUnit(u replicate.UnitStatus, columns int) []string {
-	line := fmt.Sprintf("  %-13s %d files", u.Phase, u.Files)
+	line := fmt.Sprintf("  %-13s %s", u.Phase, plural(u.Files, "file"))
 	if u.Backlog > 0 {
 		line += fmt.Sprintf(", backlog %d", u.Backlog)
 	}
@@ -91,4 +91,12 @@ func size(n int64) string {
 		f, i = f/1024, i+1
 	}
 	return fmt.Sprintf("%.1f %ciB", f, units[i])
+}
+
+// plural is so many things, in words.
+func plural(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -201,7 +201,9 @@ func (u *unit) report() UnitStatus {
 	case u.worksLocked():
 		st.Phase = PhaseCopying
 	case u.owedLocked() > 0:
-		st.Phase, st.Reason = PhaseSettling, fmt.Sprintf("%d files keep changing", u.owedLocked())
+		if st.Phase, st.Reason = PhaseSettling, fmt.Sprintf("%d files keep changing", u.owedLocked()); u.owedLocked() == 1 {
+			st.Reason = "1 file keeps changing"
+		}
 	case u.brake.Tripped():
 		st.Phase, st.Reason = PhaseBraked, errBrake.Error()
 	case u.coveredLocked():
