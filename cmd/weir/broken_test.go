@@ -31,19 +31,19 @@ func TestBrokenTargetKeepsNoOther(t *testing.T) {
 			only := []string{"mirror", "--once", "--state", s.state + "2", s.source, filepath.Join(v.Dir, "only")}
 			s.write("first")
 			for _, args := range [][]string{s.args("--once"), only} {
-				startWeir(t, args...).ends(0, 10*time.Second)
+				startWeir(t, args...).ends(0, 20*time.Second)
 			}
 			c.spoil(t, v)
 			s.write("second")
 			dry := startWeir(t, s.args("--dry-run")...)
-			dry.ends(0, 5*time.Second)
+			dry.ends(0, 15*time.Second)
 			p := startWeir(t, s.args("--once")...)
-			p.ends(1, 10*time.Second)
+			p.ends(1, 20*time.Second)
 			s.arrives("second", s.good)
 			fresh := startWeir(t, "mirror", "--once", "--state", s.state+"3", s.source, filepath.Join(v.Dir, "new"))
-			fresh.ends(2, 5*time.Second)
+			fresh.ends(2, 15*time.Second)
 			alone := startWeir(t, only...)
-			alone.ends(2, 5*time.Second)
+			alone.ends(2, 15*time.Second)
 			for _, p := range []*weirProcess{dry, p, fresh, alone} {
 				if out := p.output(); !strings.Contains(out, c.says) {
 					t.Errorf("%q does not say %q:\n%s", p.cmd.Args[1:], c.says, out)
@@ -63,17 +63,17 @@ func TestMountBelowTargetKeepsNoStart(t *testing.T) {
 		}
 	}
 	s.write("covered/first")
-	startWeir(t, s.args("--once")...).ends(0, 10*time.Second)
+	startWeir(t, s.args("--once")...).ends(0, 20*time.Second)
 	voltest.New(t, "tmpfs", voltest.At(filepath.Join(s.frozen, "covered")))
 	s.write("covered/second")
 	s.write("free/second")
 	p := startWeir(t, s.args("--once")...)
-	p.ends(1, 10*time.Second)
+	p.ends(1, 20*time.Second)
 	s.arrives("covered/second", s.good)
 	s.arrives("free/second", s.good)
 	s.arrives("free/second", s.frozen)
 	p = startWeir(t, s.args("--once", "--adopt", "--state", s.state+"2")...)
-	p.ends(2, 5*time.Second)
+	p.ends(2, 15*time.Second)
 	if out := p.output(); !strings.Contains(out, "a file system is mounted below it, at "+filepath.Join(s.frozen, "covered")) {
 		t.Errorf("says\n%s", out)
 	}

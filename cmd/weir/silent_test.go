@@ -61,7 +61,7 @@ func TestSilentTargetKeepsNoStart(t *testing.T) {
 			}
 			p := s.mirror()
 			p.signal(syscall.SIGTERM)
-			p.ends(0, 2*time.Second)
+			p.ends(0, 6*time.Second)
 			s.keepsNoStart(silence(t, server))
 		})
 	}
@@ -72,14 +72,14 @@ func (s *stage) keepsNoStart(resume func()) {
 	t.Helper()
 	s.write("once")
 	p := startWeir(t, s.args("--once")...)
-	p.ends(1, 10*time.Second)
+	p.ends(1, 20*time.Second)
 	s.arrives("once", s.good)
 	if out := p.output(); !strings.Contains(out, "target absent: it does not answer") {
 		t.Errorf("says\n%s", out)
 	}
 
 	p = startWeir(t, s.args("--dry-run")...)
-	p.ends(0, 8*time.Second)
+	p.ends(0, 16*time.Second)
 	if out := p.output(); strings.Count(out, "it does not answer") != 1 || !strings.Contains(out, s.good+": nothing to do") {
 		t.Errorf("a dry run says\n%s", out)
 	}
@@ -87,7 +87,7 @@ func (s *stage) keepsNoStart(resume func()) {
 	p = startWeir(t, "verify", s.source, s.frozen)
 	time.Sleep(300 * time.Millisecond)
 	p.signal(syscall.SIGTERM)
-	p.ends(2, 2*time.Second)
+	p.ends(2, 6*time.Second)
 
 	p = startWeir(t, s.args()...)
 	p.says(`msg="in sync"`, 1)
@@ -118,7 +118,7 @@ func TestSilentTargetThatIsNewIsRefused(t *testing.T) {
 	stopped.says("does not answer; weir waits for it a little longer", 1)
 	asksNobody(t, stopped.cmd.Process.Pid)
 	stopped.signal(syscall.SIGTERM)
-	stopped.ends(3, 2*time.Second)
+	stopped.ends(3, 6*time.Second)
 	refused := map[string]*weirProcess{
 		"use target " + s.frozen: startWeir(t, s.args("--once")...),
 		"use source " + mounted:  startWeir(t, "mirror", "--state", s.state+"2", mounted, t.TempDir()),
@@ -143,7 +143,7 @@ func TestSilentSourceIsWaitedFor(t *testing.T) {
 	s.write("first")
 	p := s.mirror()
 	p.signal(syscall.SIGTERM)
-	p.ends(0, 2*time.Second)
+	p.ends(0, 6*time.Second)
 	resume := silence(t, server)
 
 	p = startWeir(t, s.args()...)
@@ -154,7 +154,7 @@ func TestSilentSourceIsWaitedFor(t *testing.T) {
 	p = startWeir(t, s.args("--dry-run")...)
 	time.Sleep(500 * time.Millisecond)
 	p.signal(syscall.SIGTERM)
-	p.ends(3, 2*time.Second)
+	p.ends(3, 6*time.Second)
 
 	p = startWeir(t, s.args()...)
 	time.Sleep(2 * time.Second)
