@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -38,6 +39,26 @@ func TestFrozenTargetIsSaid(t *testing.T) {
 	write(t, s.in("f"), "2")
 	s.awaitPhase(s.src, replicate.PhaseWaiting)
 	if u := s.unit(s.src, s.dst); !strings.Contains(u.Reason, "frozen") {
+		t.Errorf("the reason is %q", u.Reason)
+	}
+	thaw()
+	s.awaitText(s.at("f"), "2")
+	s.awaitPhase(s.src, replicate.PhaseInSync)
+	s.end()
+}
+
+// TestFrozenStateIsSaid freezes the file system of the state directory below a mirror that works.
+func TestFrozenStateIsSaid(t *testing.T) {
+	s := newScene(t, "ext4", "xfs", false)
+	keep := voltest.New(t, "ext4")
+	s.o.State = filepath.Join(keep.Dir, "state")
+	write(t, s.in("f"), "1")
+	s.begin()
+	s.alike()
+	thaw := voltest.Freeze(t, keep.Dir)
+	write(t, s.in("f"), "2")
+	s.awaitPhase(s.src, replicate.PhaseWaiting)
+	if u := s.unit(s.src, s.dst); !strings.Contains(u.Reason, "the state directory "+s.o.State+" has not answered for ") {
 		t.Errorf("the reason is %q", u.Reason)
 	}
 	thaw()

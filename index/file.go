@@ -136,7 +136,7 @@ func (f *guardedFile) Preallocate(offset, length int64) error {
 // written, so that trying again proves nothing.
 func (f *guardedFile) sync(call func() error) error {
 	f.guard.park()
-	if err := f.use(call); err != nil {
+	if err := f.guard.ask(func() error { return f.use(call) }); err != nil {
 		f.guard.fail(failedSync(err))
 		f.guard.park()
 	}

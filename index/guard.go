@@ -28,6 +28,8 @@ type guard struct {
 	hasty   bool                      // a full disk is a failure: while opening and closing
 	waiting int                       // writes that wait for the disk
 	stalled error                     // what the last of them was told
+	asking  int                       // writes and syncs that the disk has not answered yet
+	since   time.Time                 // when it was asked first, or has answered last
 	files   map[*guardedFile]struct{} // that the engine has open
 }
 
@@ -93,7 +95,7 @@ func (g *guard) write(op string, call func() error) error {
 	waits := false
 	for {
 		g.park()
-		err := call()
+		err := g.ask(call)
 		switch {
 		case err == nil || errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EEXIST):
 			if waits {
@@ -106,6 +108,33 @@ func (g *guard) write(op string, call func() error) error {
 			g.fail(fmt.Errorf("%w: %s: %w", ErrFailed, op, err))
 		}
 	}
+}
+
+// ask makes a call that writes or syncs.
+func (g *guard) ask(call func() error) error {
+	g.mu.Lock()
+	if g.asking == 0 {
+		g.since = time.Now()
+	}
+	g.asking++
+	g.mu.Unlock()
+	defer func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.asking--
+		g.since = time.Now()
+	}()
+	return call()
+}
+
+// silent returns for how long the disk has answered none of the calls that are under way, or 0 if none is.
+func (g *guard) silent() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.asking == 0 {
+		return 0
+	}
+	return time.Since(g.since)
 }
 
 // full says that a call may succeed later without anybody looking at the disk.

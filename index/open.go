@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -111,6 +112,10 @@ func (db *DB) Health() error {
 	}
 	return db.guard.stall()
 }
+
+// Silent returns for how long the disk has answered none of the writes and syncs that are under way, as when its file system
+// is frozen; 0 if none is.
+func (db *DB) Silent() time.Duration { return db.guard.silent() }
 
 // Replica returns the replica of that number, which is empty if nothing was ever written to it. What the
 // numbers mean is the caller's.

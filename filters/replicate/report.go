@@ -141,7 +141,7 @@ func (u *unit) report() UnitStatus {
 	}
 	beneath, sourceLeft := len(u.beneath()), u.r.rootPlace().hasLeft()
 	leftOutBy, around := u.r.leftOutBy(u.place), u.r.awayAround(u.place)
-	memory := u.r.options.Index.Health()
+	memory, mute := u.r.options.Index.Health(), u.r.options.Index.Silent()
 	away, why := PhaseSourceAbsent, ""
 	if volume == nil {
 		away, why = u.r.away(u.place)
@@ -185,6 +185,9 @@ func (u *unit) report() UnitStatus {
 		st.Phase, st.Reason = PhaseFull, plain(outage)
 	case outage != nil:
 		st.Phase, st.Reason = PhaseWaiting, outage.Error()
+	case silence > 0 && mute > patience/2:
+		st.Phase, st.Reason = PhaseWaiting, fmt.Sprintf("the state directory %s has not answered for %s", weir.QuotePath(u.r.options.Private), mute.Round(time.Second))
+		st.Todo = SilentHint
 	case silence > 0:
 		st.Phase, st.Reason = PhaseWaiting, fmt.Sprintf("nothing has moved for %s: see whether a file system is frozen, or its disk or server is gone",
 			silence.Round(time.Second))
