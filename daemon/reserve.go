@@ -52,8 +52,8 @@ type lockByte func(at int64, shared bool) (holder int, err error)
 // in or around such a one.
 func reserve(w *volume.Watcher, targets []string, lock lockByte) error {
 	for _, t := range targets {
-		for _, tree := range treesOf(w, t) {
-			if err := lockTree(t, tree, lock); err != nil {
+		for _, name := range treesOf(w, t) {
+			if err := lockTree(t, name, lock); err != nil {
 				return err
 			}
 		}
@@ -61,22 +61,22 @@ func reserve(w *volume.Watcher, targets []string, lock lockByte) error {
 	return nil
 }
 
-// tree is a directory by one of its names: below root, which is no path but tells names of different kinds apart.
-type tree struct{ root, path string }
+// dirName is a directory by one of its names: below root, which is no path but tells names of different kinds apart.
+type dirName struct{ root, path string }
 
 // treesOf names a target by its path, which another volume may show later, and by its place on the volume that shows it
 // now, which other paths may lead to. Each mount namespace has paths of its own.
-func treesOf(w *volume.Watcher, target string) []tree {
+func treesOf(w *volume.Watcher, target string) []dirName {
 	namespace, _ := os.Readlink("/proc/self/ns/mnt")
-	names := []tree{{namespace, target}}
+	names := []dirName{{namespace, target}}
 	if device, path, ok := w.Where(target); ok {
-		names = append(names, tree{"volume " + device, path})
+		names = append(names, dirName{"volume " + device, path})
 	}
 	return names
 }
 
 // lockTree locks a directory alone, and those around it together with others that have something in them.
-func lockTree(target string, t tree, lock lockByte) error {
+func lockTree(target string, t dirName, lock lockByte) error {
 	for dir := t.path; ; dir = filepath.Dir(dir) {
 		sum := sha256.Sum256([]byte(t.root + "\x00" + dir))
 		at := int64(binary.BigEndian.Uint64(sum[:]) >> 2) // The byte behind it has to have a number, too.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/weirfs/weir"
 	syslock "github.com/weirfs/weir/internal/sys/lock"
+	"github.com/weirfs/weir/tree"
 )
 
 // StateRoot is where state directories are unless the user says otherwise.
@@ -127,7 +128,30 @@ func checkDir(dir string) error {
 	case info.Mode().Perm()&0o077 != 0:
 		return noState(dir, fmt.Errorf("others may enter it (mode %04o)", info.Mode().Perm()), "chmod 700 it, if it is weir's")
 	}
-	return nil
+	return checkOwner(dir)
+}
+
+// checkOwner refuses a directory in which others keep something, and weir nothing yet.
+func checkOwner(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return noState(dir, err, "")
+	}
+	foreign := ""
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case name == indexDir, name == engineFile:
+			return nil
+		case name == lockFile, name == tree.LostFound: // A weir that was refused a moment ago has made the lock alone.
+		case e.Type()&(fs.ModeNamedPipe|fs.ModeDevice) != 0: // That is refused whatever its name is.
+		default:
+			foreign = name
+		}
+	}
+	if foreign == "" {
+		return nil
+	}
+	return noState(dir, errors.New("it holds data that weir did not make, such as "+weir.QuotePath(foreign)), "name an empty directory, or one that does not exist yet, with --state")
 }
 
 // checkFiles refuses a directory in which something stands that whoever opens it may wait at for ever.

@@ -135,3 +135,32 @@ func TestStateWithPipe(t *testing.T) {
 		}
 	}
 }
+
+// TestStateAmongOthersFiles names a directory for the state in which somebody keeps something: it is left as it is. One that
+// weir has used already is its own, whatever else has come into it.
+func TestStateAmongOthersFiles(t *testing.T) {
+	voltest.RequireRoot(t)
+	o := Options{Source: t.TempDir(), Targets: []string{t.TempDir()}, State: mkdir(t, filepath.Join(t.TempDir(), "theirs"))}
+	if err := os.Chmod(o.State, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	letter := filepath.Join(o.State, "letter")
+	write(t, letter, "x")
+	_, err := Open(t.Context(), o)
+	if weir.KindOf(err) != weir.KindRefused || !strings.Contains(err.Error(), o.State+": it holds data that weir did not make, such as letter") {
+		t.Errorf("it is not refused: %v", err)
+	}
+	if _, dry := DryRun(t.Context(), o, nil); dry == nil || err == nil || dry.Error() != err.Error() {
+		t.Errorf("a dry run says %v", dry)
+	}
+	if left, err := os.ReadDir(o.State); err != nil || len(left) != 1 {
+		t.Errorf("it holds %v afterwards (%v)", left, err)
+	}
+	remove(t, letter)
+	for range 2 {
+		if err := start(t, o).stop(); err != nil {
+			t.Fatal(err)
+		}
+		write(t, letter, "x")
+	}
+}
