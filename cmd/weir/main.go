@@ -25,13 +25,15 @@ func main() {
 }
 
 // run carries out one command line and returns the exit status. An error is printed here, once, and nowhere else. What
-// could not be written to standard output is one too, whatever the command: its answer has not arrived.
+// could not be written is one too, whatever the command: its answer, or what there was to say of it, has not arrived.
 func run(args []string, stdout, stderr io.Writer) int {
 	out, errs := daemon.NewOutput(stdout, "standard output"), daemon.NewOutput(stderr, "standard error")
 	status := execute(args, out, errs)
-	if lost := out.Lost(); lost != nil {
-		fmt.Fprintf(errs, "weir: %v\n", lost)
-		return weir.KindOf(lost).ExitStatus()
+	for _, o := range []*daemon.Output{out, errs} {
+		if lost := o.Lost(); lost != nil {
+			fmt.Fprintf(errs, "weir: %v\n", lost)
+			return weir.KindOf(lost).ExitStatus()
+		}
 	}
 	return status
 }

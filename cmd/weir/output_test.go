@@ -64,6 +64,23 @@ func TestEveryOutputThatIsFull(t *testing.T) {
 	}
 }
 
+// TestErrorOutputThatIsFull has weir say on standard error what is lost, as every log line is.
+func TestErrorOutputThatIsFull(t *testing.T) {
+	s := newStage(t)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	cmd := exec.Command("/proc/self/exe", s.args("--once")...)
+	cmd.Env = append(os.Environ(), asWeirEnv+"=1")
+	cmd.Stderr = full
+	_ = cmd.Run() // The status says it.
+	if status := cmd.ProcessState.ExitCode(); status != 3 {
+		t.Errorf("status %d", status)
+	}
+}
+
 // TestReaderGoesAway ends weir in order when nobody reads what it tells.
 func TestReaderGoesAway(t *testing.T) {
 	s := newStage(t)
