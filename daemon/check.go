@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -157,19 +158,40 @@ func checkRights() error {
 	return lacking(probe.Needed())
 }
 
-// lacking names what the kernel, or the container around weir, does not give.
+// lacking names what the kernel, or the container around weir, does not give. What is for want of a right is told as that:
+// most else does not work without it either.
 func lacking(missing []probe.Result) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	var reasons []string
+	e := &weir.Error{Op: "start", Kind: weir.KindUnsupported}
+	var rights, reasons []string
 	for _, m := range missing {
+		if strings.HasPrefix(m.Name, "CAP_") {
+			rights = append(rights, m.Name)
+		}
 		reason := m.Name + " (" + m.What + ") does not work: " + m.Detail
 		if m.Kernel != "" {
 			reason += "; Linux has it since " + m.Kernel
 		}
 		reasons = append(reasons, reason)
 	}
-	return &weir.Error{Op: "start", Kind: weir.KindUnsupported, Err: errors.New(strings.Join(reasons, "; ")),
-		Hint: "weir doctor shows what this machine can do; use a kernel of 6.1 or later, and in a container CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH"}
+	switch {
+	case confined():
+		e.Err = errors.New("root of a user namespace has no rights over whole file systems")
+		e.Hint = "run weir outside of user namespaces, and of containers that have one; weir doctor shows what does not work"
+	case len(rights) > 0:
+		e.Err = fmt.Errorf("weir has no %s", strings.Join(rights, ", and no "))
+		e.Hint = "let it have that, which a container has to be given; weir doctor shows what does not work without"
+	default:
+		e.Err, e.Hint = errors.New(strings.Join(reasons, "; ")), "weir doctor shows what this machine can do; use a kernel of 6.1 or later"
+	}
+	return e
+}
+
+// confined reports whether the process is in another user namespace than the machine's first, which maps every user to
+// himself.
+func confined() bool {
+	text, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && !slices.Equal(strings.Fields(string(text)), []string{"0", "0", "4294967295"})
 }

@@ -69,3 +69,25 @@ func TestRightsThatAreMissing(t *testing.T) {
 		})
 	}
 }
+
+// TestRightsThatAreNeeded says first what is missing, in a line that can be read.
+func TestRightsThatAreNeeded(t *testing.T) {
+	voltest.RequireRoot(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, around := range map[string][]string{
+		"weir: start: weir has no CAP_SYS_ADMIN; ":                                               {"setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"},
+		"weir: start: root of a user namespace has no rights over whole file systems; run weir ": {"unshare", "--user", "--map-root-user", "--mount"},
+	} {
+		voltest.RequireTool(t, around[0], "util-linux")
+		dir := t.TempDir()
+		cmd := exec.Command(around[0], append(around[1:], self, "mirror", "--once", "--state", filepath.Join(dir, "st"), dir, t.TempDir())...)
+		cmd.Env = append(os.Environ(), asWeirEnv+"=1")
+		out, _ := cmd.CombinedOutput() // The status says it.
+		if status := cmd.ProcessState.ExitCode(); status != 2 || !strings.HasPrefix(string(out), want) || len(out) > 250 {
+			t.Errorf("status %d: %s", status, out)
+		}
+	}
+}
