@@ -168,13 +168,19 @@ func (c *comparison) name(l *level, name string) {
 	}
 	there, err := at.StatName(l.dir[1-l.side].FD(), name)
 	switch {
-	case err == syscall.ENOENT:
+	case cannotBe(err):
 		c.only(l.side, name, here)
 	case err != nil && l.side == sideA:
 		c.unreadable(name, fmt.Errorf("%s: stat: %w", 1-l.side, err))
 	case err == nil && l.side == sideA:
 		c.pair(l, name, here, there)
 	}
+}
+
+// cannotBe reports whether an error says that a directory has no such name: it is absent, or none that the file system
+// could store.
+func cannotBe(err error) bool {
+	return err == syscall.ENOENT || err == syscall.EINVAL || err == syscall.EILSEQ || err == syscall.ENAMETOOLONG
 }
 
 func (c *comparison) only(s side, name string, has at.Stat) {

@@ -273,3 +273,19 @@ func TestCompareAgreesWithRsync(t *testing.T) {
 		t.Errorf("%q", lines)
 	}
 }
+
+// TestCompareNamesThatOneSideCannotHave finds them missing there, whatever the kernel calls that.
+func TestCompareNamesThatOneSideCannotHave(t *testing.T) {
+	a, b := voltest.New(t, "ext4"), voltest.New(t, "exfat")
+	want := []string{"\xff: name: a file | nothing", "a:b\n: name: a file | nothing"}
+	shell(t, a.Dir, "printf x > $'\\xff'; printf x > $'a:b\\n'")
+	lines, result := diff(t, a.Dir, b.Dir, false)
+	for _, line := range want {
+		if !slices.Contains(lines, line) {
+			t.Errorf("%q is not among %q", line, lines)
+		}
+	}
+	if result.Unreadable != 0 {
+		t.Errorf("%+v", result)
+	}
+}
