@@ -82,6 +82,9 @@ func TestFilledHolesAreMadeAnew(t *testing.T) {
 			if n := differences(t, s.src, s.dst); n != 2 {
 				t.Fatalf("%d differences are planted, want 2", n)
 			}
+			if told, _ := foretell(t, s.o); !told.has("small", replicate.ActUpdate) || !told.has("large", replicate.ActUpdate) {
+				t.Errorf("a dry run tells %v", told)
+			}
 			s.begin()
 			s.alike()
 			if n := differences(t, s.src, s.dst); n > 0 || s.m.Status().Copied != 2 {
