@@ -39,11 +39,8 @@ func (a *asker) command(c *cobra.Command) *cobra.Command {
 
 // client returns the weir that is asked.
 func (a *asker) client(c *cobra.Command) (*control.Client, error) {
-	switch {
-	case a.socket != "":
+	if a.socket != "" {
 		return control.NewClient(a.socket), nil
-	case c.Flags().Changed("socket"):
-		return nil, emptyValue("--socket")
 	}
 	return control.Find(c.Context())
 }

@@ -60,9 +60,6 @@ func newExplainCommand() *cobra.Command {
 
 // explain asks about a path, which has to mean the same here and there.
 func explain(c *cobra.Command, client *control.Client, path string) (x control.Explanation, err error) {
-	if path == "" {
-		return x, emptyValue("PATH")
-	}
 	path, err = filepath.Abs(path)
 	if err != nil {
 		return x, err

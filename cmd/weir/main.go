@@ -48,6 +48,9 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		if body := c.RunE; body != nil {
 			c.RunE = func(c *cobra.Command, args []string) error {
 				begun = true
+				if err := refuseEmpty(c, args); err != nil {
+					return err
+				}
 				return body(c, args)
 			}
 		}

@@ -25,9 +25,6 @@ that it has by itself:
 
 // readManifest returns what a file says, and its text.
 func readManifest(path string) (*manifest.Manifest, string, error) {
-	if path == "" {
-		return nil, "", emptyValue("--manifest")
-	}
 	text, err := readBounded(path)
 	if err != nil {
 		return nil, "", &weir.Error{Op: "read manifest", Kind: weir.KindRefused, Path: path, Err: err, Hint: "name a TOML file"}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -76,9 +75,6 @@ func newMirrorCommand() *cobra.Command {
 
 		ValidArgsFunction: completeDirs,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := f.given(c, args); err != nil {
-				return err
-			}
 			return f.run(c, args[0], args[1:])
 		},
 	}
@@ -116,39 +112,6 @@ func sourceAndTargets(_ *cobra.Command, args []string) error {
 		return errors.New("SOURCE and at least one TARGET are needed")
 	}
 	return nil
-}
-
-// given refuses arguments and values of flags that are there and empty. That is what a shell makes of a variable that
-// is not set, and an empty path would mean the current directory.
-func (f *mirrorFlags) given(c *cobra.Command, args []string) error {
-	for i, arg := range args {
-		switch {
-		case arg != "":
-		case i == 0:
-			return emptyValue("SOURCE")
-		default:
-			return emptyValue(fmt.Sprintf("TARGET number %d", i))
-		}
-	}
-	for _, flag := range []string{"max-delete", "replaced", "bwlimit", "scan-interval", "state", "progress", "log-level", "verify-filters"} {
-		if c.Flags().Changed(flag) && c.Flag(flag).Value.String() == "" {
-			return emptyValue("--" + flag)
-		}
-	}
-	switch {
-	case slices.Contains(f.exclude, ""):
-		return emptyValue("--exclude")
-	case slices.Contains(f.excludeVolume, ""):
-		return emptyValue("--exclude-volume")
-	case slices.Contains(f.forget, ""):
-		return emptyValue("--forget")
-	}
-	return nil
-}
-
-func emptyValue(name string) error {
-	return &weir.Error{Op: "use " + name, Kind: weir.KindRefused, Err: errors.New("it is empty, as if from a variable that is not set"),
-		Hint: "give it a value, or leave it out where it may be"}
 }
 
 // options checks the flags.

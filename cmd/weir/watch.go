@@ -108,11 +108,6 @@ func completeOps(_ *cobra.Command, _ []string, begun string) (offers []string, _
 
 // request reads the flags.
 func (f *watchFlags) request(c *cobra.Command) (r activity.Request, err error) {
-	for _, flag := range []string{"op", "comm"} {
-		if c.Flags().Changed(flag) && c.Flag(flag).Value.String() == "" {
-			return r, emptyValue("--" + flag)
-		}
-	}
 	if c.Flags().Changed("pid") && f.pid <= 0 {
 		return r, watchRefused("--pid", errors.New("it is no number of a process"), "give one above 0")
 	}
@@ -135,9 +130,6 @@ func watchRefused(what string, err error, hint string) error {
 
 // aim finds out what an argument means: a volume by its number, device or label, or a path.
 func aim(c *cobra.Command, client *control.Client, name string, r *activity.Request) error {
-	if name == "" {
-		return emptyValue("PATH")
-	}
 	list, err := client.Volumes(c.Context())
 	if err != nil {
 		return err
