@@ -53,22 +53,25 @@ func (r *Replicator) prepareStep(ctx context.Context, list []*preparing, dry boo
 		go func() { p.result <- p.t.Prepare(ctx, dry) }()
 	}
 	begun, late := time.Now(), false
-	var unfit error
+	var leave []func()
 	for _, p := range list {
-		switch err := r.await(ctx, p, begun); {
-		case err == nil:
+		switch failed := r.await(ctx, p, begun); {
+		case failed == nil:
 			fit = append(fit, p)
-		case errors.Is(err, errLate):
+		case errors.Is(failed, errLate):
 			late = true
 		case ctx.Err() != nil || !p.known:
-			return nil, err
+			return nil, failed
 		default:
-			unfit = cmp.Or(unfit, err)
-			p.leave(r.log, err)
+			err = cmp.Or(err, failed)
+			leave = append(leave, func() { p.leave(r.log, failed) })
 		}
 	}
-	if unfit != nil && len(fit) == 0 && !late {
-		return nil, unfit
+	if err != nil && len(fit) == 0 && !late {
+		return nil, err
+	}
+	for _, do := range leave {
+		do()
 	}
 	return fit, nil
 }
