@@ -280,6 +280,9 @@ func (s *supervisor) ended(err error) (Outcome, error) {
 	if !s.asked.IsZero() && errors.As(err, &exit) && slices.Contains(StopSignals(), os.Signal(exit.Sys().(syscall.WaitStatus).Signal())) {
 		return failed(weir.KindBehind.ExitStatus(), behind(s.options.Targets, tooSoon)) // It was not ready for a signal yet.
 	}
+	if err == nil {
+		err = errors.New("it has not said how")
+	}
 	return failed(weir.KindFailed.ExitStatus(), fmt.Errorf("the engine has died: %w", err))
 }
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -137,11 +138,15 @@ func TestBadManifestsAreRefused(t *testing.T) {
 		"gone":              "read manifest .*/gone: no such file or directory; ",
 	} {
 		for _, mode := range []string{"", "--once ", "--dry-run "} {
-			command := "mirror " + mode + "--state " + s.state
+			args := append([]string{"mirror"}, strings.Fields(mode+"--state "+s.state)...)
 			for _, name := range strings.Fields(names) {
-				command += " --manifest " + filepath.Join(dir, name)
+				args = append(args, "--manifest", filepath.Join(dir, name))
 			}
-			asked(t, 2, command+" "+s.source+" "+s.good, want)
+			p := startWeir(t, append(args, s.source, s.good)...)
+			p.ends(2, 10*time.Second)
+			if out := p.output(); strings.Count(out, "\n") != 1 || !regexp.MustCompile(want).MatchString(out) {
+				t.Errorf("weir %s says, and not on one line %q:\n%s", args, want, out)
+			}
 		}
 	}
 	if _, err := os.Stat(s.state); err == nil {
