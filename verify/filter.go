@@ -17,11 +17,7 @@ func (v *Verifier) Filter(f *weir.Filter) *weir.Filter {
 	watched := *f
 	watched.Setup = func(ctx context.Context, site weir.Site) (weir.Instance, error) { return v.setUp(ctx, f, site) }
 	if f.Concerns != nil {
-		watched.Concerns = func(ctx context.Context, volume weir.Volume) (err error) {
-			found := Violation{Rule: slowSetup, Filter: f.Name, What: fmt.Sprintf("Concerns for volume %d", volume.ID())}
-			v.watch(nil, v.options.Setup, found, func() { err = f.Concerns(ctx, volume) })
-			return err
-		}
+		watched.Concerns = func(ctx context.Context, of weir.Volume) error { return v.concerns(ctx, f, of) }
 	}
 	if f.Passed != nil {
 		watched.Passed = func(volume weir.VolumeInfo) {
@@ -93,7 +89,7 @@ func (v *Verifier) setUp(ctx context.Context, f *weir.Filter, site weir.Site) (w
 	v.mu.Lock()
 	v.instances[site.Host] = in
 	v.mu.Unlock()
-	site.Host = &host{site.Host, in}
+	site.Host, site.Volume = &host{site.Host, in}, &volume{site.Volume, in}
 	var inner weir.Instance
 	var err error
 	found := in.violation(slowSetup, nil, "Setup")

@@ -13,14 +13,15 @@ import (
 	"github.com/weirfs/weir"
 )
 
-// taken is a hold, or a reference to a context, and who has taken it.
+// taken is a hold, a lease, or a reference to a context, and who has taken it.
 type taken struct {
 	rule, what string
 	pcs        [16]uintptr
 	depth      int
 }
 
-// take notes that the filter owns something from now on. It is called by a method of host, which the filter calls.
+// take notes that the filter owns something from now on. It is called by a method
+// that the filter calls.
 func (in *instance) take(rule, what string, args ...any) *taken {
 	t := &taken{rule: rule, what: fmt.Sprintf(what, args...)}
 	t.depth = runtime.Callers(3, t.pcs[:])
@@ -109,13 +110,15 @@ func (h *host) NoRoom(failed, passed uint64) {
 	h.Host.NoRoom(failed, passed)
 }
 
+func (h *host) use(method string) { h.in.use(method) }
+
 // use reports a call after the end.
-func (h *host) use(method string) {
-	h.in.mu.Lock()
-	late := h.in.phase == over && h.in.holds == 0
-	h.in.mu.Unlock()
+func (in *instance) use(method string) {
+	in.mu.Lock()
+	late := in.phase == over && in.holds == 0
+	in.mu.Unlock()
 	if late {
-		h.in.report(useAfterTeardown, nil, "%s is called after Teardown has returned", method)
+		in.report(useAfterTeardown, nil, "%s is called after Teardown has returned", method)
 	}
 }
 

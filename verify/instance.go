@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -31,7 +32,7 @@ type instance struct {
 	mu     sync.Mutex
 	inner  weir.Instance
 	phase  phase
-	taken  map[*taken]bool // holds and references
+	taken  map[*taken]bool // holds, leases and references
 	holds  int
 	pended map[*call]bool
 }
@@ -132,16 +133,20 @@ func (in *instance) Teardown(ctx context.Context, reason weir.TeardownReason) {
 // end reports what the instance has left behind.
 func (in *instance) end() {
 	in.mu.Lock()
-	var left []*taken
-	for t := range in.taken {
-		left = append(left, t)
-	}
 	running := in.phase == attached
 	in.phase = over
 	in.mu.Unlock()
 	if running {
 		in.report(setupTeardown, nil, "the instance has ended without a Teardown")
 	}
+	in.reportTaken()
+}
+
+// reportTaken reports what has been taken, and not been given back.
+func (in *instance) reportTaken() {
+	in.mu.Lock()
+	left := slices.Collect(maps.Keys(in.taken))
+	in.mu.Unlock()
 	slices.SortFunc(left, func(a, b *taken) int { return a.compare(b) })
 	for _, t := range left {
 		found := in.violation(t.rule, nil, "%s was not released", t.what)

@@ -29,6 +29,7 @@ const (
 	changedDraining  = "changed-draining"
 	leakedHold       = "leaked-hold"
 	leakedContext    = "leaked-context"
+	leakedLease      = "leaked-lease"
 	overRelease      = "over-release"
 	useAfterRelease  = "use-after-release"
 	useAfterTeardown = "use-after-teardown"
@@ -68,9 +69,10 @@ func Rules() []Rule {
 		{changedDraining, "a draining Post changes nothing: the operation goes on without it", "look at Draining first, and free only what was kept"},
 		{leakedHold, "who holds an instance releases it before it ends", "call release on every way, also when the work fails"},
 		{leakedContext, "every reference to a context is released before the instance ends", "call Release once for every SetContext and Context that had no error"},
+		{leakedLease, "who borrows a volume gives it back before Concerns returns, or the instance ends", "close the Lease within milliseconds, on every way, and at once when its Done is closed"},
 		{overRelease, "a reference is released once", "call Release where the reference was taken, and nowhere else"},
 		{useAfterRelease, "a context is not used after its release", "call Release when the value is needed no more"},
-		{useAfterTeardown, "the host is not used after Teardown has returned", "let Teardown wait for the filter's goroutines, or take a Hold for them"},
+		{useAfterTeardown, "the host is not used, and the volume not borrowed, after Teardown has returned", "let Teardown wait for the filter's goroutines, or take a Hold for them"},
 		{contextKind, "contexts are of the kinds that the filter has registered, on an object that the key names", "name the kind in Filter.Contexts, and the file or open in the key"},
 		{recursion, "what a filter does inside a callback does not come back to it, or to those above", "use Host.Issue of the instance itself, which only those below see"},
 		{slowSetup, "Concerns, Setup, Passed, Admit, Remarks and Unload return soon", "start long work on a goroutine, and end it in Teardown"},

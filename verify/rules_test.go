@@ -236,15 +236,35 @@ func referenceScenes() []scene {
 		{rule: "leaked-context", bad: observes(func(m *instance) { set(m) }), good: observes(func(m *instance) { set(m).Release() })},
 		{rule: "leaked-context", name: "got", good: observes(func(m *instance) { set(m).Release() }),
 			bad: observes(func(m *instance) { set(m).Release(); _, _ = m.site.Host.Context(onSelf) })},
+		{rule: "leaked-lease", bad: observes(func(m *instance) { borrow(m.site.Volume) }), good: observes(func(m *instance) { _ = borrow(m.site.Volume).Close() })},
+		{rule: "leaked-lease", name: "of Concerns", bad: concerned(func(v weir.Volume) { borrow(v) }), good: concerned(func(v weir.Volume) { _ = borrow(v).Close() })},
 		{rule: "over-release", bad: observes(func(m *instance) { c := set(m); c.Release(); c.Release() }), good: observes(func(m *instance) { set(m).Release(); set(m).Release() })},
 		{rule: "use-after-release", bad: observes(func(m *instance) { c := set(m); c.Release(); c.Value() }), good: observes(func(m *instance) { c := set(m); c.Value(); c.Release() })},
 		{rule: "use-after-teardown", do: func(w *weirtest.World, _ *memory.Volume) { w.Must(w.Unload("model")); time.Sleep(time.Hour) },
 			bad:  &model{teardown: func(m *instance) { time.AfterFunc(time.Minute, func() { m.site.Host.DropContext(onSelf) }) }},
 			good: &model{teardown: func(m *instance) { m.site.Host.DropContext(onSelf) }}},
+		{rule: "use-after-teardown", name: "of the volume", do: func(w *weirtest.World, _ *memory.Volume) { w.Must(w.Unload("model")); time.Sleep(time.Hour) },
+			bad:  &model{teardown: func(m *instance) { time.AfterFunc(time.Minute, func() { _ = borrow(m.site.Volume).Close() }) }},
+			good: &model{teardown: func(m *instance) { _ = borrow(m.site.Volume).Close() }}},
 		{rule: "context-kind", bad: observes(func(m *instance) { m.site.Host.DropContext(weir.ContextKey{Kind: weir.ContextVolume}) }), good: observes(func(m *instance) { m.site.Host.DropContext(onSelf) })},
 		{rule: "context-kind", name: "no object", bad: observes(func(m *instance) { m.site.Host.DropContext(weir.ContextKey{Kind: weir.ContextFile}) }),
 			good: observes(func(m *instance) { m.site.Host.DropContext(weir.ContextKey{Kind: weir.ContextFile, File: "x"}) })},
 	}
+}
+
+func borrow(v weir.Volume) weir.Lease {
+	lease, err := v.Borrow(context.Background(), "")
+	if err != nil {
+		panic(err)
+	}
+	return lease
+}
+
+// concerned is a filter that looks at volumes before it takes them.
+func concerned(look func(weir.Volume)) *model {
+	return &model{change: func(f *weir.Filter) {
+		f.Concerns = func(_ context.Context, v weir.Volume) error { look(v); return nil }
+	}}
 }
 
 // issues is a Pre that makes another file, with the given way to do so.
@@ -260,10 +280,11 @@ func issues(do func(m *instance, ctx context.Context, p *weir.Parameters)) *mode
 }
 
 func timeScenes() []scene {
-	create := func(w *weirtest.World, v *memory.Volume) { w.Must(v.Create("a")) }
+	var volume *memory.Volume
+	create := func(w *weirtest.World, v *memory.Volume) { volume = v; w.Must(v.Create("a")) }
 	return []scene{
 		{rule: "recursion", do: create,
-			bad:  issues(func(m *instance, ctx context.Context, p *weir.Parameters) { m.site.Volume.(*memory.Volume).Do(ctx, p) }),
+			bad:  issues(func(_ *instance, ctx context.Context, p *weir.Parameters) { volume.Do(ctx, p) }),
 			good: issues(func(m *instance, ctx context.Context, p *weir.Parameters) { _, _ = m.site.Host.Issue(ctx, p) })},
 		{rule: "slow-setup",
 			bad: &model{change: func(f *weir.Filter) {

@@ -49,12 +49,16 @@ func TestManagerIsWatchedToo(t *testing.T) {
 	}
 }
 
+func borrowAndForget(v weir.Volume) { borrow(v) }
+
 // Who has taken what was not given back is named.
 func TestLeaksHaveStacks(t *testing.T) {
 	s := scene{}
-	broken, _ := s.play(t, &model{wants: weir.OpCreate, completed: func(m *instance) { takeAndForget(m) }})
-	if len(broken) != 1 || !strings.Contains(broken[0].Stack, "takeAndForget") || !strings.Contains(broken[0].String(), "taken at ") {
-		t.Errorf("found %v", broken)
+	for _, leak := range []func(*instance){takeAndForget, func(m *instance) { borrowAndForget(m.site.Volume) }} {
+		broken, _ := s.play(t, &model{wants: weir.OpCreate, completed: leak})
+		if len(broken) != 1 || !strings.Contains(broken[0].Stack, "AndForget") || !strings.Contains(broken[0].String(), "taken at ") {
+			t.Errorf("found %v", broken)
+		}
 	}
 }
 

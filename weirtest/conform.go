@@ -183,7 +183,7 @@ func (c *trial) silence() {
 // leavesDuringSetup takes volumes away that are being set up.
 func (c *trial) leavesDuringSetup() {
 	c.BeforeSetup(func(_ context.Context, _ string, site weir.Site) error {
-		c.discovery.Unmount(site.Volume.(*memory.Volume))
+		c.discovery.Unmount(c.InMemory(site.Volume))
 		time.Sleep(time.Millisecond) // until the manager knows
 		return nil
 	})

@@ -16,9 +16,20 @@ func (w *World) MountAs(point string, describe func(*weir.VolumeInfo)) *memory.V
 	w.last++
 	v := memory.NewVolume(w.last, point)
 	v.Describe(describe)
+	w.mu.Lock()
+	w.volumes[v.ID()] = v
+	w.mu.Unlock()
 	w.discovery.Mount(v)
 	w.Settle()
 	return v
+}
+
+// InMemory returns the volume that an instance, or a hook, has been given, for operations on it: the verifier stands between.
+// It may be called from callbacks.
+func (w *World) InMemory(v weir.Volume) *memory.Volume {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.volumes[v.ID()]
 }
 
 // MountLayer mounts a volume that is stacked on others, with an altitude between those of the filters.

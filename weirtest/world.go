@@ -36,6 +36,7 @@ type World struct {
 	ended     chan error
 
 	mu           sync.Mutex
+	volumes      map[weir.VolumeID]*memory.Volume
 	beforeAttach func(ctx context.Context, volume weir.Volume) error
 	beforeSetup  func(ctx context.Context, filter string, site weir.Site) error
 	tolerated    []string
@@ -59,7 +60,7 @@ func Run(t *testing.T, test func(w *World), filters ...*weir.Filter) {
 
 // newWorld starts a manager. fault is told of what is wrong, fatal has the test end.
 func newWorld(fault func(string, ...any), fatal func(...any)) *World {
-	w := &World{Plane: new(memory.Plane), fault: fault, fatal: fatal, ended: make(chan error, 1)}
+	w := &World{Plane: new(memory.Plane), fault: fault, fatal: fatal, ended: make(chan error, 1), volumes: map[weir.VolumeID]*memory.Volume{}}
 	if err := w.keep(); err != nil {
 		fatal(err)
 	}
