@@ -98,15 +98,22 @@ func (r *Replicator) setup(_ context.Context, site weir.Site) (weir.Instance, er
 	return i, nil
 }
 
-// concerns declines a volume that shows no part of the source, and will not unless a mount of it comes or is uncovered:
-// it is not asked about again before that.
+// concerns declines a volume that shows no part of the source that is followed, and will not unless a mount of it comes or
+// is uncovered: it is not asked about again before that. An instance on it would owe scans that nobody makes.
 func (r *Replicator) concerns(volume weir.Volume) error {
 	info := volume.Info()
 	if by := r.excludes(info); by != "" {
 		return fmt.Errorf("%w: the volume is left out by %s", weir.ErrDecline, by)
 	}
+	why := ""
 	for _, m := range info.Mounts {
-		if m.Own && (m.Point == r.options.Source || inside(r.options.Source, m.Point) && !r.options.OneVolume) {
+		if !m.Own || !inside(r.options.Source, m.Point) {
+			continue
+		}
+		if m.Point == r.options.Source {
+			return nil
+		}
+		if why = r.leaveOut(info, m, relative(r.options.Source, m.Point), true); why == "" {
 			return nil
 		}
 	}
@@ -120,6 +127,8 @@ func (r *Replicator) concerns(volume weir.Volume) error {
 		return err
 	case near.ID() == volume.ID():
 		return nil
+	case why != "":
+		return fmt.Errorf("%w: the volume is not followed: %s", weir.ErrDecline, why)
 	}
 	return r.nothingOf()
 }
