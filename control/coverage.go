@@ -179,6 +179,9 @@ func cellOf(s manager.Snapshot, v manager.VolumeSnapshot, slots []manager.SlotSn
 // stateOf says in one word how it is with an instance on a volume, and why.
 func stateOf(s manager.Snapshot, v manager.VolumeSnapshot, slot manager.SlotSnapshot) Cell {
 	filter := s.Filter(slot.Filter)
+	if slot.Declines() {
+		slot.State, slot.Why = topology.SlotDeclined, slot.Declined
+	}
 	cell := Cell{State: slot.State.String(), Why: whyOf(slot)}
 	link := linkOf(v, slot.Frame)
 	switch slot.State {
@@ -280,5 +283,5 @@ func shouldCover(s manager.Snapshot, filter string, volume weir.VolumeID) bool {
 	if slot == nil {
 		return slices.Contains(s.Missing, filter)
 	}
-	return slot.State != topology.SlotDeclined && slot.State != topology.SlotExcluded
+	return !slot.Declines() && slot.State != topology.SlotExcluded
 }

@@ -98,11 +98,20 @@ type SlotSnapshot struct {
 	Attempts int                `json:"attempts,omitempty"`
 	Hung     bool               `json:"hung,omitempty"`
 
+	// Declined is why the filter has declined. While it is asked again, that stands until it gives another answer.
+	Declined string `json:"declined,omitempty"`
+
 	// Idle tells that the instance asks for no operations now. That it begins to, or ends, is no step of the topology.
 	Idle bool `json:"idle,omitempty"`
 
 	// Remarks say where on the volume the filter does nothing although it is attached. They are not in what Wait shows.
 	Remarks []weir.Remark `json:"remarks,omitempty"`
+}
+
+// Declines tells whether the filter has no business on the volume, as it has said last.
+func (s SlotSnapshot) Declines() bool {
+	asked := s.State == topology.SlotPending || s.State == topology.SlotSettingUp
+	return s.State == topology.SlotDeclined || asked && s.Declined != ""
 }
 
 // Asks tells whether the filter asks for operations by itself, and not only when somebody wants it to.
@@ -239,7 +248,7 @@ func (m *Manager) snapshotLocked() Snapshot {
 		d := f.Definitions()[v.Pair.Instance]
 		s.Slots = append(s.Slots, SlotSnapshot{
 			v.Pair, f.Name, d.Name, v.Altitude, d.Attach, m.state.FrameOf(v.Pair.Filter), v.Pair.Volume,
-			v.State, m.whyLocked(v), v.By, v.Attempts, v.Hung, m.idleLocked(v.Pair), nil,
+			v.State, m.whyLocked(v), v.By, v.Attempts, v.Hung, v.Declined, m.idleLocked(v.Pair), nil,
 		})
 	}
 	s.Missing = m.missing(s)

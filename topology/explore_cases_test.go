@@ -190,7 +190,7 @@ func TestViewIsComplete(t *testing.T) {
 	}
 	v := s.View()
 	got := fmt.Sprint(v.Complete, v.Volumes, v.Filters, v.Slots, v.Links)
-	want := "true [{1 false true false 0}] [{1 100 0 true false}] [{{1 0 1} 100 pending   0 false}] [{{0 1} idle  0}]"
+	want := "true [{1 false true false 0}] [{1 100 0 true false}] [{{1 0 1} 100 pending   0 false }] [{{0 1} idle  0}]"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

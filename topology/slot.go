@@ -21,6 +21,7 @@ type slot struct {
 	by       string // who detached it; sticky until an attach by hand
 	removed  string // why weir took it away; likewise
 	why      string
+	declined string // why the filter has declined, until it gives another answer
 	reason   weir.SetupReason
 	teardown weir.TeardownReason
 	attempts int
@@ -116,7 +117,9 @@ func (s *State) settle(p Pair) {
 	case l.removed != "" && !s.faults.forgetDetach:
 		s.setSlot(p, slot{state: SlotRemoved, why: l.removed, removed: l.removed, reason: l.reason})
 	default:
-		s.setSlot(p, slot{reason: l.reason, attempts: l.attempts, asked: l.asked && (l.state == SlotFailed || s.faults.keepAsked)})
+		s.setSlot(p, slot{
+			reason: l.reason, attempts: l.attempts, declined: l.declined, asked: l.asked && (l.state == SlotFailed || s.faults.keepAsked),
+		})
 		s.offer(p)
 	}
 }
@@ -176,6 +179,9 @@ func (s *State) finishSetUp(f Finished) {
 		l.instance = true
 		s.commit(p, l)
 		return
+	}
+	if l.declined = ""; f.Outcome == Declined {
+		l.declined = f.Why
 	}
 	s.slots[p] = l
 	switch {

@@ -49,6 +49,7 @@ type SlotView struct {
 	By       string // who detached it
 	Attempts int    // failures in a row
 	Hung     bool   // failed or draining, and Setup has not returned
+	Declined string // why the filter has declined; so it is while it is asked again, until it gives another answer
 }
 
 // LinkView is one link.
@@ -76,7 +77,7 @@ func (s *State) View() View {
 	for _, p := range s.pairs(func(Pair) bool { return true }) {
 		l := s.slots[p]
 		hung := l.claimed && !l.instance && l.state != SlotSettingUp
-		v.Slots = append(v.Slots, SlotView{p, s.instance(p).Altitude, l.state, l.why, l.by, l.attempts, hung})
+		v.Slots = append(v.Slots, SlotView{p, s.instance(p).Altitude, l.state, l.why, l.by, l.attempts, hung, l.declined})
 	}
 	for _, j := range s.joints(func(Joint) bool { return true }) {
 		l := s.links[j]
