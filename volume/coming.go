@@ -19,7 +19,7 @@ import (
 type Wanted struct {
 	Type    string
 	Source  string // a device, or whatever the type takes
-	Options string // as mount(8) takes them with -o
+	Options string // as mount(8) takes them with -o, but for those that CheckOptions refuses
 	Dir     string // absolute
 
 	// Caller is the process whose mount namespace and root Source and Dir are of; 0 is this one.
@@ -42,6 +42,9 @@ type Coming struct {
 func (w *Watcher) Prepare(ctx context.Context, wanted Wanted) (*Coming, error) {
 	if wanted.Caller == 0 {
 		wanted.Caller = os.Getpid()
+	}
+	if err := wanted.CheckOptions(); err != nil {
+		return nil, err
 	}
 	place, err := wanted.place()
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/control"
+	"github.com/weirfs/weir/volume"
 )
 
 const mountLong = `Mount a file system so that the filters of the weir that runs see the first
@@ -25,10 +28,17 @@ only then does it appear at DIR. With mount(8) there is a moment between the two
 which a scan has to make up for.
 
 DEVICE may be LABEL=LABEL or UUID=UUID where udev keeps /dev/disk. TYPE is found out
-by blkid if it is not given. OPTIONS are those of mount(8): ro, nosuid, noatime and
-so on, and what the file system takes. A filter that fails, or does not answer within
-ten seconds, is named, and the file system is mounted all the same unless --require
-is given.`
+by blkid if it is not given, or auto; of several, with commas between, it is the one
+that blkid finds. A filter that fails, or does not answer within ten seconds, is named,
+and the file system is mounted all the same unless --require is given.
+
+OPTIONS are those of mount(8), so that they may be taken from a line of fstab: ro,
+nosuid, noatime and so on, and what the file system takes. The last one counts of
+those that contradict. user, users, owner and group imply what they imply there, and
+who may mount is not asked. What says something to others than the kernel is ignored:
+defaults, auto, noauto, nofail, _netdev, comment=, x-..., silent, loud. Refused are
+remount, bind, rbind, move, loop, offset, sizelimit, helper, uhelper, X-mount..., and
+shared, private, slave and unbindable with their recursive forms: use mount(8).`
 
 func newMountCommand() *cobra.Command {
 	a := new(asker)
@@ -78,11 +88,8 @@ func orNone(names []string) string {
 
 // fillMount completes what is asked for: the running weir knows nothing of this process's working directory.
 func fillMount(ctx context.Context, wanted *control.MountRequest, device, dir string) error {
-	for _, option := range strings.Split(wanted.Options, ",") {
-		name, _, _ := strings.Cut(option, "=")
-		if hint, others := notOurs()[name]; others {
-			return &weir.Error{Op: "mount", Kind: weir.KindRefused, Path: device, Err: errors.New("weir mount does not take -o " + option), Hint: hint}
-		}
+	if err := (volume.Wanted{Source: device, Options: wanted.Options}).CheckOptions(); err != nil {
+		return err
 	}
 	device, err := tagged("/dev/disk", device)
 	if err != nil {
@@ -92,28 +99,17 @@ func fillMount(ctx context.Context, wanted *control.MountRequest, device, dir st
 	if err != nil {
 		return err
 	}
-	if strings.Contains(device, "/") {
-		if device, err = filepath.Abs(device); err != nil {
-			return err
-		}
+	if device, err = sourceHere(wanted.Type, device); err != nil {
+		return err
 	}
-	if wanted.Type == "" {
-		if wanted.Type, err = typeOf(ctx, device); err != nil {
-			return err
-		}
+	if wanted.Type, err = typeAmong(ctx, wanted.Type, device); err != nil {
+		return err
+	}
+	if wanted.Options, err = optionsHere(wanted.Type, wanted.Options); err != nil {
+		return err
 	}
 	wanted.Device, wanted.Dir = weir.QuotePath(device), weir.QuotePath(where)
 	return nil
-}
-
-// notOurs says of options that make no file system what to do instead.
-func notOurs() map[string]string {
-	const shown = "use mount(8), which shows a volume again that is followed already"
-	return map[string]string{
-		"remount": "use mount(8): mount -o remount DIR changes a volume that is followed already",
-		"bind":    shown, "rbind": shown, "move": "use mount(8): what is followed stays so wherever it moves",
-		"loop": "make a device of the file, and mount what this prints: losetup --find --show FILE",
-	}
 }
 
 // tagged returns the device of a label or a UUID, by the links that udev keeps below disk, and any other name as it is.
@@ -144,11 +140,26 @@ func linkName(label string) string {
 	return b.String()
 }
 
+// typeAmong returns the type that is wanted, or, of several with commas between, the one that the device has. Nothing and
+// "auto" stand for any.
+func typeAmong(ctx context.Context, wanted, device string) (string, error) {
+	types := strings.Split(cmp.Or(wanted, "auto"), ",")
+	if len(types) == 1 && types[0] != "auto" {
+		return wanted, nil
+	}
+	found, err := typeOf(ctx, device)
+	if err == nil && !slices.Contains(types, found) && !slices.Contains(types, "auto") {
+		err = &weir.Error{Op: "mount", Kind: weir.KindRefused, Path: device, Err: fmt.Errorf("blkid finds %s on it, and not %s", found, wanted),
+			Hint: "give the type with -t"}
+	}
+	return found, err
+}
+
 // typeOf asks blkid, which knows what is on a device better than a kernel that is made to try.
 func typeOf(ctx context.Context, device string) (string, error) {
 	refused := &weir.Error{Op: "find the type of", Kind: weir.KindRefused, Path: device, Hint: "give it with -t"}
 	if !filepath.IsAbs(device) {
-		refused.Err = errors.New("it is no path of a device")
+		refused.Err, refused.Hint = errors.New("there is no such device"), "name one, or give the type with -t if that needs none"
 		return "", refused
 	}
 	found, err := exec.CommandContext(ctx, "blkid", "-p", "-o", "value", "-s", "TYPE", "--", device).CombinedOutput()

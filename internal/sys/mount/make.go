@@ -9,9 +9,6 @@ import (
 	"github.com/weirfs/weir/internal/sys/fd"
 )
 
-// Option is one parameter of a file system that is about to be mounted; without a value it is a flag.
-type Option struct{ Name, Value string }
-
 // Stage is how far the making of a file system came.
 type Stage uint8
 
@@ -143,40 +140,6 @@ func OpenPlace(pid int, dir string) (*fd.FD, error) {
 		return nil, err
 	}
 	return fd.New(n), nil
-}
-
-// ParseOptions splits the options of mount(8), "ro,nosuid,size=1M", into attributes of the mount, for MakeWith, and what
-// is the file system's.
-func ParseOptions(text string) (attributes int, options []Option) {
-	for _, word := range strings.Split(text, ",") {
-		name, value, _ := strings.Cut(word, "=")
-		bit, known := attributeOf(word)
-		if known {
-			attributes = attributes&^exclusive(bit) | bit
-		}
-		if name != "" && name != "defaults" && (!known || word == "ro") {
-			options = append(options, Option{Name: name, Value: value}) // "ro" is the superblock's, too
-		}
-	}
-	return attributes, options
-}
-
-func attributeOf(word string) (bit int, known bool) {
-	bit, known = map[string]int{
-		"ro": unix.MOUNT_ATTR_RDONLY, "rw": 0, "nosuid": unix.MOUNT_ATTR_NOSUID, "suid": 0, "nodev": unix.MOUNT_ATTR_NODEV,
-		"dev": 0, "noexec": unix.MOUNT_ATTR_NOEXEC, "exec": 0, "nodiratime": unix.MOUNT_ATTR_NODIRATIME, "diratime": 0,
-		"noatime": unix.MOUNT_ATTR_NOATIME, "strictatime": unix.MOUNT_ATTR_STRICTATIME, "relatime": unix.MOUNT_ATTR_RELATIME,
-		"nosymfollow": unix.MOUNT_ATTR_NOSYMFOLLOW,
-	}[word]
-	return bit, known
-}
-
-// exclusive are the bits that one of them replaces.
-func exclusive(bit int) int {
-	if bit&unix.MOUNT_ATTR__ATIME != 0 {
-		return unix.MOUNT_ATTR__ATIME
-	}
-	return 0
 }
 
 // IDOf returns the id of the mount that an open file is on: unique or reusable.
