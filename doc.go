@@ -29,7 +29,9 @@
 //
 // It is asked, if somebody detaches it by hand (QueryTeardown). From then on no operation enters it. It is told to finish
 // what it has pended (TeardownStart). The operations that are below it and were to come back to it do so at once, with
-// Draining, and end without it. When nothing is inside any more, Teardown is called; then holds are waited for, and the
-// contexts end. What does not come to its end is named in listings, and fails or is left behind when the time is over:
-// at a shutdown, and when the filter is unloaded for good, for all of it; else for pended operations alone.
+// Draining, and end without it. When nothing is inside any more, no callback that runs either, Teardown is called; then
+// holds are waited for, and the contexts end. What does not come to its end is named in listings. What is still pended
+// fails when the time for that is over; everything else is waited for. Only at a shutdown, and when the filter is unloaded for
+// good, it is left behind when the time is over: then nothing of the instance is called any more, not even a Teardown that
+// has not yet been.
 package weir

@@ -205,8 +205,9 @@ type Instance interface {
 	// Changed says that the volume's mounts have changed; Volume.Info has the new ones.
 	Changed()
 
-	// Teardown ends the instance. No method is called after it has begun, and it returns when the
-	// instance uses the volume no more, or when ctx ends.
+	// Teardown ends the instance. It is called when the methods that ran have returned, and none is called after it. It
+	// returns when the instance uses the volume no more, or when ctx ends. An instance that does not return from a method
+	// is left behind without Teardown by a mandatory unloading and by a shutdown.
 	Teardown(ctx context.Context, reason TeardownReason)
 }
 

@@ -44,7 +44,7 @@ type call struct {
 
 var _ weir.Call = (*call)(nil)
 
-// forced is the verdict on a call that was held longer than the teardown waits.
+// forced is the verdict on a call that was pended longer than the teardown waits, or whose callback ran so long.
 const forced = weir.PreStatus(0xff)
 
 // Parameters implements weir.Call.
@@ -111,11 +111,15 @@ func (c *call) hold(running, held, resumed position) weir.PreStatus {
 func (c *call) pend(running, held, resumed position) <-chan struct{} {
 	c.lane.mu.Lock()
 	defer c.lane.mu.Unlock()
-	switch c.position {
-	case resumed:
+	switch {
+	case c.position == resumed:
 		c.position = running
 		return nil
-	case outside:
+	case c.position == outside:
+		return nil
+	case c.lane.late:
+		c.giveUpLocked()
+		c.instance.noteIdleLocked(c.lane)
 		return nil
 	}
 	c.position, c.pended, c.wake = held, true, make(chan struct{})
@@ -169,6 +173,23 @@ func (c *call) leave() {
 func (c *call) leaveLocked() {
 	c.lane.removeLocked(c)
 	c.instance.noteIdleLocked(c.lane)
+}
+
+// giveUpLocked lets a call out that is not waited for any more. If it is pended, the operation fails.
+func (c *call) giveUpLocked() {
+	held := c.heldLocked()
+	c.lane.removeLocked(c)
+	c.verdict, c.pended = forced, true
+	if held {
+		close(c.wake)
+	}
+}
+
+func (c *call) heldLocked() bool { return c.position == heldPre || c.position == heldPost }
+
+// whereLocked names the operation, and where it is.
+func (c *call) whereLocked() string {
+	return fmt.Sprintf("%s: %s of %s", c.position, c.above.Op, weir.QuotePath(c.above.Name))
 }
 
 // drainLocked lets an owed call out; its copy is to have a draining Post.

@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,14 +20,15 @@ type inbox struct {
 
 	slow slows
 
-	mu       sync.Mutex
-	instance weir.Instance // nil until open
-	closed   bool
-	inside   bool
-	idle     chan struct{} // closed when nobody is inside; made by close
-	queue    []weir.Operation
-	lost     string
-	changed  bool
+	mu        sync.Mutex
+	instance  weir.Instance // nil until open
+	closed    bool
+	abandoned bool          // nobody waits for who is inside, who calls nothing more
+	inside    string        // the callback that runs; empty if nobody is inside
+	idle      chan struct{} // closed when nobody is inside; made by close
+	queue     []weir.Operation
+	lost      string
+	changed   bool
 
 	completed uint64
 	times     Histogram
@@ -38,7 +38,7 @@ type inbox struct {
 func (b *inbox) deliver(ops []weir.Operation) {
 	ops, room := b.pick(ops)
 	if len(ops) > 0 {
-		if instance := b.enter(func() { b.put(ops) }); instance != nil {
+		if instance := b.enter(completedCallback, func() { b.put(ops) }); instance != nil {
 			b.hand(instance, ops)
 			b.empty(instance)
 		}
@@ -63,12 +63,12 @@ func (b *inbox) hand(instance weir.Instance, ops []weir.Operation) {
 
 // The calls to the instance. What one has panicked over may be half done, so that the instance has to look everywhere.
 func (b *inbox) complete(instance weir.Instance, ops []weir.Operation) {
-	defer b.recovered("Completed")
+	defer b.recovered(completedCallback)
 	instance.Completed(ops)
 }
 
 func (b *inbox) tellChanged(instance weir.Instance) {
-	defer b.recovered("Changed")
+	defer b.recovered(changedCallback)
 	instance.Changed()
 }
 
@@ -77,7 +77,11 @@ func (b *inbox) tellLost(instance weir.Instance, reason string) {
 	instance.Lost(reason)
 }
 
-const lostCallback = "Lost"
+const (
+	completedCallback = "Completed"
+	lostCallback      = "Lost"
+	changedCallback   = "Changed"
+)
 
 // recovered is deferred by whoever calls the instance, and is inside.
 func (b *inbox) recovered(callback string) {
@@ -130,17 +134,17 @@ func (b *inbox) wantsAll(ops []weir.Operation, wants weir.Ops) bool {
 	return true
 }
 
-// enter returns the instance if it is set up and free, with the caller inside; else it runs leave under
+// enter returns the instance if it is set up and free, with the caller inside, in a callback; else it runs leave under
 // the lock, unless the inbox is closed.
-func (b *inbox) enter(leave func()) weir.Instance {
+func (b *inbox) enter(callback string, leave func()) weir.Instance {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case b.closed:
-	case b.inside || b.instance == nil:
+	case b.inside != "" || b.instance == nil:
 		leave()
 	default:
-		b.inside = true
+		b.inside = callback
 		return b.instance
 	}
 	return nil
@@ -159,7 +163,7 @@ func (b *inbox) put(ops []weir.Operation) {
 
 // lose tells the instance that operations were lost.
 func (b *inbox) lose(reason string) {
-	if instance := b.enter(func() { b.queue, b.lost = nil, reason }); instance != nil {
+	if instance := b.enter(lostCallback, func() { b.queue, b.lost = nil, reason }); instance != nil {
 		b.tellLost(instance, reason)
 		b.empty(instance)
 	}
@@ -167,7 +171,7 @@ func (b *inbox) lose(reason string) {
 
 // change tells the instance that its volume's mounts have changed.
 func (b *inbox) change() {
-	if instance := b.enter(func() { b.changed = true }); instance != nil {
+	if instance := b.enter(changedCallback, func() { b.changed = true }); instance != nil {
 		b.tellChanged(instance)
 		b.empty(instance)
 	}
@@ -178,7 +182,7 @@ func (b *inbox) open(instance weir.Instance) {
 	b.mu.Lock()
 	closed := b.closed // it has been withdrawn again
 	if !closed {
-		b.instance, b.inside = instance, true
+		b.instance, b.inside = instance, completedCallback
 	}
 	b.mu.Unlock()
 	if !closed {
@@ -188,50 +192,60 @@ func (b *inbox) open(instance weir.Instance) {
 
 // empty delivers what has been left in the inbox, and goes outside. The caller is inside.
 func (b *inbox) empty(instance weir.Instance) {
-	for {
-		b.mu.Lock()
-		queue, lost, changed := b.queue, b.lost, b.changed
-		b.queue, b.lost, b.changed = nil, "", false
-		if len(queue) == 0 && lost == "" && !changed {
-			b.inside = false
-			if b.idle != nil {
-				close(b.idle)
-				b.idle = nil
-			}
-			b.mu.Unlock()
-			return
-		}
-		b.mu.Unlock()
-		if changed {
-			b.tellChanged(instance)
-		}
-		if lost != "" {
-			b.tellLost(instance, lost)
-		}
-		if len(queue) > 0 {
-			b.hand(instance, queue)
-		}
+	for call := b.next(instance); call != nil; call = b.next(instance) {
+		call()
 	}
 }
 
-// close lets nothing in any more and waits until nobody is inside, or ctx ends. What waits is delivered
-// by whoever is inside.
-func (b *inbox) close(ctx context.Context) error {
+// next returns the call that brings the instance what has been left in the inbox; where nothing was, or nobody waits any
+// more for who is inside, he goes outside. The caller is inside.
+func (b *inbox) next(instance weir.Instance) (call func()) {
 	b.mu.Lock()
-	b.closed = true
-	if !b.inside {
-		b.mu.Unlock()
-		return nil
+	defer b.mu.Unlock()
+	queue, lost := b.queue, b.lost
+	switch {
+	case b.abandoned:
+	case b.changed:
+		b.changed, b.inside = false, changedCallback
+		return func() { b.tellChanged(instance) }
+	case lost != "":
+		b.lost, b.inside = "", lostCallback
+		return func() { b.tellLost(instance, lost) }
+	case len(queue) > 0:
+		b.queue, b.inside = nil, completedCallback
+		return func() { b.hand(instance, queue) }
 	}
+	b.inside = ""
+	if b.idle != nil {
+		close(b.idle)
+	}
+	return nil
+}
+
+// close lets nothing in any more, and returns what is closed when nobody is inside. What waits is delivered by whoever is.
+func (b *inbox) close() (idle <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
 	if b.idle == nil {
 		b.idle = make(chan struct{})
+		if b.inside == "" {
+			close(b.idle)
+		}
 	}
-	idle := b.idle
-	b.mu.Unlock()
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return b.idle
+}
+
+// abandon has whoever is inside call nothing more when his callback returns.
+func (b *inbox) abandon() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed, b.abandoned = true, true
+}
+
+// running returns the callback that runs, or "".
+func (b *inbox) running() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.inside
 }

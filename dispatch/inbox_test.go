@@ -99,24 +99,20 @@ func TestInboxIsClosed(t *testing.T) {
 	r.hook = func() { close(inside); <-goOn }
 	go b.deliver(ops("a"))
 	<-inside
-	soon, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	if err := b.close(soon); err == nil {
+	select {
+	case <-b.close():
 		t.Error("closed while somebody was inside")
+	case <-time.After(10 * time.Millisecond):
 	}
 	close(goOn)
-	if err := b.close(t.Context()); err != nil {
-		t.Error(err)
-	}
+	<-b.close()
 	b.deliver(ops("late"))
 	b.lose("late")
 	r.want(t, "a")
 
 	never := newInbox()
 	never.deliver(ops("a"))
-	if err := never.close(t.Context()); err != nil {
-		t.Error(err)
-	}
+	<-never.close()
 	late := new(recording)
 	never.open(late)
 	late.want(t, "")
@@ -136,9 +132,7 @@ func TestPanicsInCallbacksAreLosses(t *testing.T) {
 	if got, want := strings.Join(failed, ", "), "Completed: a, Lost: a panic in Completed, Changed: changed"; got != want {
 		t.Errorf("told of %q, want %q", got, want)
 	}
-	if err := b.close(t.Context()); err != nil {
-		t.Error(err)
-	}
+	<-b.close()
 }
 
 // panicking panics the first time in each callback, after the call was noted.

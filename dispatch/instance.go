@@ -71,10 +71,11 @@ type Instance struct {
 	interceptor weir.Interceptor // nil if the filter intercepts nothing
 
 	inbox    inbox
-	slow     slows         // Pre and Post
-	lanes    []lane        // none if the filter intercepts nothing
-	busy     atomic.Int32  // lanes that are not idle
-	idle     chan struct{} // closed when none is busy
+	slow     slows                  // Pre and Post
+	lanes    []lane                 // none if the filter intercepts nothing
+	busy     atomic.Int32           // lanes that are not idle
+	idle     chan struct{}          // closed when none is busy
+	step     atomic.Pointer[string] // the callback of the teardown that runs, if one does
 	failures atomic.Uint64
 	refused  atomic.Uint64 // operations that failed for want of room
 	unseen   atomic.Uint64 // those that passed

@@ -13,13 +13,14 @@ const (
 	open                  // operations enter
 	closed                // none enters; those inside go on
 	draining              // as closed, and a call that is to have its Post has it at once
-	ended                 // the teardown waits no longer: what was inside has left
+	ended                 // the teardown waits no longer: what was inside is left behind
 )
 
 // lane is one share of the calls that are inside an instance.
 type lane struct {
 	mu     sync.Mutex
 	phase  phase
+	late   bool    // what is pended has had its time, and fails
 	calls  []*call // inside, each at its index
 	drains int     // draining Posts that run
 	flow   Flow

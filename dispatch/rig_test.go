@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/weirfs/weir"
 )
@@ -92,7 +93,7 @@ func (r *rig) instance(altitude string, before, after weir.Ops, callback weir.In
 
 // patient waits for as long as it takes.
 func patient() Patience {
-	return Patience{context.Background(), context.Background(), context.Background(), make(chan struct{})}
+	return Patience{time.Hour, time.Hour, context.Background(), make(chan struct{})}
 }
 
 func (r *rig) end(in *Instance, p Patience) {

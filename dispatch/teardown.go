@@ -6,21 +6,18 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/weirfs/weir"
 )
 
-// Patience is how long a teardown waits for what does not end.
+// Patience is how long a teardown waits for what does not end. Callbacks that run have no time of their own: Teardown is
+// called when they have returned.
 type Patience struct {
-	// Inside ends when running callbacks, and operations that are pended, have had their time: then those that are still
-	// pended fail.
-	Inside context.Context
-	// Teardown is told when it has had its time.
-	Teardown context.Context
-	// Holds ends when whoever holds the instance has had his time.
-	Holds context.Context
-	// All is closed when nothing is waited for any more, not even a callback.
-	All <-chan struct{}
+	Pended   time.Duration   // then the operations that are still pended fail
+	Teardown time.Duration   // then Teardown is told, from its begin
+	Hurry    context.Context // when it ends, both are over, and whoever holds the instance is waited for no more
+	All      <-chan struct{} // closed when nothing is waited for any more, not even a callback
 }
 
 // Query asks the instance whether it may be detached by hand.
@@ -37,66 +34,121 @@ func (in *Instance) Query(ctx context.Context) (err error) {
 	return querier.QueryTeardown(ctx)
 }
 
-// TearDown ends an instance that was set up and has been taken out of its stack. From its begin no operation enters. It
-// returns what is not waited for any more.
-func (in *Instance) TearDown(p Patience, callback weir.Instance, reason weir.TeardownReason) (left []string) {
-	step := func(name string, call func()) {
-		if !in.step(p, name, call) {
-			left = append(left, name)
-		}
-	}
-	in.close()
-	if starter, ok := callback.(weir.TeardownStarter); ok {
-		step("TeardownStart", func() { starter.TeardownStart(reason) })
-	}
-	if in.inbox.close(p.Inside) != nil {
-		left = append(left, "a call with completed operations")
-	}
-	step("a draining Post", func() { in.drain(p.Inside) })
-	select {
-	case <-in.idle:
-	case <-p.Inside.Done():
-	case <-p.All:
-	}
-	if kept := in.abandon(); len(kept) > 0 {
-		left = append(left, summary(kept))
-	}
-	step("Teardown", func() { callback.Teardown(p.Teardown, reason) })
-	select {
-	case <-in.holds.end():
-	case <-p.Holds.Done():
-	case <-p.All:
-	}
-	left = append(left, in.holds.keepers()...)
-	in.End()
-	return left
+// ending is the teardown of an instance.
+type ending struct {
+	*Instance
+	Patience
+	pended context.Context // ends when what is pended has had its time
+	left   []string        // what is not waited for any more
 }
 
-// step calls a callback, and waits for it for as long as anything is waited for. It returns whether the callback
-// has returned.
-func (in *Instance) step(p Patience, name string, call func()) bool {
+// TearDown ends an instance that was set up and has been taken out of its stack. From its begin no operation enters. Where
+// a callback does not return before all patience is over, nothing is called after that, not even Teardown. It returns what is
+// not waited for any more.
+func (in *Instance) TearDown(p Patience, callback weir.Instance, reason weir.TeardownReason) (left []string) {
+	pended, cancel := context.WithTimeout(p.Hurry, p.Pended)
+	defer cancel()
+	e := &ending{Instance: in, Patience: p, pended: pended}
+	in.close()
+	if !e.empty(callback, reason) || !e.tearDown(callback, reason) {
+		e.abandon()
+	}
+	select {
+	case <-in.holds.end():
+	case <-p.Hurry.Done():
+	case <-p.All:
+	}
+	in.End()
+	return append(e.left, in.holds.keepers()...)
+}
+
+// empty waits until nothing is inside the instance. It returns false if a callback has not returned.
+func (e *ending) empty(callback weir.Instance, reason weir.TeardownReason) bool {
+	if starter, ok := callback.(weir.TeardownStarter); ok {
+		if !e.step("TeardownStart", func() { starter.TeardownStart(reason) }) {
+			return false
+		}
+	}
+	drained := make(chan struct{})
+	go func() { defer close(drained); e.drain(e.pended) }()
+	return e.await(drained) && e.await(e.inbox.close()) && e.await(e.idle)
+}
+
+// tearDown calls Teardown. It returns false if that has not returned.
+func (e *ending) tearDown(callback weir.Instance, reason weir.TeardownReason) bool {
+	ctx, cancel := context.WithTimeout(e.Hurry, e.Teardown)
+	defer cancel()
+	return e.step("Teardown", func() { callback.Teardown(ctx, reason) })
+}
+
+// step calls a callback, and waits for it. It returns false if it has not returned.
+func (e *ending) step(name string, call func()) bool {
 	done := make(chan struct{})
+	e.Instance.step.Store(&name)
 	go func() {
 		defer close(done)
+		defer e.Instance.step.Store(nil)
 		defer func() {
 			if v := recover(); v != nil {
-				in.logger.Error("panic in a filter", "instance", in.label, "in", name, "panic", v, "stack", string(debug.Stack()))
+				e.logger.Error("panic in a filter", "instance", e.label, "in", name, "panic", v, "stack", string(debug.Stack()))
 			}
 		}()
 		call()
 	}()
+	return e.await(done)
+}
+
+// await waits for what runs in the instance. What is pended fails meanwhile, as soon as it has had its time. It returns
+// false if nothing is waited for any more.
+func (e *ending) await(done <-chan struct{}) bool {
 	select {
 	case <-done:
 		return true
-	case <-p.All:
-		in.logger.Error("a filter does not return, and is not waited for", "instance", in.label, "from", name)
+	case <-e.All:
+		return false
+	case <-e.pended.Done():
+	}
+	e.failPended()
+	select {
+	case <-done:
+		return true
+	case <-e.All:
 		return false
 	}
+}
+
+// failPended has the operations fail that are pended, and those that will be.
+func (e *ending) failPended() {
+	var failed []string
+	for i := range e.lanes {
+		failed = append(failed, e.lanes[i].fail(e.Instance)...)
+	}
+	if len(failed) > 0 {
+		e.left = append(e.left, summary(failed))
+		e.logger.Error("an instance ends with operations inside", "instance", e.label, "operations", summary(failed))
+	}
+}
+
+func (l *lane) fail(in *Instance) (failed []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.late = true
+	for _, c := range slices.Clone(l.calls) {
+		if c.heldLocked() {
+			failed = append(failed, c.whereLocked())
+			c.giveUpLocked()
+		}
+	}
+	if len(failed) > 0 {
+		in.noteIdleLocked(l)
+	}
+	return failed
 }
 
 // close lets no operation in, and nobody hold the instance.
 func (in *Instance) close() {
 	in.holds.close()
+	in.inbox.close()
 	for i := range in.lanes {
 		l := &in.lanes[i]
 		l.mu.Lock()
@@ -132,17 +184,15 @@ func (l *lane) drain() (copies []*call) {
 	return copies
 }
 
-// abandon has what is still inside leave, which it returns: operations that are pended fail, and callbacks that run are
-// waited for no more.
-func (in *Instance) abandon() (kept []string) {
-	kept = in.callsInside()
-	if len(kept) > 0 {
-		in.logger.Error("an instance ends with operations inside", "instance", in.label, "operations", summary(kept))
+// abandon leaves behind the callbacks that run. When they return, the operations go on, and nothing is called after them.
+func (e *ending) abandon() {
+	running := e.running()
+	e.left = append(e.left, running...)
+	e.logger.Error("a filter does not return, and is not waited for", "instance", e.label, "callbacks", strings.Join(running, "; "))
+	e.inbox.abandon()
+	for i := range e.lanes {
+		e.lanes[i].abandon(e.Instance)
 	}
-	for i := range in.lanes {
-		in.lanes[i].abandon(in)
-	}
-	return kept
 }
 
 func (l *lane) abandon(in *Instance) {
@@ -151,13 +201,7 @@ func (l *lane) abandon(in *Instance) {
 	idle := l.idleLocked()
 	l.phase = ended
 	for len(l.calls) > 0 {
-		c := l.calls[0]
-		held := c.position == heldPre || c.position == heldPost
-		l.removeLocked(c)
-		c.verdict, c.pended = forced, true
-		if held {
-			close(c.wake)
-		}
+		l.calls[0].giveUpLocked()
 	}
 	l.drains = 0
 	if !idle {
@@ -172,12 +216,20 @@ func (in *Instance) End() {
 }
 
 // Keepers says what keeps the instance from its end, or would.
-func (in *Instance) Keepers() []string {
-	kept := in.holds.keepers()
-	if calls := in.callsInside(); len(calls) > 0 {
-		kept = append(kept, summary(calls))
+func (in *Instance) Keepers() []string { return append(in.holds.keepers(), in.running()...) }
+
+// running names the callbacks that run, and the operations that are pended.
+func (in *Instance) running() (list []string) {
+	if step := in.step.Load(); step != nil {
+		list = append(list, "in "+*step)
 	}
-	return kept
+	if callback := in.inbox.running(); callback != "" {
+		list = append(list, "in "+callback)
+	}
+	if calls := in.callsInside(); len(calls) > 0 {
+		list = append(list, summary(calls))
+	}
+	return list
 }
 
 // callsInside names the calls that a teardown has to wait for.
@@ -187,11 +239,11 @@ func (in *Instance) callsInside() (list []string) {
 		l.mu.Lock()
 		for _, c := range l.calls {
 			if c.position != owed {
-				list = append(list, fmt.Sprintf("%s: %s of %s", c.position, c.above.Op, weir.QuotePath(c.above.Name)))
+				list = append(list, c.whereLocked())
 			}
 		}
 		if l.drains > 0 {
-			list = append(list, fmt.Sprintf("%d draining Posts", l.drains))
+			list = append(list, "in a draining Post"+times(l.drains))
 		}
 		l.mu.Unlock()
 	}

@@ -61,10 +61,16 @@ func (m *Manager) abandon(l *life, where string, what ...string) {
 	}
 }
 
-// auditLocked returns what tells of a filter's end, if somebody has brought it about by force and this is it.
+// auditLocked frees what a filter's life has, if this is its end, and returns what tells of it if somebody has brought it
+// about by force.
 func (m *Manager) auditLocked(f *weir.Filter, l *life) func() {
 	u := l.unloading
-	if !u.gone || l.connected > 0 || u.forced == "" {
+	if !u.gone || l.connected > 0 {
+		return func() {}
+	}
+	l.rush()
+	l.force()
+	if u.forced == "" {
 		return func() {}
 	}
 	refused, left := "no", "nothing"

@@ -8,12 +8,11 @@ import (
 
 // life is what the manager keeps of a filter from its registration to its end.
 type life struct {
-	// A mandatory unloading takes away the time of running callbacks and holds with hurry, and waits for nothing any
-	// more when force is closed.
-	hurry  context.Context
-	rush   context.CancelFunc
-	force  chan struct{}
-	forced bool // Manager.mu guards it, and the next
+	// A mandatory unloading takes away the time of Teardown and of holds with rush, and waits for nothing any more after
+	// force. Both are over when the time of a shutdown is.
+	hurry, over context.Context
+	rush, force context.CancelFunc
+	forced      bool // Manager.mu guards it, and the next
 
 	unloading unloading
 
@@ -27,8 +26,9 @@ type life struct {
 }
 
 func (m *Manager) newLife() *life {
-	l := &life{force: make(chan struct{}), asking: make(chan struct{}, 1)}
-	l.hurry, l.rush = context.WithCancel(context.Background())
+	l := &life{asking: make(chan struct{}, 1)}
+	l.hurry, l.rush = context.WithCancel(m.teardown)
+	l.over, l.force = context.WithCancel(m.teardown)
 	l.ports, l.hangUp = context.WithCancel(m.work)
 	return l
 }

@@ -46,7 +46,7 @@ type Options struct {
 	RetryMin, RetryMax time.Duration
 
 	// StopTimeout bounds the whole of a shutdown, and of the mandatory unloading of a filter. An instance that ends for
-	// another reason has half of it until what it keeps pended fails. Default 5 s.
+	// another reason has half of it until what it keeps pended fails, and all of it for Teardown. Default 5 s.
 	StopTimeout time.Duration
 
 	// Verify has filters watched while they run. Nil watches none, and costs nothing.

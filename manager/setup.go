@@ -20,7 +20,7 @@ func (m *Manager) ask(ctx context.Context, work topology.Work) {
 		m.finish(work, nil, func() {})
 		return
 	}
-	err := within(l.force, func() error { return guard(f, "Concerns", func() error { return f.Concerns(ctx, v) }) }, nil)
+	err := within(l.over.Done(), func() error { return guard(f, "Concerns", func() error { return f.Concerns(ctx, v) }) }, nil)
 	m.noteGivenUp(l, work, "Concerns", err)
 	m.finish(work, err, func() {})
 }
@@ -70,19 +70,19 @@ func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, r
 	}
 	if err == nil {
 		m.meet(in, reason, v)
-		err = within(l.force, func() error {
+		err = within(l.over.Done(), func() error {
 			return guard(f, "Setup", func() (err error) {
 				if callback, err = f.Setup(ctx, site); err != nil {
 					callback = nil
 				}
 				return err
 			})
-		}, func() { m.undo(in, f, callback, weir.TeardownMandatoryUnload) })
+		}, func() { m.undo(in, f, callback, m.reasonLate()) })
 		m.noteGivenUp(l, work, "Setup", err)
 	}
 	if err == nil {
 		if err = dispatch.Check(f, callback); err != nil {
-			undone := within(l.force, func() error { m.undo(in, f, callback, weir.TeardownInternalError); return nil }, nil)
+			undone := within(l.over.Done(), func() error { m.undo(in, f, callback, weir.TeardownInternalError); return nil }, nil)
 			m.noteGivenUp(l, work, "Teardown", undone)
 		}
 	}
@@ -106,6 +106,14 @@ func (m *Manager) noteGivenUp(l *life, work topology.Work, callback string, err 
 	}
 }
 
+// reasonLate is why an instance ends whose Setup has returned when nobody waited for it any more.
+func (m *Manager) reasonLate() weir.TeardownReason {
+	if m.teardown.Err() != nil {
+		return weir.TeardownShutdown
+	}
+	return weir.TeardownMandatoryUnload
+}
+
 // undo ends an instance that nobody waited for, or that cannot be used.
 func (m *Manager) undo(in *instance, f *weir.Filter, callback weir.Instance, reason weir.TeardownReason) {
 	if callback == nil {
@@ -120,18 +128,14 @@ func (m *Manager) undo(in *instance, f *weir.Filter, callback weir.Instance, rea
 	}
 }
 
-func (m *Manager) tearDown(ctx context.Context, work topology.Work, in *instance, reason weir.TeardownReason) {
+func (m *Manager) tearDown(work topology.Work, in *instance, reason weir.TeardownReason) {
 	m.mu.Lock()
 	l := m.lives[work.Filter]
 	m.mu.Unlock()
-	holds, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(l.hurry, cancel)()
-	callback, cancel := context.WithTimeout(holds, m.options.StopTimeout)
-	defer cancel()
-	inside, cancel := context.WithTimeout(callback, m.options.StopTimeout/2)
-	defer cancel()
-	left := in.TearDown(dispatch.Patience{Inside: inside, Teardown: callback, Holds: holds, All: l.force}, in.callback, reason)
+	patience := dispatch.Patience{
+		Pended: m.options.StopTimeout / 2, Teardown: m.options.StopTimeout, Hurry: l.hurry, All: l.over.Done(),
+	}
+	left := in.TearDown(patience, in.callback, reason)
 	m.abandon(l, m.describe(work), left...)
 	m.retire(in)
 	m.finish(work, nil, func() {})

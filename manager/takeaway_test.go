@@ -74,9 +74,9 @@ func TestBrokenRulesHaveActions(t *testing.T) {
 				check(t, err)
 				ctx, stop := context.WithCancel(t.Context())
 				ended := make(chan error, 1)
-				go func() { ended <- m.Run(ctx) }()
 				v := memory.NewVolume(1, "/m")
-				discovery.Mount(v)
+				discovery.Mount(v) // before anybody observes: nothing is missed
+				go func() { ended <- m.Run(ctx) }()
 				synctest.Wait()
 				time.Sleep(c.setUp)
 				check(t, v.Create("a"))

@@ -29,7 +29,7 @@ func (m *Manager) Unload(ctx context.Context, name string, mandatory bool, by st
 	if l != nil && mandatory && !l.forced {
 		l.forced, l.unloading.forced, l.unloading.since = true, by, now()
 		time.AfterFunc(m.options.StopTimeout*7/10, l.rush)
-		time.AfterFunc(m.options.StopTimeout*4/5, func() { close(l.force) })
+		time.AfterFunc(m.options.StopTimeout*4/5, l.force)
 	}
 	m.mu.Unlock()
 	if l == nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/pend"
 	"github.com/weirfs/weir/plane/memory"
+	"github.com/weirfs/weir/verify"
 )
 
 func TestUnloadCanBeRefused(t *testing.T) {
@@ -132,7 +133,7 @@ func TestCallbacksThatHangDoNotKeepAFilter(t *testing.T) {
 				audited(t, logged.take(), map[string]string{
 					"Concerns": "ask: filter f on volume 1 (memory1): Concerns", "Setup": "set up: filter f on volume 1 (memory1): Setup", "Unload": "f: Unload",
 					"Pre": "tear down: filter f on volume 1 (memory1): in Pre: create of a", "Post": "tear down: filter f on volume 1 (memory1): in Post: create of a",
-					"Completed": "tear down: filter f on volume 1 (memory1): a call with completed operations",
+					"Completed": "tear down: filter f on volume 1 (memory1): in Completed",
 					"hold":      "tear down: filter f on volume 1 (memory1): held by copy", "pended": "tear down: filter f on volume 1 (memory1): pended by Pre: create of a",
 				}[where])
 				if took := time.Since(began); took >= 5*time.Second || m.Snapshot().Filter("f") != nil {
@@ -155,12 +156,63 @@ func TestCallbacksThatHangDoNotKeepAFilter(t *testing.T) {
 	}
 }
 
+// A shutdown waits for a callback that does not return no longer than it has promised, names it, and calls nothing after that.
+func TestShutdownLeavesBehindWhatDoesNotReturn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, hang := new(log), make(chan struct{})
+		f := guardFilter(l, "f", "100", nil)
+		setup := f.Setup
+		f.Setup = func(ctx context.Context, site weir.Site) (weir.Instance, error) {
+			in, err := setup(ctx, site)
+			return &hanging{in.(*guard), func(where string) {
+				l.add("%s", where)
+				if where == "Completed" {
+					<-hang
+				}
+			}}, err
+		}
+		f.Wants = weir.OpCreate
+		discovery, logged := new(memory.Discovery), new(log)
+		m, err := manager.New(manager.Options{
+			Discovery: discovery, Planes: []weir.Plane{new(memory.Plane)}, Filters: []*weir.Filter{f}, Logger: slog.New(slog.NewTextHandler(logged, nil)),
+			Verify: &verify.Options{},
+		})
+		check(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- m.Run(ctx) }()
+		v := memory.NewVolume(1, "/m")
+		discovery.Mount(v)
+		synctest.Wait()
+		go func() { _ = v.Create("a") }()
+		synctest.Wait()
+		began := time.Now()
+		stop()
+		if err := <-ended; err == nil || !strings.Contains(err.Error(), "tear down: filter f on volume 1 (memory1) has not ended: in Completed") {
+			t.Errorf("error %v", err)
+		}
+		if took := time.Since(began); took != 5*time.Second {
+			t.Errorf("took %v", took)
+		}
+		synctest.Wait()
+		l.take()
+		close(hang)
+		time.Sleep(time.Minute)
+		if called := l.take(); called != "" {
+			t.Errorf("called after the end: %s", called)
+		}
+		if s := logged.take(); !strings.Contains(s, "is not waited for") || strings.Contains(s, "ended without a Teardown") {
+			t.Errorf("logged:\n%s", s)
+		}
+	})
+}
+
 // audited wants one record of who has unloaded a filter by force, with what was left behind; if that is empty, it is where
 // the teardown hangs.
 func audited(t *testing.T, log, left string) {
 	t.Helper()
 	if left == "" {
-		left = "tear down: filter f on volume 1 (memory1): Teardown"
+		left = "tear down: filter f on volume 1 (memory1): in Teardown"
 	}
 	const record = `msg="a filter was unloaded by force" filter=f by=somebody since=`
 	if strings.Count(log, record) != 1 || !strings.Contains(log, "level=WARN "+record) || !strings.Contains(log, `refused=no left="`+left) {

@@ -57,7 +57,7 @@ func (m *Manager) do(work topology.Work) {
 	case topology.SetUp:
 		m.setUp(ctx, work, in, start.Setup)
 	case topology.TearDown:
-		m.tearDown(ctx, work, in, start.Teardown)
+		m.tearDown(work, in, start.Teardown)
 	}
 }
 

@@ -29,12 +29,13 @@ type instance struct {
 	volume   weir.VolumeID
 	host     weir.Host // the manager's
 
-	mu     sync.Mutex
-	inner  weir.Instance
-	phase  phase
-	taken  map[*taken]bool // holds, leases and references
-	holds  int
-	pended map[*call]bool
+	mu      sync.Mutex
+	inner   weir.Instance
+	phase   phase
+	running int             // callbacks, without Teardown
+	taken   map[*taken]bool // holds, leases and references
+	holds   int
+	pended  map[*call]bool
 }
 
 var (
@@ -72,7 +73,13 @@ func (in *instance) is(inner weir.Instance) bool {
 func (in *instance) callback(name string, c *call, make func()) {
 	in.mu.Lock()
 	inside := in.phase == attached
+	in.running++
 	in.mu.Unlock()
+	defer func() {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.running--
+	}()
 	if !inside {
 		in.report(callbackOutside, c, "%s is called before Setup has returned, or after Teardown has begun", name)
 	}
@@ -130,13 +137,14 @@ func (in *instance) Teardown(ctx context.Context, reason weir.TeardownReason) {
 	in.phase = over
 }
 
-// end reports what the instance has left behind.
+// end reports what the instance has left behind. One that is left behind itself, with a callback that does not return, has no
+// Teardown.
 func (in *instance) end() {
 	in.mu.Lock()
-	running := in.phase == attached
+	forgotten := in.phase == attached && in.running == 0
 	in.phase = over
 	in.mu.Unlock()
-	if running {
+	if forgotten {
 		in.report(setupTeardown, nil, "the instance has ended without a Teardown")
 	}
 	in.reportTaken()
