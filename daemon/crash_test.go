@@ -236,6 +236,7 @@ func TestStateLosesPower(t *testing.T) {
 				}
 				_ = r.m.Close()
 				keep.Unmount()
+				r.awaitFree(keep) // Others may be looking at it: until then a mount shows the file system that was shut down.
 				keep.Mount()
 				r = start(t, o)
 				r.spotless(src, dst)
