@@ -87,8 +87,13 @@ type Remark struct {
 	Volume VolumeID `json:"volume"` // that is there now
 	Path   string   `json:"path"`   // absolute, in weir's own mount namespace
 	Held   bool     `json:"held"`   // the filter waits for somebody to decide
-	Why    string   `json:"why"`
-	Todo   string   `json:"todo,omitempty"` // what helps, a full clause
+
+	// Overdue is since when the filter has not looked, where it has to since the volume does not tell of all that happens;
+	// zero if it has looked in time.
+	Overdue time.Time `json:"overdue,omitzero"`
+
+	Why  string `json:"why"`
+	Todo string `json:"todo,omitempty"` // what helps, a full clause
 }
 
 // Definition is one instance that a filter has on each volume.

@@ -46,7 +46,7 @@ type CoveredVolume struct {
 
 // Cell is one instance on one volume.
 type Cell struct {
-	State string `json:"state"` // attached, held, local only, scan only, blind, out of reach, pending, setting up, failed, declined, excluded, detached, removed, draining, none
+	State string `json:"state"` // attached, held, local only, scan only, scan overdue, blind, out of reach, pending, setting up, failed, declined, excluded, detached, removed, draining, none
 	Why   string `json:"why,omitempty"`
 	Fault bool   `json:"fault,omitempty"`
 
@@ -237,6 +237,9 @@ func seenAs(info weir.VolumeInfo, link manager.LinkSnapshot, idle, scans bool) C
 // held is the word for an instance that is attached and waits for somebody to decide what it shall do.
 const held = "held"
 
+// overdue is the word for an instance that has to look at intervals, and has not done so in time.
+const overdue = "scan overdue"
+
 // with adds what a filter says of an instance that is attached.
 func (c Cell) with(remarks []weir.Remark) Cell {
 	for _, r := range remarks {
@@ -247,8 +250,11 @@ func (c Cell) with(remarks []weir.Remark) Cell {
 		if c.nothing = true; c.Why != "" {
 			text = c.Why + "; " + text
 		}
-		if c.Why = text; r.Held {
+		switch c.Why = text; {
+		case r.Held:
 			c.State, c.Fault = held, true
+		case !r.Overdue.IsZero() && c.State != held:
+			c.State, c.Fault = overdue, true
 		}
 	}
 	return c

@@ -157,7 +157,7 @@ func (p Pass) whyNot() string {
 		switch {
 		case in.State == topology.SlotDeclined.String():
 			reason = fmt.Sprintf("%s has no business there: %s", in.Column, cmp.Or(in.Why, "it declines"))
-		case in.nothing && in.State != held:
+		case in.nothing && in.State != held && in.State != overdue:
 			reason = fmt.Sprintf("%s does nothing there: %s", in.Column, in.Why)
 		}
 		reasons = append(reasons, reason)

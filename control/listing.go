@@ -130,7 +130,7 @@ func filtersOf(s manager.Snapshot, known []string) Filters {
 func (f *Filter) count(state string) {
 	f.Instances++
 	switch state {
-	case scanOnly:
+	case scanOnly, overdue:
 		f.ScanOnly++
 	case blind:
 		f.Blind++

@@ -434,3 +434,22 @@ func TestSlowestCallsAreListed(t *testing.T) {
 	report(t, json.Unmarshal(text, &value))
 	report(t, document(t).Components.Schemas["Stats"].Value.VisitJSON(value))
 }
+
+// TestScanThatIsOverdueIsAFault whatever the volume tells by itself, and an event at the path is not seen.
+func TestScanThatIsOverdueIsAFault(t *testing.T) {
+	for _, sight := range []weir.Sight{weir.SightScan, weir.SightLocal} {
+		v := manager.VolumeSnapshot{Info: weir.VolumeInfo{ID: 1, Sight: sight}, Links: []manager.LinkSnapshot{{State: topology.LinkAttached}}}
+		if sight == weir.SightScan {
+			v.Links[0] = manager.LinkSnapshot{State: topology.LinkUnsupported, Why: "no handles"}
+		}
+		s := manager.Snapshot{
+			Complete: true, Volumes: []manager.VolumeSnapshot{v}, Filters: []manager.FilterSnapshot{{Name: "f", Wants: "create", Scans: true}},
+			Slots: []manager.SlotSnapshot{{Filter: "f", Instance: "f", Volume: 1, State: topology.SlotAttached,
+				Remarks: []weir.Remark{{Volume: 1, Path: "/a", Overdue: time.Now(), Why: "it hangs"}}}},
+		}
+		c := coverageOf(s, nil, 1, time.Now())
+		if cell := c.Volumes[0].Cells[0]; cell.State != "scan overdue" || !strings.HasSuffix(cell.Why, "/a: it hangs") || !cell.nothing || c.Covered {
+			t.Errorf("%v: told %+v, and the faults are %q", sight, cell, c.Faults)
+		}
+	}
+}

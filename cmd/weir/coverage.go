@@ -24,6 +24,7 @@ instances, then the gaps that the ledger has, and what is wrong. A cell is
                the volume, which is named
   local only   those of this machine are; others change the volume as well
   scan only    the volume reports nothing; its changes are found by scans
+  scan overdue they should have been, and were not: nothing has looked for too long
   blind        the volume reports nothing, and the filter does not scan
   out of reach no mount of the volume can be reached: others hide them all, or they are in
                namespaces that weir does not enter; no fault, since nothing helps but to
@@ -43,8 +44,8 @@ Pseudo file systems, and all but the latest of the gaps that are closed, are wit
 --all only.`
 
 const coverageExit = `  0  everything that should be covered is
-  1  something is not: held, setting up, failed, pending, blind, detached or removed, a gap
-     of a volume that is there, or a filter that is not loaded
+  1  something is not: held, scan overdue, blind, setting up, failed, pending, detached or
+     removed, a gap of a volume that is there, or a filter that is not loaded
   2  refused: the command line, or the running weir; also if none runs, or several
   3  failed`
 

@@ -250,6 +250,7 @@ func (r *Replicator) shown(p *place, volume weir.Volume) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.volume, p.covering = volume, true
+	p.came, p.overdue = time.Now(), time.Time{}
 	return true
 }
 

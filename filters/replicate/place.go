@@ -26,6 +26,8 @@ type place struct {
 	epoch    uint16               // counts the volumes that this place has shown; part of every key
 	root     weir.Handle          // key of the root directory
 	volume   weir.Volume          // nil while the volume is away
+	came     time.Time            // when it did
+	overdue  time.Time            // since when nobody has looked, although it is due; zero if that is not so
 	covering bool                 // what is mounted in it is being found out; until then no unit looks at it
 	holding  string               // why nothing is done although a volume is there; "" if it is followed
 	taken    bool                 // the volume stayed when its instance ended last: somebody has taken the filter from it

@@ -6,7 +6,7 @@ import (
 	"github.com/weirfs/weir"
 )
 
-// remarks lists the places that are held, and those for which only the bare mount point stands in.
+// remarks lists the places that are held, those whose scan is overdue, and those for which only the bare mount point stands in.
 func (r *Replicator) remarks() (list []weir.Remark) {
 	r.mu.Lock()
 	places := slices.Clone(r.places)
@@ -21,12 +21,15 @@ func (r *Replicator) remarks() (list []weir.Remark) {
 
 func (r *Replicator) remarkOn(p *place) (remark weir.Remark, any bool) {
 	p.mu.Lock()
-	rel, volume, holding := p.rel, p.volume, p.holding
+	rel, volume, holding, overdue := p.rel, p.volume, p.holding, p.overdue
 	p.mu.Unlock()
 	path := r.sourcePath(rel)
 	switch {
 	case volume != nil && holding != "":
 		return weir.Remark{Volume: volume.ID(), Path: path, Held: true, Why: holding, Todo: todoHeld}, true
+	case volume != nil && !overdue.IsZero():
+		why := overdueWhy(overdue, r.options.ScanInterval)
+		return weir.Remark{Volume: volume.ID(), Path: path, Overdue: overdue, Why: why, Todo: todoOverdue}, true
 	case volume != nil || r.leftOutBy(p) != "":
 		return remark, false
 	}

@@ -209,7 +209,7 @@ func (r *Replicator) startLocked(u *unit) {
 	r.background.Go(func() { u.run(ctx) })
 }
 
-// scanBlind asks for a scan of the places whose volumes report no events.
+// scanBlind asks for a scan of the places whose volumes report no events, and notes where the last one has not come to its end.
 func (r *Replicator) scanBlind() {
 	for _, u := range r.allUnits() {
 		if _, volume, _ := u.place.at(); volume != nil && volume.Info().Sight < weir.SightFull {
@@ -222,6 +222,7 @@ func (r *Replicator) scanBlind() {
 			}
 		}
 	}
+	r.noteOverdue()
 }
 
 // sourcePath returns the absolute path of a place.

@@ -182,6 +182,7 @@ func (u *unit) scanEnded(began time.Time) {
 
 // scanned is called when a unit's walk of its whole place has ended.
 func (r *Replicator) scanned(u *unit) {
+	u.place.lookedAt()
 	r.gapsClosed(u)
 	u.mu.Lock()
 	level := slog.LevelInfo
