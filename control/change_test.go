@@ -51,6 +51,14 @@ func TestDetachLasts(t *testing.T) {
 		t.Error(e)
 	}
 	b.fails(weir.KindAbsent, http.MethodDelete, "/v1/instances/9.9.9", nil)
+	for _, none := range []struct{ id, want string }{
+		{b.instance("high", "high", 1).ID, "detach instance high: it has no instance there: the filter declines: it is not memory2; "},
+		{b.instance("low", "low", 3).ID, "detach instance low: it has no instance there: the volume is excluded: the layer"},
+	} {
+		if e := b.fails(weir.KindRefused, http.MethodDelete, "/v1/instances/"+none.id, nil); !strings.Contains(e.Error(), none.want) {
+			t.Errorf("%v, want %s", e, none.want)
+		}
+	}
 	b.gap("detached by hand", "", true)
 	if c := get[Coverage](b, "/v1/coverage"); len(c.Faults) != 4 || !strings.Contains(c.Faults[0], "low is detached: by "+in.By) {
 		t.Errorf("faults: %q", c.Faults)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/topology"
@@ -87,17 +88,40 @@ func (m *Manager) Attach(name, instance string, volume weir.VolumeID) error {
 	return nil
 }
 
-// Detach takes the instance away by hand, if it consents: the error is of KindRefused if not. It stays away until Attach,
-// or until the volume or the filter comes anew. by says who asked. It returns before the teardown has ended.
+// Detach takes the instance away by hand, if it consents: the error is of KindRefused if not, and where there is nothing to
+// take away, since the filter declines the volume or a rule excludes it. It stays away until Attach, or until the volume or the
+// filter comes anew. by says who asked. It returns before the teardown has ended.
 func (m *Manager) Detach(ctx context.Context, name, instance string, volume weir.VolumeID, by string) error {
 	pair, _, err := m.pair(name, instance, volume)
 	if err == nil {
 		err = m.query(ctx, pair)
 	}
-	if err == nil {
-		m.apply(topology.Detach{Pair: pair, By: by})
+	if err != nil {
+		return err
 	}
-	return err
+	m.mu.Lock()
+	if slot, known := m.state.Slot(pair); known && (slot.Declined != "" || slot.State == topology.SlotExcluded) {
+		m.mu.Unlock()
+		return nothingThere(name, slot)
+	}
+	after := m.applyLocked(topology.Detach{Pair: pair, By: by})
+	m.mu.Unlock()
+	for _, act := range after {
+		act()
+	}
+	return nil
+}
+
+// nothingThere says that there is no instance which could be detached, and none to come.
+func nothingThere(filter string, slot topology.SlotView) error {
+	why := "the volume is excluded: " + slot.Why
+	if slot.Declined != "" {
+		why = "the filter declines: " + strings.TrimPrefix(slot.Declined, weir.ErrDecline.Error()+": ")
+	}
+	return &weir.Error{
+		Op: "detach instance", Kind: weir.KindRefused, Path: filter, Err: fmt.Errorf("it has no instance there: %s", why),
+		Hint: "weir instances lists those that there are",
+	}
 }
 
 // takeAway ends an instance that has done what it should not, if it has not ended yet. It stays away like one that somebody has

@@ -98,7 +98,7 @@ type SlotSnapshot struct {
 	Attempts int                `json:"attempts,omitempty"`
 	Hung     bool               `json:"hung,omitempty"`
 
-	// Declined is why the filter has declined. While it is asked again, that stands until it gives another answer.
+	// Declined is why the filter declines. While it is asked again, that stands until it gives another answer.
 	Declined string `json:"declined,omitempty"`
 
 	// Idle tells that the instance asks for no operations now. That it begins to, or ends, is no step of the topology.
@@ -110,8 +110,7 @@ type SlotSnapshot struct {
 
 // Declines tells whether the filter has no business on the volume, as it has said last.
 func (s SlotSnapshot) Declines() bool {
-	asked := s.State == topology.SlotPending || s.State == topology.SlotSettingUp
-	return s.State == topology.SlotDeclined || asked && s.Declined != ""
+	return s.State == topology.SlotDeclined || s.Declined != ""
 }
 
 // Asks tells whether the filter asks for operations by itself, and not only when somebody wants it to.

@@ -103,6 +103,15 @@ func (l slot) next(p Pair) Work {
 	return Ask.on(p)
 }
 
+// refusal is why the filter declines the volume, as it has said last.
+func (l slot) refusal() string {
+	switch l.state {
+	case SlotDeclined, SlotPending, SlotSettingUp:
+		return l.declined
+	}
+	return ""
+}
+
 // settle decides about a slot that has neither runner nor instance.
 func (s *State) settle(p Pair) {
 	l := s.slots[p]

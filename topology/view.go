@@ -49,7 +49,7 @@ type SlotView struct {
 	By       string // who detached it
 	Attempts int    // failures in a row
 	Hung     bool   // failed or draining, and Setup has not returned
-	Declined string // why the filter has declined; so it is while it is asked again, until it gives another answer
+	Declined string // why the filter declines; so it does while it is asked again, until it gives another answer
 }
 
 // LinkView is one link.
@@ -75,9 +75,7 @@ func (s *State) View() View {
 		v.Filters = append(v.Filters, FilterView{id, f.altitude, f.frame, f.phase == started, f.phase == stopping})
 	}
 	for _, p := range s.pairs(func(Pair) bool { return true }) {
-		l := s.slots[p]
-		hung := l.claimed && !l.instance && l.state != SlotSettingUp
-		v.Slots = append(v.Slots, SlotView{p, s.instance(p).Altitude, l.state, l.why, l.by, l.attempts, hung, l.declined})
+		v.Slots = append(v.Slots, s.slotView(p))
 	}
 	for _, j := range s.joints(func(Joint) bool { return true }) {
 		l := s.links[j]
@@ -89,6 +87,20 @@ func (s *State) View() View {
 func (s *State) frameView(id FrameID) FrameView {
 	f := s.frames[id]
 	return FrameView{id, f.low, f.high, f.bounded}
+}
+
+func (s *State) slotView(p Pair) SlotView {
+	l := s.slots[p]
+	hung := l.claimed && !l.instance && l.state != SlotSettingUp
+	return SlotView{p, s.instance(p).Altitude, l.state, l.why, l.by, l.attempts, hung, l.refusal()}
+}
+
+// Slot returns a slot, if there is one.
+func (s *State) Slot(p Pair) (v SlotView, known bool) {
+	if _, known = s.slots[p]; known {
+		v = s.slotView(p)
+	}
+	return v, known
 }
 
 // FrameOf returns the frame of a filter that is known.
