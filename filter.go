@@ -64,6 +64,11 @@ type Filter struct {
 	// covered. It may be called at any time while the filter is loaded, on any goroutine, and must return soon. Nil: nowhere.
 	Remarks func() []Remark
 
+	// Ignores says why the filter does nothing with what happens at a path, although it is attached to the volume that shows
+	// it; nothing if it does. The path is absolute in weir's own mount namespace and without symbolic links, and need not
+	// exist; dir tells whether it is a directory. It may be called as Remarks is. Nil: it is asked for nothing but Remarks.
+	Ignores func(volume VolumeID, path string, dir bool) string
+
 	// Unload is asked before the filter is unloaded. An error refuses, unless the unloading is mandatory. It is not
 	// called when the manager shuts down. A nil Unload consents.
 	Unload func(ctx context.Context, mandatory bool) error

@@ -48,6 +48,14 @@ type Engine interface {
 	// At returns the volume that shows a path.
 	At(path string) (weir.Volume, error)
 
+	// Resolve returns a path without symbolic links, as far as it leads, and whether it leads to a directory. What does not
+	// answer is an error.
+	Resolve(ctx context.Context, path string) (resolved string, dir bool, err error)
+
+	// Ignored says why a filter does nothing with what happens at a path, which Resolve has returned, on a volume that it is
+	// attached to; or nothing.
+	Ignored(filter string, volume weir.VolumeID, path string, dir bool) string
+
 	// Mount mounts a file system without a gap for a process, in its mount namespace. Paths are as they are.
 	Mount(ctx context.Context, wanted MountRequest, caller int) (Mounted, error)
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -99,6 +100,11 @@ func (b *bench) Detached() []volume.Detached {
 
 // At implements Engine.
 func (b *bench) At(path string) (weir.Volume, error) { return b.discovery.At(path) }
+
+// Resolve implements Engine. In memory there are no links, and what ends in a slash is a directory.
+func (b *bench) Resolve(_ context.Context, path string) (string, bool, error) {
+	return filepath.Clean(path), strings.HasSuffix(path, "/"), nil
+}
 
 // Mount implements Engine.
 func (b *bench) Mount(_ context.Context, wanted MountRequest, _ int) (Mounted, error) {

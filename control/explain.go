@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +20,10 @@ type Explanation struct {
 	Path  string `json:"path"`
 	Seen  bool   `json:"seen"`
 	Why   string `json:"why,omitempty"` // why not, or not on the volume that shows the path
+
+	// Nearest is the farthest directory on the way to a path that does not exist, and what is said is about what is made
+	// there.
+	Nearest string `json:"nearest,omitempty"`
 
 	// Passes are the volumes that an event passes: the one that shows the path, and, if that is a layer, those below it,
 	// of which it reaches those that the layer takes it to.
@@ -57,9 +62,16 @@ func (s *Server) explain(r *request) (any, error) {
 	if !filepath.IsAbs(path) {
 		return nil, refusal(r.op, path, errors.New("the path is not absolute"), "begin it with /")
 	}
-	volume, err := s.options.Engine.At(path)
+	resolved, dir, err := s.options.Engine.Resolve(r.Context(), path)
+	if err != nil {
+		return nil, err
+	}
+	volume, nearest, err := s.nearest(resolved)
 	snapshot := s.options.Engine.Snapshot()
 	x := Explanation{Epoch: snapshot.Epoch, Path: quoted(path), Passes: []Pass{}}
+	if nearest != resolved {
+		x.Nearest = quoted(nearest)
+	}
 	switch {
 	case weir.KindOf(err) == weir.KindAbsent && err != nil:
 		x.Why = "there is no such path: " + reasonOf(err)
@@ -70,7 +82,8 @@ func (s *Server) explain(r *request) (any, error) {
 		x.Why = "the volume that shows it is not known yet"
 		return x, nil
 	}
-	s.follow(&x, about(snapshot, path), volume.ID(), 0)
+	s.ignored(snapshot, volume.ID(), resolved, dir)
+	s.follow(&x, about(snapshot, resolved), volume.ID(), 0)
 	for _, p := range x.Passes {
 		x.Seen = x.Seen || p.Seen
 	}
@@ -78,6 +91,28 @@ func (s *Server) explain(r *request) (any, error) {
 		x.Why = x.Passes[0].whyNot()
 	}
 	return x, nil
+}
+
+// nearest returns the volume that shows a path, or else the farthest directory on the way there that exists.
+func (s *Server) nearest(path string) (volume weir.Volume, at string, err error) {
+	for at = path; ; at = filepath.Dir(at) {
+		if volume, err = s.options.Engine.At(at); !errors.Is(err, fs.ErrNotExist) || at == "/" {
+			return volume, at, err
+		}
+	}
+}
+
+// ignored adds the remarks of filters that are attached to a volume and do nothing at one path on it.
+func (s *Server) ignored(now manager.Snapshot, volume weir.VolumeID, path string, dir bool) {
+	for i := range now.Slots {
+		slot := &now.Slots[i]
+		if slot.Volume != volume || slot.State != topology.SlotAttached {
+			continue
+		}
+		if why := s.options.Engine.Ignored(slot.Filter, volume, path, dir); why != "" {
+			slot.Remarks = append(slot.Remarks, weir.Remark{Volume: volume, Path: path, Why: why})
+		}
+	}
 }
 
 // about leaves only the remarks that are about a path.

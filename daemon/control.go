@@ -3,11 +3,14 @@ package daemon
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/control"
 	"github.com/weirfs/weir/filters"
+	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/manifest"
@@ -74,6 +77,26 @@ func (c controlled) Detached() []volume.Detached { return c.mirror.watcher.Detac
 
 // At implements control.Engine.
 func (c controlled) At(path string) (weir.Volume, error) { return c.mirror.watcher.At(path) }
+
+// Resolve implements control.Engine. What cannot be followed, in a loop for instance, is taken as it is written.
+func (c controlled) Resolve(ctx context.Context, path string) (string, bool, error) {
+	type end struct {
+		path string
+		dir  bool
+	}
+	found, err := ask(ctx, replicate.KnownPatience, func() (end, error) {
+		resolved, _, err := resolve(path)
+		if err != nil {
+			return end{path: filepath.Clean(path)}, nil
+		}
+		info, err := os.Stat(resolved)
+		return end{resolved, err == nil && info.IsDir()}, nil
+	})
+	if errors.Is(err, errSilent) {
+		err = &weir.Error{Op: "look at", Kind: weir.KindFailed, Path: path, Err: errors.New("its file system does not answer"), Hint: replicate.SilentHint}
+	}
+	return found.path, found.dir, err
+}
 
 // serve answers on the control socket until ctx ends. A mirror works without it as well.
 func (m *Mirror) serve(ctx context.Context) error {

@@ -205,6 +205,30 @@ func (m *Manager) addRemarks(s *Snapshot, f *weir.Filter) {
 	}
 }
 
+// Ignored says why a filter does nothing with what happens at a path on a volume that it is attached to, or nothing. The path
+// is as Filter.Ignores has it.
+func (m *Manager) Ignored(filter string, volume weir.VolumeID, path string, dir bool) (why string) {
+	m.mu.Lock()
+	var asked *weir.Filter
+	for _, f := range m.filters {
+		if f.Name == filter {
+			asked = f
+		}
+	}
+	m.mu.Unlock()
+	if asked == nil || asked.Ignores == nil {
+		return ""
+	}
+	err := guard(asked, "Ignores", func() error {
+		why = asked.Ignores(volume, path, dir)
+		return nil
+	})
+	if err != nil {
+		m.options.Logger.Error("a filter cannot say what it does at a path", "filter", filter, "error", err)
+	}
+	return why
+}
+
 // measureLocked adds what the instances have seen.
 func (m *Manager) measureLocked(s *Snapshot) {
 	at := map[string]*dispatch.Stats{}

@@ -31,6 +31,12 @@ func (v *Verifier) Filter(f *weir.Filter) *weir.Filter {
 			return list
 		}
 	}
+	if f.Ignores != nil {
+		watched.Ignores = func(volume weir.VolumeID, path string, dir bool) (why string) {
+			v.watch(nil, v.options.Setup, Violation{Rule: slowSetup, Filter: f.Name, What: "Ignores"}, func() { why = f.Ignores(volume, path, dir) })
+			return why
+		}
+	}
 	if f.Unload != nil {
 		watched.Unload = func(ctx context.Context, mandatory bool) (err error) {
 			found := Violation{Rule: slowSetup, Filter: f.Name, What: "Unload"}

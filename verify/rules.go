@@ -75,7 +75,7 @@ func Rules() []Rule {
 		{useAfterTeardown, "the host is not used, and the volume not borrowed, after Teardown has returned", "let Teardown wait for the filter's goroutines, or take a Hold for them"},
 		{contextKind, "contexts are of the kinds that the filter has registered, on an object that the key names", "name the kind in Filter.Contexts, and the file or open in the key"},
 		{recursion, "what a filter does inside a callback does not come back to it, or to those above", "use Host.Issue of the instance itself, which only those below see"},
-		{slowSetup, "Concerns, Setup, Passed, Admit, Remarks and Unload return soon", "start long work on a goroutine, and end it in Teardown"},
+		{slowSetup, "Concerns, Setup, Passed, Admit, Remarks, Ignores and Unload return soon", "start long work on a goroutine, and end it in Teardown"},
 		{slowCallback, "callbacks return soon: whoever does the operation waits", "pend the operation, or hand the work to a goroutine"},
 		{setupTeardown, "each set-up makes one instance of its own, or returns an error, and each is torn down once", "return a new instance, or nil and an error"},
 		{callbackOutside, "an instance is called between its Setup and its Teardown", "this is a fault of the manager: report it"},

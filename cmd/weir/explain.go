@@ -19,7 +19,11 @@ import (
 const explainLong = `Say whether the running weir would see something happen at PATH: on which volume,
 by which instances in which order, by what means, and what those cannot see; or why
 it would not. If PATH is on a layer, such as an overlay, also what is seen on the
-volumes below, which an event reaches when the layer takes it there.`
+volumes below, which an event reaches when the layer takes it there.
+
+What a filter does nothing with is not seen, such as what is beside SOURCE, or left
+out of the mirror by a pattern. If PATH does not exist, it is said of what is made on
+the way to it.`
 
 const explainExit = `  0  it would be seen
   1  it would not
@@ -81,13 +85,17 @@ func explain(c *cobra.Command, client *control.Client, path string) (x control.E
 }
 
 func printExplanation(w io.Writer, x control.Explanation) error {
+	what := "an event at " + x.Path
+	if x.Nearest != "" {
+		what = "there is no such path; what is made in " + x.Nearest + " on the way to it"
+	}
 	switch {
 	case !x.Seen:
-		fmt.Fprintf(w, "an event at %s would NOT be seen: %s\n", x.Path, x.Why)
+		fmt.Fprintf(w, "%s would NOT be seen: %s\n", what, x.Why)
 	case !x.Passes[0].Seen:
-		fmt.Fprintf(w, "an event at %s would be seen only on volumes below, if it reaches them: %s\n", x.Path, x.Why)
+		fmt.Fprintf(w, "%s would be seen only on volumes below, if it reaches them: %s\n", what, x.Why)
 	default:
-		fmt.Fprintf(w, "an event at %s would be seen\n", x.Path)
+		fmt.Fprintf(w, "%s would be seen\n", what)
 	}
 	for _, p := range x.Passes {
 		if err := printPass(w, p); err != nil {

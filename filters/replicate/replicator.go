@@ -145,7 +145,7 @@ func (r *Replicator) Filter() *weir.Filter {
 		Wants:    weir.Changes,
 		Scans:    true,
 		Single:   true, // a place has one follower
-		Concerns: r.asked, Setup: r.setup, Passed: r.passed, Remarks: r.remarks, Unload: r.unload,
+		Concerns: r.asked, Setup: r.setup, Passed: r.passed, Remarks: r.remarks, Ignores: r.ignores, Unload: r.unload,
 	}
 }
 

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirfs/weir/internal/voltest"
+)
+
+// TestWhatIsNotReplicatedIsNotSeen has the source and a target in directories of one volume, next to what is in neither.
+func TestWhatIsNotReplicatedIsNotSeen(t *testing.T) {
+	s := newStage(t)
+	disk := voltest.New(t, "ext4").Dir
+	s.source, s.good = filepath.Join(disk, "s"), filepath.Join(disk, "replica")
+	other, link := filepath.Join(disk, "other"), filepath.Join(t.TempDir(), "link")
+	for _, dir := range []string{s.source, other, filepath.Join(s.source, "build")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"f", "f.o", "build/f"} {
+		s.write(name)
+	}
+	if err := os.Symlink(s.source, link); err != nil {
+		t.Fatal(err)
+	}
+	bound := filepath.Join(t.TempDir(), "bound")
+	voltest.Bind(t, disk, bound)
+	p := startWeir(t, s.args("-x", "*.o", "-x", "/build/")...)
+	p.says(`msg="in sync"`, 2)
+
+	for _, path := range []string{s.source, s.source + "/f", link + "/f", bound + "/s", bound + "/s/f"} {
+		asked(t, 0, "explain "+path, "an event at "+path+" would be seen\n")
+	}
+	nothing := "would NOT be seen: replicate does nothing there: "
+	for path, why := range map[string]string{
+		disk: "it is no part of " + s.source, other: "it is no part of " + s.source, bound + "/other": "it is no part of",
+		s.good: "it is no part of", s.good + "/f": "it is no part of",
+		s.source + "/f.o": "left out by --exclude", link + "/f.o": "left out by", bound + "/s/f.o": "left out by",
+		s.source + "/build": "left out by", s.source + "/build/f": "left out by",
+	} {
+		asked(t, 1, "explain "+path, "an event at "+path+" "+nothing+".*: "+why)
+	}
+
+	missing := "there is no such path; what is made in "
+	asked(t, 0, "explain "+s.source+"/new", missing+s.source+" on the way to it would be seen\n", "observed by fanotify")
+	asked(t, 0, "explain "+link+"/new/er", missing+s.source+" on the way to it would be seen\n")
+	asked(t, 0, "explain --json "+s.source+"/new", `"seen":true,"nearest":"`+s.source+`"`)
+	asked(t, 1, "explain "+s.source+"/new.o", missing+s.source+" on the way to it "+nothing+".*: left out by")
+	asked(t, 1, "explain "+other+"/new", missing+other+" on the way to it "+nothing+".*: it is no part of")
+	p.signal(unix.SIGINT)
+	p.ends(0, 10*time.Second)
+}
+
+// TestSilentPathIsToldAsThat explains a path for which a process answers that is stopped.
+func TestSilentPathIsToldAsThat(t *testing.T) {
+	s := newStage(t)
+	served := filepath.Join(t.TempDir(), "served")
+	server := voltest.Bindfs(t, t.TempDir(), served)
+	p := s.mirror()
+	resume := silence(t, server)
+	began := time.Now()
+	asked(t, 3, "explain "+served+"/x", "look at "+served+"/x: its file system does not answer; see whether")
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	resume()
+	asked(t, 0, "explain "+served+"/x", "there is no such path; ")
+	p.signal(unix.SIGINT)
+	p.ends(0, 10*time.Second)
+}

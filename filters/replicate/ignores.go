@@ -1,0 +1,69 @@
+package replicate
+
+import (
+	"path/filepath"
+	"slices"
+
+	"github.com/weirfs/weir"
+)
+
+// ignores says why what happens at a path comes to no replica, although the volume that shows it is followed; or nothing. A
+// path beside the source is part of it where another mount shows the same directory below the source.
+func (r *Replicator) ignores(volume weir.VolumeID, path string, dir bool) (why string) {
+	why = "it is no part of " + weir.QuotePath(r.options.Source)
+	for _, below := range r.shownBelow(volume, path) {
+		if why = r.leavesOut(below, dir); why == "" {
+			return ""
+		}
+	}
+	return why
+}
+
+// leavesOut says why a path below the source is not replicated, as far as its name tells.
+func (r *Replicator) leavesOut(path string, dir bool) string {
+	if private := r.options.Private; private != "" && private != r.options.Source && inside(private, path) {
+		return privateNote
+	}
+	for _, t := range r.targets {
+		if inside(t.Path(), path) {
+			return "it is in the target " + weir.QuotePath(t.Path())
+		}
+	}
+	if r.options.Rules.Excluded(relative(r.options.Source, path), dir) {
+		return "left out by --exclude"
+	}
+	return ""
+}
+
+// shownBelow returns the paths at or below the source by which what a volume shows at a path can be reached.
+func (r *Replicator) shownBelow(volume weir.VolumeID, path string) (paths []string) {
+	if inside(r.options.Source, path) {
+		return []string{path}
+	}
+	r.mu.Lock()
+	places := slices.Clone(r.places)
+	r.mu.Unlock()
+	for _, p := range places {
+		rel, shown, _ := p.at()
+		if shown == nil || shown.ID() != volume {
+			continue
+		}
+		top := r.sourcePath(rel)
+		from, on := onVolume(shown.Info(), top), onVolume(shown.Info(), path)
+		if from != "" && on != "" && inside(from, on) {
+			paths = append(paths, filepath.Join(top, relative(from, on)))
+		}
+	}
+	return paths
+}
+
+// onVolume returns what a path, which a volume shows, is from the volume's root; or nothing if no mount leads there.
+func onVolume(v weir.VolumeInfo, path string) (on string) {
+	above := ""
+	for _, m := range v.Mounts {
+		if m.Own && inside(m.Point, path) && len(m.Point) >= len(above) {
+			above, on = m.Point, filepath.Join("/", m.Root, relative(m.Point, path))
+		}
+	}
+	return on
+}
