@@ -110,7 +110,15 @@ func (i *intake) Changed(v weir.Volume) {
 }
 
 // Left implements weir.VolumeSink.
-func (i *intake) Left(v weir.Volume) { i.m.apply(topology.VolumeLeft{Volume: v.ID()}) }
+func (i *intake) Left(v weir.Volume) {
+	i.m.mu.Lock()
+	i.m.recordLeftLocked(v.ID())
+	after := i.m.applyLocked(topology.VolumeLeft{Volume: v.ID()})
+	i.m.mu.Unlock()
+	for _, act := range after {
+		act()
+	}
+}
 
 // Passed implements weir.VolumeSink.
 func (i *intake) Passed() {

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"time"
 
 	"github.com/weirfs/weir/dispatch"
 )
@@ -14,6 +15,7 @@ type life struct {
 	rush, force context.CancelFunc
 	forced      bool // Manager.mu guards it, and the next
 
+	since     time.Time // when the filter was started
 	unloading unloading
 
 	// Conversations with programs run under ports, and end with hangUp.
@@ -26,7 +28,7 @@ type life struct {
 }
 
 func (m *Manager) newLife() *life {
-	l := &life{asking: make(chan struct{}, 1)}
+	l := &life{since: now(), asking: make(chan struct{}, 1)}
 	l.hurry, l.rush = context.WithCancel(m.teardown)
 	l.over, l.force = context.WithCancel(m.teardown)
 	l.ports, l.hangUp = context.WithCancel(m.work)

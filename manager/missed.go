@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/ledger"
+	"github.com/weirfs/weir/topology"
 )
 
 // unsought is why a gap is closed of a filter that does not look for what it has missed: there is nothing to wait for.
@@ -15,6 +16,12 @@ const unsought = "attached; what was missed is not looked for"
 
 // unseen is why there is a gap before an instance that observes.
 const unseen = "mounted by another program: what happened before its mark was not seen"
+
+// unsoughtLeft and left are the same for an instance that never was.
+const (
+	unsoughtLeft = "the volume has left; what was missed is not looked for"
+	left         = "the volume has left before the filter was set up on it"
+)
 
 // meet notes from when on an instance is told of everything, if programs could use the volume before: it has just been
 // mounted, and not by weir, which would have waited. A gate sees what passes it from the first operation on.
@@ -39,8 +46,35 @@ func (m *Manager) metLocked(in *instance) {
 // recordUnseenLocked records what was done on a volume before an instance that is attached now was told of it.
 func (m *Manager) recordUnseenLocked(in *instance) {
 	f := m.filters[in.pair.Filter]
-	if !in.told.IsZero() && asks(f) && !slices.Contains(m.options.Accounting, f.Name) {
-		m.recordMissedLocked(in, m.volumes[in.pair.Volume].since, in.told, unseen)
+	if !in.told.IsZero() && m.accountsFor(f) {
+		m.recordMissedLocked(in.pair, m.volumes[in.pair.Volume].since, in.told, unseen, unsought)
+	}
+}
+
+// accountsFor tells whether the manager records what a filter has missed before an instance was set up.
+func (m *Manager) accountsFor(f *weir.Filter) bool {
+	return asks(f) && !slices.Contains(m.options.Accounting, f.Name)
+}
+
+// recordLeftLocked records what was done on a volume that leaves now, for the filters that were to have an instance on it, and
+// never had one. What weir was about to mount itself, nobody could use.
+func (m *Manager) recordLeftLocked(volume weir.VolumeID) {
+	known := m.volumes[volume]
+	if known == nil || known.info.Coming() {
+		return
+	}
+	recorded := map[topology.FilterID]bool{}
+	for _, slot := range m.state.View().Slots {
+		id := slot.Pair.Filter
+		if slot.Pair.Volume != volume || !slot.Owed() || known.met[id] || recorded[id] || !m.accountsFor(m.filters[id]) {
+			continue
+		}
+		recorded[id] = true
+		since := known.since
+		if loaded := m.lives[id].since; loaded.After(since) {
+			since = loaded
+		}
+		m.recordMissedLocked(slot.Pair, since, now(), left+suffix(": ", slot.Why), unsoughtLeft)
 	}
 }
 
@@ -54,16 +88,16 @@ func (m *Manager) missed(in *instance, since time.Time, cause string) error {
 	case since.IsZero() || cause == "":
 		return recordError(weir.KindRefused, fmt.Errorf("filter %s does not say since when it has missed something, and why", f.Name))
 	}
-	m.recordMissedLocked(in, since, now(), cause)
+	m.recordMissedLocked(in.pair, since, now(), cause, unsought)
 	return nil
 }
 
-// recordMissedLocked records a gap that is over.
-func (m *Manager) recordMissedLocked(in *instance, since, until time.Time, cause string) {
-	f, info := m.filters[in.pair.Filter], m.volumes[in.pair.Volume].info
+// recordMissedLocked records a gap that is over. That of a filter that does not scan is closed, for the reason given.
+func (m *Manager) recordMissedLocked(pair topology.Pair, since, until time.Time, cause, closedBy string) {
+	f, info := m.filters[pair.Filter], m.volumes[pair.Volume].info
 	gap := ledger.Gap{Filter: f.Name, From: since, Until: until, Cause: cause}
 	if !f.Scans {
-		gap.ClosedBy = unsought
+		gap.ClosedBy = closedBy
 	}
 	m.recorder.put(func(l *ledger.Ledger) error { return l.Missed(info, gap) })
 }

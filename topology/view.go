@@ -52,6 +52,15 @@ type SlotView struct {
 	Declined string // why the filter declines; so it does while it is asked again, until it gives another answer
 }
 
+// Owed tells whether an instance is to come by itself, of a filter that has not declined.
+func (s SlotView) Owed() bool {
+	switch s.State {
+	case SlotPending, SlotSettingUp, SlotFailed:
+		return s.Declined == ""
+	}
+	return false
+}
+
 // LinkView is one link.
 type LinkView struct {
 	Joint    Joint
