@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -142,7 +143,7 @@ func aim(c *cobra.Command, client *control.Client, name string, r *activity.Requ
 			found = append(found, v)
 		}
 	}
-	if len(found) == 0 && absolute(name) != "" {
+	if _, err := os.Lstat(name); len(found) == 0 && (err == nil || absolute(name) != "") {
 		return aimAtPath(c, client, name, r)
 	}
 	v, err := findVolume(found, name)
@@ -151,7 +152,10 @@ func aim(c *cobra.Command, client *control.Client, name string, r *activity.Requ
 }
 
 func aimAtPath(c *cobra.Command, client *control.Client, name string, r *activity.Request) error {
-	path, err := filepath.EvalSymlinks(absolute(name))
+	path, err := filepath.Abs(name)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
 	if err != nil {
 		var number syscall.Errno
 		if errors.As(err, &number) {

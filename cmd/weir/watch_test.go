@@ -254,6 +254,22 @@ func TestWatchEndsWithItsVolume(t *testing.T) {
 	}
 }
 
+// TestWatchTakesTheNameOfADirectory that is in the working directory, as other commands do.
+func TestWatchTakesTheNameOfADirectory(t *testing.T) {
+	s := newStage(t)
+	s.mirror()
+	t.Chdir(filepath.Dir(s.source))
+	w := watch(t, filepath.Base(s.source), "--op", "create")
+	s.write("f")
+	eventually(t, 10*time.Second, func() error {
+		if events, _ := w.events(); len(events) != 1 || events[0].Path != s.source+"/f" {
+			return fmt.Errorf("told: %+v", events)
+		}
+		return nil
+	})
+	w.interrupt("")
+}
+
 // numberOf returns the number of the volume that is mounted at a place.
 func (s *stage) numberOf(point string) string {
 	s.t.Helper()
