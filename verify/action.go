@@ -43,10 +43,17 @@ func (a Actions) of(rule string) Action {
 func ParseActions(text string) (Actions, error) {
 	actions := Actions{}
 	for part := range strings.SplitSeq(text, ",") {
-		rule, name, _ := strings.Cut(part, "=")
+		rule, name, given := strings.Cut(part, "=")
 		i := slices.Index(actionNames(), name)
-		if i < 0 {
-			return nil, unknown(part, fmt.Errorf("%q is no action", name), "actions are "+strings.Join(actionNames(), ", ")+", as in double-resume=remove")
+		_, before := actions[rule]
+		hint := "actions are " + strings.Join(actionNames(), ", ") + ", as in double-resume=remove"
+		switch {
+		case !given:
+			return nil, unknown(part, errors.New("it names no action"), hint)
+		case i < 0:
+			return nil, unknown(part, fmt.Errorf("%q is no action", name), hint)
+		case before:
+			return nil, unknown(part, errors.New("there are two actions for this rule"), "give one")
 		}
 		actions[rule] = Action(i)
 	}

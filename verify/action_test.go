@@ -15,11 +15,13 @@ func TestActionsAreRead(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for text, want := range map[string]string{
-		"":                       `"" is no action; actions are report, ignore, remove, as in`,
-		"double-resume":          `verify filters double-resume: "" is no action; actions are report, ignore, remove, as in double-resume=remove`,
+		"":                       `it names no action; actions are report, ignore, remove, as in`,
+		"all=":                   `"" is no action; actions`,
+		"all=report,all=ignore":  `verify filters all=ignore: there are two actions for this rule; give one`,
+		"double-resume":          `verify filters double-resume: it names no action; actions are report, ignore, remove, as in double-resume=remove`,
 		"double-resume=zap":      `"zap" is no action; actions are report, ignore, remove`,
 		"double=remove":          `verify filters double: there is no such rule; rules are all, pre-status, `,
-		"all=remove,":            `is no action`,
+		"all=remove,":            `it names no action`,
 		"all=ignore, all=report": `there is no such rule`,
 	} {
 		if _, err := verify.ParseActions(text); weir.KindOf(err) != weir.KindRefused || !strings.Contains(err.Error(), want) {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,7 +100,7 @@ func newMirrorCommand() *cobra.Command {
 	p.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
 	p.StringArrayVar(&f.manifests, "manifest", nil, "filters have the instances that `FILE` says, whenever they are loaded; the help of weir load has an example")
 	p.StringVar(&f.verifyFilters, "verify-filters", "", "watch whether filters keep their rules; who breaks one is logged, and listed by weir filters; with `RULE=ACTION,...` the action for a rule is report, which is that, ignore, or remove, which takes the instance away as well; all stands for the rules that are not named")
-	p.Lookup("verify-filters").NoOptDefVal = rules.All + "=" + rules.Report.String()
+	p.Lookup("verify-filters").NoOptDefVal = verifyAll
 	p.BoolVar(&f.fallback, "mountinfo", false, "find mounts by mountinfo alone, as on kernels before 6.15")
 	completeFlags(c)
 	_ = p.MarkHidden("mountinfo") // For tests of what older kernels do.
@@ -134,6 +135,9 @@ func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options
 	if o.Brake, err = policy.ParseBrake(f.maxDelete); err != nil {
 		return o, ofFlag("max-delete", err)
 	}
+	if err := behindBlank(f.verifyFilters, append([]string{source}, targets...)); err != nil {
+		return o, err
+	}
 	if f.verifyFilters != "" {
 		actions, err := rules.ParseActions(f.verifyFilters)
 		if err != nil {
@@ -159,6 +163,20 @@ func (f *mirrorFlags) options(source string, targets []string) (o daemon.Options
 	}
 	o.Bandwidth, err = parseRate(f.bwlimit)
 	return o, err
+}
+
+// verifyAll is what --verify-filters means without a value.
+const verifyAll = rules.All + "=report"
+
+// behindBlank refuses an argument that is meant as the value of --verify-filters, which a blank separates from the flag, and
+// which would be a directory.
+func behindBlank(value string, args []string) error {
+	meant := slices.IndexFunc(args, regexp.MustCompile(`^[a-z-]+=[a-z]+(,[a-z-]+=[a-z]+)*$`).MatchString)
+	if value != verifyAll || meant < 0 {
+		return nil
+	}
+	return &weir.Error{Op: "use", Kind: weir.KindRefused, Path: args[meant], Err: errors.New("a blank makes a directory of what may be meant for --verify-filters"),
+		Hint: "write --verify-filters=" + args[meant] + ", or ./" + args[meant] + " if it is a directory"}
 }
 
 func refusedFlag(flag, value, why string) error {

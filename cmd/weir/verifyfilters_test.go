@@ -48,12 +48,15 @@ func TestFiltersAreVerified(t *testing.T) {
 func TestActionsOfTheVerifierAreChecked(t *testing.T) {
 	a, b := twins(t)
 	for value, want := range map[string]string{
-		"=":                     "use --verify-filters: it is empty",
-		"=double=remove":        "use --verify-filters double: there is no such rule; rules are all, pre-status, ",
-		"=double-resume":        "actions are report, ignore, remove",
-		"=double-resume=zap":    `"zap" is no action; actions are report, ignore, remove`,
-		"=double-resume=remove": "it does not exist; create it",
-		"":                      "it does not exist; create it",
+		"=":                      "use --verify-filters: it is empty",
+		"=double=remove":         "use --verify-filters double: there is no such rule; rules are all, pre-status, ",
+		" all=ignore":            "use all=ignore: a blank makes a directory of what .*; write --verify-filters=all=ignore, or ./all=ignore",
+		" slow-callbak=ignore":   "a blank makes a directory of",
+		"=all=report,all=remove": "use --verify-filters all=remove: there are two actions",
+		"=double-resume":         "actions are report, ignore, remove",
+		"=double-resume=zap":     `"zap" is no action; actions are report, ignore, remove`,
+		"=double-resume=remove":  "it does not exist; create it",
+		"":                       "it does not exist; create it",
 	} {
 		asked(t, 2, "mirror --once --verify-filters"+value+" "+a+"/nothing "+b, want)
 	}
