@@ -60,9 +60,10 @@ type Cell struct {
 type Gap struct {
 	ID       uint64        `json:"id"`
 	Volume   weir.VolumeID `json:"volume,omitempty"` // its number now, if it is there
+	Name     string        `json:"volume_name"`      // where it is mounted, or was, or else its source
 	Source   string        `json:"source"`
 	Filter   string        `json:"filter"`
-	From     time.Time     `json:"from"`
+	From     time.Time     `json:"from,omitzero"` // zero if that is not known
 	To       time.Time     `json:"to,omitzero"`
 	Cause    string        `json:"cause"`
 	ClosedBy string        `json:"closed_by,omitempty"` // the scan that has looked at what the gap hid
@@ -107,7 +108,7 @@ func coverageOf(s manager.Snapshot, gaps []ledger.Gap, session uint64, now time.
 	for _, g := range gaps {
 		gap := gapOf(s, g, session)
 		if gap.Fault {
-			c.Faults = append(c.Faults, fmt.Sprintf("volume %d (%s): gap %d of filter %s is open: %s", gap.Volume, gap.Source, gap.ID, gap.Filter, gap.Cause))
+			c.Faults = append(c.Faults, fmt.Sprintf("volume %d (%s): gap %d of filter %s is open: %s", gap.Volume, gap.Name, gap.ID, gap.Filter, gap.Cause))
 		}
 		c.Gaps = append(c.Gaps, gap)
 	}
@@ -271,12 +272,12 @@ func linkOf(v manager.VolumeSnapshot, frame topology.FrameID) manager.LinkSnapsh
 
 // gapOf looks which volume a gap is on. It is a fault if that is there and the filter should cover it.
 func gapOf(s manager.Snapshot, g ledger.Gap, session uint64) Gap {
-	gap := Gap{ID: g.ID, Source: g.Source, Filter: g.Filter, From: g.From, To: g.Ended(), Cause: g.Cause, ClosedBy: g.ClosedBy}
+	gap := Gap{ID: g.ID, Name: cmp.Or(g.Point, g.Source), Source: g.Source, Filter: g.Filter, From: g.From, To: g.Ended(), Cause: g.Cause, ClosedBy: g.ClosedBy}
 	for _, v := range s.Volumes {
 		if !g.On(session, v.Info) {
 			continue
 		}
-		gap.Volume = v.Info.ID
+		gap.Volume, gap.Name = v.Info.ID, nameOf(&v)
 		gap.Fault = gap.Fault || g.Open() && !v.Leaving && shouldCover(s, g.Filter, v.Info.ID)
 	}
 	return gap

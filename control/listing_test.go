@@ -120,6 +120,9 @@ func TestCoverage(t *testing.T) {
 		if gap.Fault != faults[gap.ID] {
 			t.Errorf("gap %+v, want fault %t", gap, faults[gap.ID])
 		}
+		if gap.Source == "memory9" && gap.Name != "/gone" || gap.ID == low && gap.Name != "/" {
+			t.Errorf("gap %+v does not say where its volume is, or was", gap)
+		}
 	}
 	report(t, b.ledger.CloseGap(low, "a scan"))
 	if c = get[Coverage](b, "/v1/coverage"); !slices.ContainsFunc(c.Gaps, func(g Gap) bool { return g.ID == low && g.ClosedBy == "a scan" && !g.Fault }) || len(c.Faults) != 2 {

@@ -10,11 +10,14 @@ import (
 	"github.com/weirfs/weir/internal/voltest"
 )
 
+// unremembered is how the cause of such a gap begins.
+const unremembered = "the ledger was lost or damaged"
+
 // forgetful are the gaps that are there because the ledger was lost or damaged.
 func (s *scene) forgetful() (open, closed int) {
 	for _, g := range s.m.ledger.Gaps() {
 		switch {
-		case !strings.HasPrefix(g.Cause, "the ledger was lost or damaged"):
+		case !strings.HasPrefix(g.Cause, unremembered):
 		case g.Open():
 			open++
 		default:
@@ -51,6 +54,11 @@ func TestDamagedLedgerIsAGap(t *testing.T) {
 			nested.Unmount()
 			s.begin()
 			s.quietGap(1, 1)
+			for _, g := range s.m.ledger.Gaps() {
+				if strings.HasPrefix(g.Cause, unremembered) && (!g.From.IsZero() || g.Open() != g.Ended().IsZero()) {
+					t.Errorf("a gap does not begin at a time that is not known, or not last until the volume was compared: %+v", g)
+				}
+			}
 			nested.Mount()
 			s.quietGap(0, 2)
 			if log := s.log.String(); !strings.Contains(log, "the ledger was lost or damaged") || !strings.Contains(log, path) {

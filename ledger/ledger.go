@@ -70,7 +70,7 @@ func (l *Ledger) endSession() {
 			}
 			l.book.lastGap++
 			l.book.gaps[l.book.lastGap] = &Gap{
-				ID: l.book.lastGap, Session: v.Session, Volume: v.ID, Source: v.Source, Identity: v.Identity,
+				ID: l.book.lastGap, Session: v.Session, Volume: v.ID, Source: v.Source, Point: v.point(), Identity: v.Identity,
 				Filter: s.Filter, From: ended, Cause: "weir was not running",
 			}
 		}
@@ -127,8 +127,9 @@ func (l *Ledger) SightChanged(id weir.VolumeID, sight, why string) error {
 	return l.append(func(r *record) { r.Kind, r.ID, r.State, r.Why = kindSight, id, sight, why })
 }
 
-// OpenGap records that filter has not covered the volume since from, and why. It returns the gap's
-// number for CloseGap. The gap is over at once if the volume has left, or is none that anybody knows.
+// OpenGap records that filter has not covered the volume since from, the zero time if that is not known, and why. It returns
+// the gap's number for CloseGap. One on a volume without a number, of which the identity is known, waits for that volume. The gap
+// is over at once if the volume has left, or is none that anybody knows.
 func (l *Ledger) OpenGap(volume weir.VolumeInfo, filter string, from time.Time, cause string) (uint64, error) {
 	return l.addGap(volume, Gap{Filter: filter, From: from, Cause: cause})
 }
@@ -140,12 +141,13 @@ func (l *Ledger) Missed(volume weir.VolumeInfo, g Gap) error {
 }
 
 func (l *Ledger) addGap(volume weir.VolumeInfo, g Gap) (uint64, error) {
-	g.Volume, g.Source, g.Identity = volume.ID, weir.QuotePath(volume.Source), volume.Identity
+	g.Volume, g.Source, g.Point, g.Identity = volume.ID, weir.QuotePath(volume.Source), pointOf(volume), volume.Identity
 	g.From, g.Until = g.From.Round(0), g.Until.Round(0)
 	err := l.append(func(r *record) {
 		g.ID, g.Session = l.book.lastGap+1, l.book.session
 		v := l.book.volumes[volumeKey{l.book.session, volume.ID}]
-		if !g.Open() || volume.ID == 0 || v != nil && !v.Left.IsZero() {
+		nobodys := volume.ID == 0 && !identified(volume.Identity)
+		if !g.Open() || nobodys || v != nil && !v.Left.IsZero() {
 			g.end(r.At)
 		}
 		r.Kind, r.Gap = kindGap, &g
@@ -189,6 +191,16 @@ func (l *Ledger) openGaps(volume weir.VolumeInfo, filter string, until time.Time
 	return ids
 }
 
+// pointOf returns where a volume is mounted in weir's own namespace, or was.
+func pointOf(info weir.VolumeInfo) string {
+	for _, m := range slices.Concat(info.Mounts, info.Was) {
+		if m.Own {
+			return weir.QuotePath(m.Point)
+		}
+	}
+	return ""
+}
+
 // On tells whether the gap is on the volume of a session: on this very one, or on what a former session, or a former
 // mount, knew by the same identity.
 func (g Gap) On(session uint64, volume weir.VolumeInfo) bool {
@@ -196,18 +208,18 @@ func (g Gap) On(session uint64, volume weir.VolumeInfo) bool {
 		return true
 	}
 	over := g.Session != session || !g.To.IsZero()
-	return over && sameIdentity(g.Identity, volume.Identity)
+	return (over || g.Volume == 0) && sameIdentity(g.Identity, volume.Identity)
 }
 
 // sameIdentity reports whether both are of one volume. Of a volume that left before it could be looked at hardly
 // anything is known, which proves nothing.
 func sameIdentity(a, b weir.Identity) bool {
-	if a.UUID == "" && a.FSID == "" && a.RootHandle == "" {
-		return false
-	}
-	return a.FSType == b.FSType && a.UUID == b.UUID && a.FSID == b.FSID &&
+	return identified(a) && a.FSType == b.FSType && a.UUID == b.UUID && a.FSID == b.FSID &&
 		a.RootHandle == b.RootHandle && a.RootBirth.Equal(b.RootBirth)
 }
+
+// identified reports whether enough is known of a volume to know it again.
+func identified(id weir.Identity) bool { return id.UUID != "" || id.FSID != "" || id.RootHandle != "" }
 
 // Session returns the number of the session, which grows by one with each Open.
 func (l *Ledger) Session() uint64 {

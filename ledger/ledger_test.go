@@ -278,3 +278,51 @@ func FuzzLoad(f *testing.F) {
 func sign(body []byte) []byte {
 	return fmt.Appendf(nil, "%08x %s", crc32.Checksum(body, table()), body)
 }
+
+// TestGapWaitsForAVolumeThatIsNotThere opens one of which nobody knows when it began, and has the volume come later, in this
+// session or in the next one.
+func TestGapWaitsForAVolumeThatIsNotThere(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		dir, c := t.TempDir(), newClock()
+		l := mustOpen(t, dir, c)
+		away, other := info(0), info(0)
+		other.Identity = weir.Identity{FSType: "tmpfs"}
+		_, err := l.OpenGap(away, "f", time.Time{}, "the ledger was lost")
+		_, err2 := l.OpenGap(other, "f", time.Time{}, "the ledger was lost")
+		must(t, err, err2)
+		if again {
+			must(t, l.Close())
+			l = mustOpen(t, dir, c)
+		}
+		gaps := l.Gaps()
+		if !gaps[0].Open() || !gaps[0].From.IsZero() || !gaps[0].Ended().IsZero() || gaps[1].Ended().IsZero() {
+			t.Errorf("before the volume has come: %+v", gaps)
+		}
+		there := info(7)
+		there.Identity = away.Identity
+		must(t, l.VolumeArrived(there, false), l.CloseGaps(there, "f", c.now(), "a scan"))
+		if gaps = l.Gaps(); gaps[0].ClosedBy != "a scan" || gaps[0].Ended().IsZero() || !gaps[1].Open() {
+			t.Errorf("when it was scanned: %+v", gaps)
+		}
+	}
+}
+
+// TestGapKnowsWhereItsVolumeWas in weir's own namespace, also when that has left before, or with a session.
+func TestGapKnowsWhereItsVolumeWas(t *testing.T) {
+	dir, c := t.TempDir(), newClock()
+	l := mustOpen(t, dir, c)
+	there, left := info(1), info(2)
+	there.Mounts = []weir.Mount{{Point: "/container"}, {Point: "/mnt/a\nb", Own: true}}
+	left.Mounts, left.Was = nil, []weir.Mount{{Point: "/was", Own: true}}
+	must(t, l.VolumeArrived(info(3), true), l.SlotChanged(Slot{Volume: 3, Filter: "f", State: "attached"}))
+	_, err := l.OpenGap(there, "f", c.at, "a")
+	_, err2 := l.OpenGap(left, "f", c.at, "b")
+	must(t, err, err2, l.Close())
+	var points []string
+	for _, g := range mustOpen(t, dir, c).Gaps() {
+		points = append(points, g.Point)
+	}
+	if got, want := strings.Join(points, " "), weir.QuotePath("/mnt/a\nb")+" /was "+weir.QuotePath("/mnt/a b"); got != want {
+		t.Errorf("the points are %s, want %s", got, want)
+	}
+}

@@ -64,6 +64,14 @@ type Volume struct {
 	Slots    []Slot        `json:"slots,omitempty"` // by filter and instance
 }
 
+// point returns where the volume was mounted when it arrived, or nothing if nobody knows.
+func (v *Volume) point() string {
+	if len(v.Points) == 0 {
+		return ""
+	}
+	return v.Points[0]
+}
+
 // Slot is the state of one instance of a filter on one volume.
 type Slot struct {
 	Volume   weir.VolumeID `json:"-"`
@@ -74,13 +82,14 @@ type Slot struct {
 	Since    time.Time     `json:"since"`
 }
 
-// Gap is an interval in which a filter did not cover a volume. It begins at From. If To is set and
-// ClosedBy is empty, the volume left before a scan had closed the gap.
+// Gap is an interval in which a filter did not cover a volume. It begins at From, or at a time that is not known if that
+// is zero. If To is set and ClosedBy is empty, the volume left before a scan had closed the gap.
 type Gap struct {
 	ID       uint64        `json:"id"`
 	Session  uint64        `json:"session"`
 	Volume   weir.VolumeID `json:"volume"`
 	Source   string        `json:"source"`
+	Point    string        `json:"point,omitempty"` // where it was mounted, quoted where it is not plain text
 	Identity weir.Identity `json:"identity"`
 	Filter   string        `json:"filter"`
 	From     time.Time     `json:"from"`

@@ -133,15 +133,18 @@ func printGaps(w io.Writer, cover control.Coverage, all bool) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\nGAP\tFILTER\tVOLUME\tFROM\tTO\tCAUSE\tCLOSED BY")
 	for _, g := range gaps {
-		volume := g.Source
+		volume := g.Name
 		if g.Volume != 0 {
-			volume = fmt.Sprintf("%d (%s)", g.Volume, g.Source)
+			volume = fmt.Sprintf("%d (%s)", g.Volume, g.Name)
 		}
-		closed := g.ClosedBy
+		from, closed := moment(g.From), g.ClosedBy
+		if g.From.IsZero() {
+			from = "not known"
+		}
 		if closed == "" {
 			closed = "-"
 		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", g.ID, g.Filter, volume, moment(g.From), moment(g.To), g.Cause, closed)
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", g.ID, g.Filter, volume, from, moment(g.To), g.Cause, closed)
 	}
 	if err := table.Flush(); err != nil {
 		return err

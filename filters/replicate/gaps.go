@@ -40,8 +40,8 @@ func (r *Replicator) Unremembered() (any bool) {
 		if !p.known || r.leftOutBy(p) != "" {
 			continue
 		}
-		// The index has the identity, by which the gap is closed. Of the source it has the place alone.
-		r.gapOpened(weir.VolumeInfo{Source: r.sourcePath(p.rel), Identity: p.identity}, unremembered)
+		// The index has the identity, by which the gap is closed. Of the source it has the place alone, and no time at all.
+		r.gapSince(weir.VolumeInfo{Source: r.sourcePath(p.rel), Identity: p.identity}, time.Time{}, unremembered)
 		any = true
 	}
 	return any
