@@ -12,10 +12,13 @@ import (
 )
 
 // Conversation is a place at a filter's port. Talk serves a program there: it returns when the filter or the program has
-// ended the conversation, the filter is unloaded, or the context of Connect has ended. It is called once at most.
+// ended the conversation, the filter is unloaded, or the context of Connect has ended, and gives the place back. Where that
+// comes before Talk, the place is given back by itself.
 type Conversation struct {
 	m      *Manager
-	ctx    context.Context
+	ctx    context.Context // ends when the filter is unloaded, or the context of Connect ends
+	end    context.CancelFunc
+	keep   func() bool // keeps the place beyond that, unless it has been given back
 	peer   weir.Peer
 	filter *weir.Filter
 	life   *life
@@ -46,7 +49,7 @@ func admit(f *weir.Filter, peer weir.Peer) error {
 	}
 }
 
-// Connect has a program take a place at a filter's port, until ctx ends. The error is of KindAbsent if no such filter runs, and of
+// Connect has a program take a place at a filter's port, for one Talk, or until ctx ends. The error is of KindAbsent if no such filter runs, and of
 // KindRefused if it has no port, does not admit the program (ErrNotAdmitted), or no place is free.
 func (m *Manager) Connect(ctx context.Context, name string, peer weir.Peer) (*Conversation, error) {
 	id, err := m.filter(name)
@@ -80,10 +83,20 @@ func (m *Manager) place(ctx context.Context, id topology.FilterID, name string, 
 		refused.Err, refused.Hint = fmt.Errorf("%d programs are connected already, as many as it takes", l.connected), "end one of them"
 	default:
 		l.connected++
-		context.AfterFunc(ctx, func() { m.leave(f, l) })
-		return &Conversation{m, ctx, peer, f, l}, nil
+		return m.converse(ctx, f, l, peer), nil
 	}
 	return nil, refused
+}
+
+// converse makes a conversation, for which a place has been taken.
+func (m *Manager) converse(ctx context.Context, f *weir.Filter, l *life, peer weir.Peer) *Conversation {
+	both, cancel := context.WithCancel(l.ports)
+	forget := context.AfterFunc(ctx, cancel)
+	end := func() {
+		forget()
+		cancel()
+	}
+	return &Conversation{m, both, end, context.AfterFunc(both, func() { m.leave(f, l) }), peer, f, l}
 }
 
 // leave gives a place back.
@@ -97,21 +110,20 @@ func (m *Manager) leave(f *weir.Filter, l *life) {
 	audit()
 }
 
-// Talk has the filter serve the program.
+// Talk has the filter serve the program. The error is of KindAbsent if the place has been given back, as after another Talk.
 func (c *Conversation) Talk(port weir.Port) error {
-	ctx, cancel := context.WithCancel(c.life.ports)
-	defer cancel()
-	defer context.AfterFunc(c.ctx, cancel)()
-	over, end := context.WithCancel(c.m.teardown)
-	defer end()
-	defer context.AfterFunc(c.life.hurry, end)()
-	err := within(over.Done(), func() error {
-		return guard(c.filter, "Connect", func() error { return c.filter.Connect(ctx, c.peer, port) })
+	defer c.end()
+	if !c.keep() {
+		return &weir.Error{Op: "talk to filter", Kind: weir.KindAbsent, Path: c.filter.Name, Err: errors.New("the conversation has ended")}
+	}
+	defer c.m.leave(c.filter, c.life)
+	err := within(c.life.hurry.Done(), func() error {
+		return guard(c.filter, "Connect", func() error { return c.filter.Connect(c.ctx, c.peer, port) })
 	}, nil)
 	if errors.Is(err, errGivenUp) {
 		c.m.abandon(c.life, c.filter.Name, fmt.Sprintf("a conversation with process %d", c.peer.PID))
 	}
-	if err != nil && ctx.Err() == nil && weir.KindOf(err) != weir.KindAbsent {
+	if err != nil && c.ctx.Err() == nil && weir.KindOf(err) != weir.KindAbsent {
 		c.m.options.Logger.Warn("a conversation with a filter has failed", "filter", c.filter.Name, "pid", c.peer.PID, "error", err)
 	}
 	return err

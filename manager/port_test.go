@@ -104,6 +104,56 @@ func TestConversationThatDoesNotEnd(t *testing.T) {
 	})
 }
 
+// A place is given back when the conversation ends, and by an unloading, whatever becomes of the context that it was taken with.
+func TestPlacesAreGivenBack(t *testing.T) {
+	for _, mandatory := range []bool{false, true} {
+		withFilters(t, talker(0), func(t *testing.T, b *bench, _ *memory.Volume) {
+			forever := context.Background()
+			for range 5 { // of two places: a conversation that ends gives its own back
+				place, err := b.Connect(forever, "f", weir.Peer{PID: 99})
+				check(t, err)
+				if place.Talk(nil) == nil {
+					t.Error("no panic")
+				}
+				if err := place.Talk(nil); weir.KindOf(err) != weir.KindAbsent {
+					t.Errorf("it talks again: %v", err)
+				}
+			}
+			talks, err := b.Connect(forever, "f", weir.Peer{PID: 1})
+			check(t, err)
+			silent, err := b.Connect(forever, "f", weir.Peer{PID: 2})
+			check(t, err)
+			refusesToConnect(t, b, "f", weir.KindRefused, "2 programs are connected already")
+			ended := make(chan error, 1)
+			go func() { ended <- talks.Talk(nil) }()
+			b.want(t, "connected 1")
+			began := time.Now()
+			check(t, b.Unload(forever, "f", mandatory, "somebody"))
+			if took := time.Since(began); took != 0 {
+				t.Errorf("unloaded after %v", took)
+			}
+			check(t, <-ended)
+			if err := silent.Talk(nil); weir.KindOf(err) != weir.KindAbsent {
+				t.Errorf("it talks to a filter that has been unloaded: %v", err)
+			}
+		})
+	}
+}
+
+// A program that goes while the filter still serves it keeps its place until the filter returns.
+func TestPlaceOfWhoHasGoneIsKept(t *testing.T) {
+	withFilters(t, talker(time.Hour), func(t *testing.T, b *bench, _ *memory.Volume) {
+		hangUp, ended := b.connect(t, 1)
+		hangUp()
+		began := time.Now()
+		check(t, b.Unload(t.Context(), "f", false, ""))
+		if took := time.Since(began); took != time.Hour {
+			t.Errorf("unloaded after %v", took)
+		}
+		check(t, <-ended)
+	})
+}
+
 func TestShutdownEndsConversations(t *testing.T) {
 	withFilters(t, talker(0), func(t *testing.T, b *bench, _ *memory.Volume) {
 		_, ended := b.connect(t, 1)
