@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -35,7 +34,7 @@ func (c *call) pre(ctx context.Context, timed bool) weir.PreStatus {
 func (c *call) callPre(ctx context.Context) (status weir.PreStatus, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			status, err = 0, fmt.Errorf("panic in Pre: %v\n%s", p, debug.Stack())
+			status, err = 0, newPanicError("Pre", p)
 		}
 	}()
 	return c.instance.interceptor.Pre(ctx, c), nil
@@ -63,7 +62,7 @@ func (c *call) post(ctx context.Context, timed bool) bool {
 func (c *call) callPost(ctx context.Context) (status weir.PostStatus, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in Post: %v\n%s", p, debug.Stack())
+			err = newPanicError("Post", p)
 		}
 	}()
 	return c.instance.interceptor.Post(ctx, c), nil
@@ -87,8 +86,11 @@ func (c *call) fail(err error) weir.PreStatus {
 	c.failed = true
 	in := c.instance
 	if n := in.failures.Add(1); n&(n-1) == 0 {
-		in.logger.Error("an operation failed in a filter", "instance", in.label, "operation", c.above.Op.String(),
-			"name", c.above.Name, "failures", n, "error", err)
+		about := []any{"instance", in.label, "operation", c.above.Op.String(), "name", c.above.Name, "failures", n, "error", err}
+		if p, ok := errors.AsType[*panicError](err); ok {
+			about = append(about, "stack", string(p.stack))
+		}
+		in.logger.Error("an operation failed in a filter", about...)
 	}
 	c.result = weir.Result{Err: &weir.Error{Op: "pass " + in.label, Err: err}}
 	return weir.PreComplete

@@ -108,10 +108,22 @@ func NewInstance(s Site) *Instance {
 // panicked counts and logs a panic in a callback that no operation waits for.
 func (in *Instance) panicked(callback string, p any) {
 	if n := in.failures.Add(1); n&(n-1) == 0 {
-		in.logger.Error("a callback has panicked", "instance", in.label, "callback", callback, "failures", n,
-			"error", fmt.Sprintf("%v\n%s", p, debug.Stack()))
+		in.logger.Error("a callback has panicked", "instance", in.label, "callback", callback, "failures", n, "panic", p, "stack", string(debug.Stack()))
 	}
 }
+
+// panicError is a panic in a callback that an operation waits for. The stack is for the log alone.
+type panicError struct {
+	callback string
+	value    any
+	stack    []byte
+}
+
+func newPanicError(callback string, value any) *panicError {
+	return &panicError{callback, value, debug.Stack()}
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic in %s: %v", e.callback, e.value) }
 
 // Check tells whether a filter's instance can be called with all that the filter has asked for.
 func Check(f *weir.Filter, callback weir.Instance) error {

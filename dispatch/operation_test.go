@@ -294,3 +294,33 @@ func TestFailuresAreToldSeldom(t *testing.T) {
 		t.Errorf("%d lines for %d failures", lines, in.Stats().Failures)
 	}
 }
+
+// The stack of a panic is for the log, and not for the program, or whoever detaches.
+func TestStackOfAPanicIsLogged(t *testing.T) {
+	for _, where := range []string{"Pre", "Post", "QueryTeardown"} {
+		r := newRig()
+		at := func(here string) {
+			if here == where {
+				panic("oh")
+			}
+		}
+		in := r.instance("100", create, create, &asked{script{
+			pre:  func(context.Context, weir.Call) weir.PreStatus { at("Pre"); return weir.PreContinue },
+			post: func(context.Context, weir.Call) weir.PostStatus { at("Post"); return weir.PostFinished },
+		}, func() error { at("QueryTeardown"); return nil }})
+		err := errors.Join(r.Do(t.Context(), creation(), new(trace).lower()).Err, in.Query(t.Context()))
+		if err == nil || !strings.HasSuffix(err.Error(), "panic in "+where+": oh") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("error %v", err)
+		}
+		if s := r.logger.String(); strings.Count(s, `stack="goroutine`) != 1 || !strings.Contains(s, where) {
+			t.Errorf("logged %s", s)
+		}
+	}
+}
+
+type asked struct {
+	script
+	query func() error
+}
+
+func (a *asked) QueryTeardown(context.Context) error { return a.query() }

@@ -28,7 +28,8 @@ func (in *Instance) Query(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in QueryTeardown: %v\n%s", p, debug.Stack())
+			in.panicked("QueryTeardown", p)
+			err = fmt.Errorf("panic in QueryTeardown: %v", p)
 		}
 	}()
 	return querier.QueryTeardown(ctx)

@@ -42,13 +42,13 @@ func (m *Manager) askedBy(l *life, by string) {
 	}
 }
 
-// refusedBy notes what a filter has said to being unloaded. Of a panic, the first line is enough.
+// refusedBy notes what a filter has said to being unloaded.
 func (m *Manager) refusedBy(l *life, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l.unloading.refused = ""
 	if err != nil {
-		l.unloading.refused, _, _ = strings.Cut(err.Error(), "\n")
+		l.unloading.refused = err.Error()
 	}
 }
 

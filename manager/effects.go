@@ -62,6 +62,7 @@ func (m *Manager) carryOutLocked(effect topology.Effect) (after func()) {
 	case topology.FilterGone:
 		f, l := m.filters[e.Filter], m.lives[e.Filter]
 		l.unloading.gone = true
+		m.forgetPanicsLocked(f.Name)
 		delete(m.filters, e.Filter)
 		delete(m.lives, e.Filter)
 		return m.auditLocked(f, l)

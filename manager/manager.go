@@ -41,6 +41,7 @@ type Manager struct {
 	runs      map[topology.Work]*run
 	retries   map[topology.Work]*time.Timer
 	told      map[topology.Work]string // failures that were logged, until the work succeeds
+	panics    map[culprit]int          // of filters that are there
 	changed   chan struct{}            // closed and replaced when the epoch moves
 	started   bool
 }
@@ -105,6 +106,7 @@ func New(options Options) (*Manager, error) {
 		runs:      map[topology.Work]*run{},
 		retries:   map[topology.Work]*time.Timer{},
 		told:      map[topology.Work]string{},
+		panics:    map[culprit]int{},
 		changed:   make(chan struct{}),
 	}
 	if options.Verify != nil {

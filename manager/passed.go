@@ -18,11 +18,8 @@ func (m *Manager) passedLocked(v *volume) (tell func()) {
 }
 
 func (m *Manager) tellPassed(f *weir.Filter, info weir.VolumeInfo) {
-	err := guard(f, "Passed", func() error {
+	_ = m.guard(f, "Passed", func() error {
 		f.Passed(info)
 		return nil
 	})
-	if err != nil {
-		m.options.Logger.Error("a filter was not told of a volume that has left", "filter", f.Name, "error", err)
-	}
 }

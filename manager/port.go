@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -31,20 +30,19 @@ var ErrNotAdmitted = errors.New("the filter does not admit the program")
 const admitTime = 5 * time.Second
 
 // admit asks a filter whether a program may connect to it.
-func admit(f *weir.Filter, peer weir.Peer) error {
+func (m *Manager) admit(f *weir.Filter, peer weir.Peer) error {
 	if f.Admit == nil {
 		return nil
 	}
 	over := make(chan struct{})
 	defer time.AfterFunc(admitTime, func() { close(over) }).Stop()
-	err := within(over, func() error { return guard(f, "Admit", func() error { return f.Admit(peer) }) }, nil)
+	err := within(over, func() error { return m.guard(f, "Admit", func() error { return f.Admit(peer) }) }, nil)
 	if err == nil {
 		return nil
 	}
-	why, _, _ := strings.Cut(err.Error(), "\n") // What follows is the stack of a panic.
 	return &weir.Error{
 		Op: "connect to filter", Kind: weir.KindRefused, Path: f.Name,
-		Err:  fmt.Errorf("%w, process %d of user %d: %s", ErrNotAdmitted, peer.PID, peer.UID, why),
+		Err:  fmt.Errorf("%w, process %d of user %d: %w", ErrNotAdmitted, peer.PID, peer.UID, err),
 		Hint: "the filter decides who may",
 	}
 }
@@ -60,7 +58,7 @@ func (m *Manager) Connect(ctx context.Context, name string, peer weir.Peer) (*Co
 	f := m.filters[id]
 	m.mu.Unlock()
 	if f != nil {
-		if err := admit(f, peer); err != nil {
+		if err := m.admit(f, peer); err != nil {
 			return nil, err
 		}
 	}
@@ -118,7 +116,7 @@ func (c *Conversation) Talk(port weir.Port) error {
 	}
 	defer c.m.leave(c.filter, c.life)
 	err := within(c.life.hurry.Done(), func() error {
-		return guard(c.filter, "Connect", func() error { return c.filter.Connect(c.ctx, c.peer, port) })
+		return c.m.guard(c.filter, "Connect", func() error { return c.filter.Connect(c.ctx, c.peer, port) })
 	}, nil)
 	if errors.Is(err, errGivenUp) {
 		c.m.abandon(c.life, c.filter.Name, fmt.Sprintf("a conversation with process %d", c.peer.PID))

@@ -3,8 +3,6 @@ package manager
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/dispatch"
@@ -20,19 +18,9 @@ func (m *Manager) ask(ctx context.Context, work topology.Work) {
 		m.finish(work, nil, func() {})
 		return
 	}
-	err := within(l.over.Done(), func() error { return guard(f, "Concerns", func() error { return f.Concerns(ctx, v) }) }, nil)
+	err := within(l.over.Done(), func() error { return m.guard(f, "Concerns", func() error { return f.Concerns(ctx, v) }) }, nil)
 	m.noteGivenUp(l, work, "Concerns", err)
 	m.finish(work, err, func() {})
-}
-
-// guard turns a panic of the filter into an error: one bad volume must not end the others.
-func guard(f *weir.Filter, name string, call func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in %s of filter %s: %v\n%s", name, f.Name, p, debug.Stack())
-		}
-	}()
-	return call()
 }
 
 var errGivenUp = errors.New("it has not returned, and is not waited for any more")
@@ -71,18 +59,18 @@ func (m *Manager) setUp(ctx context.Context, work topology.Work, in *instance, r
 	if err == nil {
 		m.meet(in, reason, v)
 		err = within(l.over.Done(), func() error {
-			return guard(f, "Setup", func() (err error) {
+			return m.guard(f, "Setup", func() (err error) {
 				if callback, err = f.Setup(ctx, site); err != nil {
 					callback = nil
 				}
 				return err
 			})
-		}, func() { m.undo(in, f, callback, m.reasonLate()) })
+		}, func() { m.undo(f, callback, m.reasonLate()) })
 		m.noteGivenUp(l, work, "Setup", err)
 	}
 	if err == nil {
 		if err = dispatch.Check(f, callback); err != nil {
-			undone := within(l.over.Done(), func() error { m.undo(in, f, callback, weir.TeardownInternalError); return nil }, nil)
+			undone := within(l.over.Done(), func() error { m.undo(f, callback, weir.TeardownInternalError); return nil }, nil)
 			m.noteGivenUp(l, work, "Teardown", undone)
 		}
 	}
@@ -115,17 +103,14 @@ func (m *Manager) reasonLate() weir.TeardownReason {
 }
 
 // undo ends an instance that nobody waited for, or that cannot be used.
-func (m *Manager) undo(in *instance, f *weir.Filter, callback weir.Instance, reason weir.TeardownReason) {
+func (m *Manager) undo(f *weir.Filter, callback weir.Instance, reason weir.TeardownReason) {
 	if callback == nil {
 		return
 	}
-	err := guard(f, "Teardown", func() error {
+	_ = m.guard(f, "Teardown", func() error {
 		callback.Teardown(m.teardown, reason)
 		return nil
 	})
-	if err != nil {
-		m.options.Logger.Error("an instance did not end cleanly", "filter", in.name, "volume", in.pair.Volume, "error", err)
-	}
 }
 
 func (m *Manager) tearDown(work topology.Work, in *instance, reason weir.TeardownReason) {

@@ -69,7 +69,7 @@ func (m *Manager) askUnload(ctx context.Context, id topology.FilterID, f *weir.F
 	}
 	err := within(bounded.Done(), func() error {
 		defer func() { <-l.asking }()
-		return guard(f, "Unload", func() error { return f.Unload(bounded, mandatory) })
+		return m.guard(f, "Unload", func() error { return f.Unload(bounded, mandatory) })
 	}, nil)
 	switch {
 	case mandatory && errors.Is(err, errGivenUp):
