@@ -1,7 +1,7 @@
 package daemon
 
 import (
-	"errors"
+	"fmt"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/volume"
@@ -58,7 +58,7 @@ func checkExcluded(w *volume.Watcher, o Options, known bool) error {
 	if by == "" || known && !mounted {
 		return nil
 	}
-	return &weir.Error{Op: "use " + by, Kind: weir.KindRefused, Path: o.Source,
-		Err:  errors.New("it names the volume of SOURCE itself, so that nothing would be replicated"),
+	return &weir.Error{Op: "use " + by, Kind: weir.KindRefused,
+		Err:  fmt.Errorf("it names the volume of SOURCE, %s, so that nothing would be replicated", weir.QuotePath(o.Source)),
 		Hint: "exclude a volume that is mounted below SOURCE, or another one"}
 }

@@ -145,7 +145,7 @@ func TestSourceIsNotExcluded(t *testing.T) {
 	for _, spec := range []string{"TYPE=ext4", s.from.Dir, s.from.Device} {
 		s.o.Exclude = specs(t, spec)
 		_, err := Open(t.Context(), s.o)
-		if weir.KindOf(err) != weir.KindRefused || !strings.Contains(err.Error(), "it names the volume of SOURCE itself") {
+		if weir.KindOf(err) != weir.KindRefused || !strings.Contains(err.Error(), ": it names the volume of SOURCE, "+s.src+", so that") {
 			t.Errorf("%s: %v", spec, err)
 		}
 	}

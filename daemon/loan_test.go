@@ -63,7 +63,7 @@ func TestFilterIsLent(t *testing.T) {
 	// Who unloads it by hand, and loads it again, has it for good.
 	unload := func() {
 		t.Helper()
-		if err := c.Unload(t.Context(), activity.Name, false, ""); err != nil {
+		if err := c.Unload(t.Context(), activity.Name, true, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

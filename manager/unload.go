@@ -76,7 +76,7 @@ func (m *Manager) askUnload(ctx context.Context, id topology.FilterID, f *weir.F
 		m.abandon(l, f.Name, "Unload")
 		return nil
 	case errors.Is(err, errGivenUp):
-		return &weir.Error{Op: "unload filter", Path: f.Name, Err: fmt.Errorf("it has not said whether it may be: %w", ctx.Err()), Hint: "a mandatory unloading does not wait"}
+		return &weir.Error{Op: "unload filter", Path: f.Name, Err: fmt.Errorf("it has not said whether it may be: %w", ctx.Err()), Hint: "weir unload --force does not wait for that"}
 	}
 	if err != nil || !mandatory { // That one who cannot refuse does not, says nothing of what it has said before.
 		m.refusedBy(l, err)
@@ -85,7 +85,7 @@ func (m *Manager) askUnload(ctx context.Context, id topology.FilterID, f *weir.F
 		return nil
 	}
 	return &weir.Error{
-		Op: "unload filter", Kind: weir.KindRefused, Path: f.Name, Err: err, Hint: "a mandatory unloading cannot be refused",
+		Op: "unload filter", Kind: weir.KindRefused, Path: f.Name, Err: err, Hint: "weir unload --force cannot be refused",
 	}
 }
 

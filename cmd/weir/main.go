@@ -8,8 +8,10 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/daemon"
@@ -78,6 +80,15 @@ func execute(args []string, stdout, stderr io.Writer) int {
 
 // usageError says that a command line is not understood, and where to read what would be.
 func usageError(command *cobra.Command, err error) error {
+	var value *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &value):
+		err = fmt.Errorf("%s is no value for --%s, which is of type %s", weir.QuotePath(value.GetValue()), value.GetFlag().Name, value.GetFlag().Value.Type())
+	case strings.Contains(err.Error(), "arg(s)"): // as cobra counts arguments
+		err = fmt.Errorf("the arguments are %s, and not so many", strings.TrimPrefix(command.Use, command.Name()+" "))
+	case !command.HasSubCommands() && strings.HasPrefix(err.Error(), "unknown command"): // as it refuses any
+		err = errors.New("there are no arguments, only flags")
+	}
 	return &weir.Error{
 		Op:   "read the command line",
 		Kind: weir.KindRefused,

@@ -294,13 +294,16 @@ func TestWatchRefuses(t *testing.T) {
 		"watch --op ,":                 "it names no operation",
 		"watch --op access":            "access changes nothing, and is not observed; add --reads",
 		"watch --pid 0":                "no number of a process",
-		"watch --pid x":                "see weir watch --help",
+		"watch --pid x":                "read the command line: x is no value for --pid, which is of type int; see weir watch --help",
+		"coverage --json=x":            "x is no value for --json, which is of type bool",
+		"detach x":                     "the arguments are FILTER VOLUME .INSTANCE., and not so many; see weir detach",
+		"coverage x":                   "there are no arguments, only flags; see weir coverage --help",
 		"watch --comm=":                "--comm: it is empty",
 		"watch 9999":                   "no volume has this number, mount point, device or label",
 		"watch nolabel":                "no volume has this number",
 		"watch " + s.source + "/no":    "no such file or directory; watch what is there",
 		"watch /proc":                  "nothing can be observed there",
-		"watch / /":                    "see weir watch --help",
+		"watch / /":                    "the arguments are .PATH.VOLUME., and not so many; see weir watch --help",
 		"watch --socket /nothing/here": "ask the weir at",
 	} {
 		asked(t, 2, command, why)

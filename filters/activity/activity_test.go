@@ -357,7 +357,10 @@ func TestVolumesComeAndGo(t *testing.T) {
 func TestUnloadingSaysSo(t *testing.T) {
 	b := begin(t)
 	w := b.watch(activity.Request{})
-	go func() { _ = b.Unload(t.Context(), activity.Name, false, "") }()
+	if err := b.Unload(t.Context(), activity.Name, false, ""); err == nil || !strings.Contains(err.Error(), "unload filter activity: programs watch what it tells, 1 of them; weir unload --force") {
+		t.Errorf("while somebody watches: %v", err)
+	}
+	go func() { _ = b.Unload(t.Context(), activity.Name, true, "") }()
 	for w.end.End == "" {
 		w.next()
 	}

@@ -30,8 +30,20 @@ func New() *Monitor { return &Monitor{instances: map[*instance]bool{}} }
 // Filter returns what the manager needs to know.
 func (m *Monitor) Filter() *weir.Filter {
 	return &weir.Filter{
-		Name: Name, Altitude: altitude(), Concerns: concerns, Setup: m.setup, Connect: m.connect, Connections: connections,
+		Name: Name, Altitude: altitude(), Concerns: concerns, Setup: m.setup, Unload: m.unload,
+		Connect: m.connect, Connections: connections,
 	}
+}
+
+// unload refuses while somebody watches, who would be told of nothing more.
+func (m *Monitor) unload(_ context.Context, mandatory bool) error {
+	m.mu.Lock()
+	watching := len(m.watchers)
+	m.mu.Unlock()
+	if watching == 0 || mandatory {
+		return nil
+	}
+	return fmt.Errorf("programs watch what it tells, %d of them", watching)
 }
 
 func concerns(_ context.Context, v weir.Volume) error {
