@@ -15,7 +15,7 @@ type Filter struct {
 	Name string
 
 	// Altitude is that of the default instance, which has to be among Instances if there are any. It decides which frame
-	// the filter belongs to.
+	// the filter belongs to. Like those of Instances it is not 0, where the volume is.
 	Altitude Altitude
 
 	// Instances are those that the filter has on each volume. Empty stands for one, named like the filter and at its

@@ -119,6 +119,8 @@ func checkDefinitions(f *weir.Filter, others []*weir.Filter) error {
 			return unusable(fmt.Errorf("filter %s has two instances named %s", f.Name, d.Name))
 		case d.Attach > weir.AttachManual:
 			return unusable(fmt.Errorf("filter %s, instance %s: there is no such way to attach: %d", f.Name, d.Name, d.Attach))
+		case d.Altitude == (weir.Altitude{}):
+			return unusable(fmt.Errorf("filter %s, instance %s: it has no altitude; choose one by weir.Groups", f.Name, d.Name))
 		case holder != "":
 			return unusable(fmt.Errorf("filter %s, instance %s: altitude %s is that of %s", f.Name, d.Name, d.Altitude, holder))
 		}

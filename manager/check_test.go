@@ -59,6 +59,10 @@ func TestFilterIsCheckedAgainstThePlanes(t *testing.T) {
 		{"altitude 100 is that of filter there", weir.KindRefused, filter(func(f *weir.Filter) {
 			f.Instances = []weir.Definition{at("a", "200"), at("b", "100")}
 		})},
+		{"filter f, instance f: it has no altitude; choose one by weir.Groups", weir.KindRefused, filter(func(f *weir.Filter) { f.Altitude = weir.Altitude{} })},
+		{"filter f, instance b: it has no altitude", weir.KindRefused, filter(func(f *weir.Filter) {
+			f.Instances = []weir.Definition{at("a", "200"), {Name: "b"}}
+		})},
 		{"two instances named a", weir.KindRefused, filter(func(f *weir.Filter) { f.Instances = []weir.Definition{at("a", "200"), at("a", "201")} })},
 		{"altitude 200 is that of filter f, instance a", weir.KindRefused, filter(func(f *weir.Filter) {
 			f.Instances = []weir.Definition{at("a", "200"), at("b", "200")}
