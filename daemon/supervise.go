@@ -42,6 +42,7 @@ type supervisor struct {
 	reported chan report // gets what the engine tells of its end, and is closed with its last word
 	signals  chan os.Signal
 	locked   chan *os.File // gets the lock
+	served   chan struct{} // closed when the engine asks for nothing more
 
 	asked       time.Time // when the first signal came
 	interrupted time.Time // when the first interrupt came
@@ -80,12 +81,12 @@ func Supervise(o Options, stdout, stderr *Output) (Outcome, error) {
 	if err != nil {
 		return failed(weir.KindOf(err).ExitStatus(), err)
 	}
-	defer claims.Close()
 	s := &supervisor{
 		options: o, log: o.Logger, stdout: stdout, stderr: stderr, reaped: make(chan error, 1), reported: make(chan report), signals: make(chan os.Signal, 4),
-		locked: make(chan *os.File),
+		locked: make(chan *os.File, 1), served: make(chan struct{}),
 	}
 	defer func() { s.lock.Close() }() // Also of no file.
+	defer s.release(claims)
 	signal.Notify(s.signals, StopSignals()...)
 	defer signal.Stop(s.signals)
 	if err := s.start(claims); err != nil {
@@ -175,9 +176,30 @@ func (s *supervisor) read(reports *os.File) {
 
 // take claims what the engine asks for, and waits for the lock. An engine that is refused ends without it.
 func (s *supervisor) take(locks, claims *os.File) {
+	defer close(s.served)
 	defer locks.Close()
 	if file, err := syslock.Serve(locks, claims); err == nil {
 		s.locked <- file
+	}
+}
+
+// release gives the claims up, once nobody asks for more: an engine that hangs in the kernel may still do so, until this
+// process ends.
+func (s *supervisor) release(claims *os.File) {
+	if s.process == nil {
+		claims.Close()
+		return
+	}
+	select {
+	case <-s.served:
+		claims.Close()
+	case <-time.After(time.Second):
+		return
+	}
+	select {
+	case lock := <-s.locked: // It came with the end.
+		lock.Close()
+	default:
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -143,11 +142,7 @@ func TestBadManifestsAreRefused(t *testing.T) {
 			for _, name := range strings.Fields(names) {
 				args = append(args, "--manifest", filepath.Join(dir, name))
 			}
-			p := startWeir(t, append(args, s.source, s.good)...)
-			p.ends(2, 10*time.Second)
-			if out := p.output(); strings.Count(out, "\n") != 1 || !regexp.MustCompile(want).MatchString(out) {
-				t.Errorf("weir %s says, and not on one line %q:\n%s", args, want, out)
-			}
+			refuses(t, want, append(args, s.source, s.good)...)
 		}
 	}
 	if _, err := os.Stat(s.state); err == nil {

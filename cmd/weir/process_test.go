@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/weirfs/weir/daemon"
 	"github.com/weirfs/weir/internal/voltest"
 )
 
@@ -23,6 +25,10 @@ const asWeirEnv = "WEIR_TEST_IS_WEIR"
 func TestMain(m *testing.M) {
 	if os.Getenv(asWeirEnv) != "" {
 		main()
+	}
+	if daemon.AsEngine() != nil {
+		fmt.Fprintln(os.Stderr, "a test has started a mirror in the process of the tests, and not by startWeir")
+		os.Exit(1)
 	}
 	os.Exit(voltest.Unshared(apart{m}))
 }
@@ -99,6 +105,16 @@ func (p *weirProcess) ends(status int, within time.Duration) {
 	}
 	if got := p.cmd.ProcessState.ExitCode(); got != status {
 		p.t.Errorf("exit status %d, want %d\n%s", got, status, p.output())
+	}
+}
+
+// refuses starts a mirror that is refused, on one line that matches want, by whichever of its processes.
+func refuses(t *testing.T, want string, args ...string) {
+	t.Helper()
+	p := startWeir(t, args...)
+	p.ends(2, 10*time.Second)
+	if out := p.output(); strings.Count(out, "\n") != 1 || !strings.Contains(out, ";") || !regexp.MustCompile(want).MatchString(out) {
+		t.Errorf("weir %s says, and not on one line %q with what to do:\n%s", args, want, out)
 	}
 }
 

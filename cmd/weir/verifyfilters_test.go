@@ -58,6 +58,6 @@ func TestActionsOfTheVerifierAreChecked(t *testing.T) {
 		"=double-resume=remove":  "it does not exist; create it",
 		"":                       "it does not exist; create it",
 	} {
-		asked(t, 2, "mirror --once --verify-filters"+value+" "+a+"/nothing "+b, want)
+		refuses(t, want, strings.Fields("mirror --once --verify-filters"+value+" "+a+"/nothing "+b)...)
 	}
 }
