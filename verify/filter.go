@@ -104,8 +104,11 @@ func (v *Verifier) setUp(ctx context.Context, f *weir.Filter, site weir.Site) (w
 	case err != nil && !isNil(inner):
 		in.report(setupTeardown, nil, "Setup has returned an instance together with an error, so that nobody tears it down")
 		return nil, err
-	case err != nil || inner == nil:
+	case err != nil:
 		return nil, err
+	case inner == nil:
+		in.report(setupTeardown, nil, "Setup has returned neither an instance nor an error")
+		return nil, nil
 	case v.isTaken(inner):
 		in.report(setupTeardown, nil, "Setup has returned an instance that it had returned before, and that has not ended")
 	}

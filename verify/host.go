@@ -75,6 +75,7 @@ type host struct {
 
 // Hold implements weir.Host.
 func (h *host) Hold(owner string) (release func(), err error) {
+	h.use("Hold")
 	free, err := h.Host.Hold(owner)
 	if err != nil {
 		return nil, err

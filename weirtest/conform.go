@@ -60,6 +60,7 @@ type trial struct {
 	fault  func(format string, args ...any)
 	name   string
 	setups atomic.Int32 // that run
+	made   atomic.Int32 // instances, by Setup
 }
 
 // run tries the rule in a world of its own.
@@ -74,7 +75,11 @@ func (c *trial) run(r rule) {
 		f.Setup = func(ctx context.Context, site weir.Site) (weir.Instance, error) {
 			c.setups.Add(1)
 			defer c.setups.Add(-1)
-			return setUp(ctx, site)
+			in, err := setUp(ctx, site)
+			if err == nil {
+				c.made.Add(1)
+			}
+			return in, err
 		}
 	}
 	c.World = newWorld(c.fault, func(args ...any) { c.fault("%s", fmt.Sprint(args...)) })
@@ -135,8 +140,13 @@ func (c *trial) declines() {
 		"a layer":                      func(i *weir.VolumeInfo) { i.Layer, i.LayerAltitude = true, weir.MustAltitude("139998.99") },
 	}
 	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		made := c.made.Load()
 		v := c.MountAs("/mnt", kinds[name])
 		if slot := c.Manager.Snapshot().Slot(c.name, v.ID()); slot != nil && slot.State.String() == "failed" {
+			if c.made.Load() > made {
+				c.fault("what Setup returns cannot be used: %s", slot.Why)
+				return
+			}
 			c.fault("%s is no failure, but a reason to decline: %s; return weir.ErrDecline, wrapped with the reason", name, slot.Why)
 		}
 		c.Unmount(v)

@@ -220,6 +220,9 @@ func TestConformCatches(t *testing.T) {
 		{"an instance and an error", "setup-teardown", but(func(f *weir.Filter) {
 			f.Setup = func(context.Context, weir.Site) (weir.Instance, error) { return new(model), weir.ErrDecline }
 		})},
+		{"neither an instance nor an error", "setup-teardown", but(func(f *weir.Filter) {
+			f.Setup = func(context.Context, weir.Site) (weir.Instance, error) { return nil, nil }
+		})},
 		{"one room for all instances of a volume", "several instances may be on one volume: ", roomed(false)},
 		{"goroutines that stay", "goroutines are left of instances", modelled(func(*model) { go time.Sleep(24 * time.Hour) })},
 		{"work after the teardown", "an instance that has ended is silent: filter model, instance model on volume 2: use-after-teardown", modelled(func(m *model) {
@@ -268,7 +271,7 @@ func TestConformCatches(t *testing.T) {
 		{"a refusal of everything", "mandatory-refusal", but(func(f *weir.Filter) {
 			f.Unload = func(context.Context, bool) error { return errors.New("never") }
 		})},
-		{"no Interceptor", "an ordinary volume is no failure", but(func(f *weir.Filter) {
+		{"no Interceptor", "what Setup returns cannot be used: set up model: it asks for", but(func(f *weir.Filter) {
 			f.Setup = func(context.Context, weir.Site) (weir.Instance, error) {
 				return &struct{ weir.Instance }{new(model)}, nil
 			}
