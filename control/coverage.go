@@ -222,6 +222,9 @@ const outOfReach = "out of reach"
 // seenAs says how much an instance sees that is attached, of a filter that scans or does not.
 func seenAs(info weir.VolumeInfo, link manager.LinkSnapshot, idle, scans bool) Cell {
 	why := cmp.Or(link.Why, info.SightReason)
+	if link.State == topology.LinkUnsupported && info.Sight == weir.SightScan {
+		why = cmp.Or(info.SightReason, link.Why) // what has been found out of the file system, and not of one try
+	}
 	switch {
 	case idle:
 		return Cell{State: "attached", Why: "it asks for nothing now", idle: true}

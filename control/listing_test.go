@@ -186,7 +186,7 @@ func TestCellsTellWhatIsSeen(t *testing.T) {
 	}{
 		{topology.SlotAttached, topology.LinkAttached, weir.SightFull, "attached"},
 		{topology.SlotAttached, topology.LinkAttached, weir.SightLocal, "local only: others write to it"},
-		{topology.SlotAttached, topology.LinkUnsupported, weir.SightScan, "scan only: because"},
+		{topology.SlotAttached, topology.LinkUnsupported, weir.SightScan, "scan only: others write to it"},
 		{topology.SlotAttached, topology.LinkFailed, weir.SightFull, "scan only: because"},
 		{topology.SlotPending, topology.LinkFailed, weir.SightFull, "pending: the volume cannot be observed: because"},
 	} {

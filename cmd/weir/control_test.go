@@ -130,7 +130,10 @@ func TestLayersAreExplained(t *testing.T) {
 	layer := "a layer at altitude 139998.99"
 	reaches := below + `, ext4 on /dev/loop\d+\): what reaches it from volume \d+`
 	asked(t, 0, "explain "+s.source+"/marked", layer, `frame 0: observed by fanotify`, `1\. +replicate +altitude 309999 +frame 0 +attached`, reaches)
-	asked(t, 1, "explain "+s.source+"/blind", "NOT be seen: replicate is scan only: ", layer, "frame 0: unsupported: ", reaches)
+	text := asked(t, 1, "explain "+s.source+"/blind", "NOT be seen: replicate is scan only: ", layer, `frame 0: unsupported\n`, `frame 0 +scan only\n`, reaches)
+	if _, why, _ := strings.Cut(text, "replicate is scan only: "); strings.Count(text, strings.SplitN(why, "\n", 2)[0]) != 1 || strings.Contains(text, "attach fanotify") {
+		t.Errorf("the reason is not told once:\n%s", text)
+	}
 	asked(t, 0, "coverage", "overlay +attached", "overlay +scan only", "replicate scan only: ")
 	asked(t, 0, "instances", `replicate +\d+ +309999 +replicate +0 +scan only +`+s.source+"/blind")
 	asked(t, 0, "filters", `replicate +4 +309999 +Replication +0 +2 scan only\n`)

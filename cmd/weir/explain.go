@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -98,14 +99,15 @@ func printExplanation(w io.Writer, x control.Explanation) error {
 		fmt.Fprintf(w, "%s would be seen\n", what)
 	}
 	for _, p := range x.Passes {
-		if err := printPass(w, p); err != nil {
+		if err := printPass(w, p, x.Why); err != nil {
 			return err
 		}
 	}
 	return printEpoch(w, x.Epoch)
 }
 
-func printPass(w io.Writer, p control.Pass) error {
+// printPass prints a volume, without the reasons that have been told already, and each of the others once.
+func printPass(w io.Writer, p control.Pass, told string) error {
 	fmt.Fprintf(w, "\nvolume %d (%s, %s on %s)", p.Volume, p.Name, p.FSType, cmp.Or(p.Source, "nothing"))
 	switch {
 	case p.Above != 0:
@@ -115,10 +117,16 @@ func printPass(w io.Writer, p control.Pass) error {
 	}
 	fmt.Fprintln(w)
 	for _, m := range p.Marks {
+		if slices.ContainsFunc(p.Instances, func(in control.Explained) bool { return in.Frame == m.Frame && !in.Seen && in.Why != "" }) {
+			m.Why = "" // The instance has it, in other words.
+		}
 		fmt.Fprintf(w, "  frame %d: %s\n", m.Frame, means(m))
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for i, in := range p.Instances {
+		if strings.Contains(told, in.Why) {
+			in.Cell.Why = ""
+		}
 		fmt.Fprintf(table, "  %d.\t%s\taltitude %s\tframe %d\t%s%s\n", i+1, in.Column, in.Altitude, in.Frame, in.Cell, without(in.Skips))
 	}
 	if err := table.Flush(); err != nil {

@@ -13,7 +13,7 @@ func TestWhatFiltersDoNotHearOfIsPrinted(t *testing.T) {
 		t.Error(err)
 	}
 	in := control.Explained{Column: control.Column{Filter: "a", Instance: "a"}, Cell: control.Cell{State: "attached"}, Skips: "dirs|own"}
-	if err := printPass(&explained, control.Pass{Instances: []control.Explained{in}}); err != nil {
+	if err := printPass(&explained, control.Pass{Instances: []control.Explained{in}}, ""); err != nil {
 		t.Error(err)
 	}
 	if !strings.Contains(filters.String(), "  no room: 2 failed, 3 passed unseen, without dirs\n") || !strings.Contains(explained.String(), "  attached, without dirs|own\n") {
