@@ -40,7 +40,7 @@ func TestDeclinedStandsWhileItIsAskedAgain(t *testing.T) {
 	v := memory.NewVolume(1, "/a")
 	b.discovery.Mount(v)
 	<-asked
-	told("setting up", "", false)
+	told("setting up", "the filter has not answered yet", false)
 	answers <- declined("first")
 	b.await(func(s manager.Snapshot) bool { return s.Slot("slow", 1).State == topology.SlotDeclined })
 	told("declined", "first", true)
@@ -56,7 +56,7 @@ func TestDeclinedStandsWhileItIsAskedAgain(t *testing.T) {
 	answers <- errors.New("it is sick")
 	b.await(func(s manager.Snapshot) bool { return s.Slot("slow", 1).State == topology.SlotFailed })
 	<-asked
-	told("setting up", "", false)
+	told("setting up", "the filter has not answered yet", false)
 	answers <- nil
 	b.await(func(s manager.Snapshot) bool { return s.Slot("slow", 1).State == topology.SlotAttached })
 	told("attached", "", true)

@@ -192,11 +192,10 @@ func stateOf(s manager.Snapshot, v manager.VolumeSnapshot, slot manager.SlotSnap
 		if v.Info.OutOfReach && link.State == topology.LinkFailed {
 			return Cell{State: outOfReach, Why: v.Info.SightReason}
 		}
-		if link.Why != "" {
-			cell.Why = "the volume cannot be observed: " + link.Why
-		}
-		cell.Fault = true
-	case topology.SlotSettingUp, topology.SlotFailed, topology.SlotRemoved:
+		cell.Why, cell.Fault = waitsFor(link), true
+	case topology.SlotSettingUp:
+		cell.Why, cell.Fault = "the filter has not answered yet", true
+	case topology.SlotFailed, topology.SlotRemoved:
 		cell.Fault = true
 	case topology.SlotDetached:
 		cell.Fault = slot.By != topology.ByDefinition
@@ -207,6 +206,17 @@ func stateOf(s manager.Snapshot, v manager.VolumeSnapshot, slot manager.SlotSnap
 	}
 	cell.Fault = cell.Fault && !v.Leaving && !s.Stopping && (filter == nil || !filter.Stopping && filter.Asks())
 	return cell
+}
+
+// waitsFor says what keeps an instance from being set up.
+func waitsFor(link manager.LinkSnapshot) string {
+	switch {
+	case link.Why != "":
+		return "the volume cannot be observed: " + link.Why
+	case link.State == topology.LinkIdle:
+		return "the filter has not been asked yet"
+	}
+	return "the volume is not observed yet: that has begun, and it has not answered"
 }
 
 // The words for an instance that is attached and of which the kernel tells nothing: its filter looks at intervals, or does

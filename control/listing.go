@@ -149,6 +149,7 @@ type Instance struct {
 	Filter   string        `json:"filter"`
 	Volume   weir.VolumeID `json:"volume"`
 	Name     string        `json:"volume_name"` // where the volume is mounted, or else its source
+	Pseudo   bool          `json:"pseudo"`      // the volume holds no data, such as proc
 	Altitude weir.Altitude `json:"altitude"`
 	Instance string        `json:"instance"`
 	Attach   weir.Attach   `json:"attach"` // how it comes to volumes
@@ -204,7 +205,7 @@ func instanceOf(s manager.Snapshot, slot manager.SlotSnapshot) Instance {
 	v := snapshotOf(s, slot.Volume)
 	cell := sightedAs(s, v, slot)
 	return Instance{
-		ID: idOf(slot), Filter: slot.Filter, Volume: slot.Volume, Name: nameOf(v), Altitude: slot.Altitude,
+		ID: idOf(slot), Filter: slot.Filter, Volume: slot.Volume, Name: nameOf(v), Pseudo: v != nil && v.Info.Pseudo, Altitude: slot.Altitude,
 		Instance: slot.Instance, Attach: slot.Attach, Frame: int(slot.Frame), State: cell.State, Why: cell.Why, By: slot.By,
 		Attempts: slot.Attempts, Hung: slot.Hung,
 	}

@@ -188,13 +188,16 @@ func TestCellsTellWhatIsSeen(t *testing.T) {
 		{topology.SlotAttached, topology.LinkAttached, weir.SightLocal, "local only: others write to it"},
 		{topology.SlotAttached, topology.LinkUnsupported, weir.SightScan, "scan only: others write to it"},
 		{topology.SlotAttached, topology.LinkFailed, weir.SightFull, "scan only: because"},
+		{topology.SlotPending, topology.LinkIdle, weir.SightFull, "pending: the filter has not been asked yet"},
+		{topology.SlotPending, topology.LinkAttaching, weir.SightFull, "pending: the volume is not observed yet: that has begun, and it has not answered"},
+		{topology.SlotSettingUp, topology.LinkAttached, weir.SightFull, "setting up: the filter has not answered yet"},
 		{topology.SlotPending, topology.LinkFailed, weir.SightFull, "pending: the volume cannot be observed: because"},
 	} {
 		v := manager.VolumeSnapshot{
 			Info:  weir.VolumeInfo{ID: 1, Sight: c.sight, SightReason: "others write to it"},
 			Links: []manager.LinkSnapshot{{State: c.link}},
 		}
-		if c.link != topology.LinkAttached {
+		if c.link == topology.LinkUnsupported || c.link == topology.LinkFailed {
 			v.Links[0].Why = "because"
 		}
 		s := manager.Snapshot{

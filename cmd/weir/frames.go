@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -14,8 +15,9 @@ import (
 
 const framesLong = `List the frames of the running weir, the highest first. A frame holds the filters
 of a range of altitudes, and is attached to every volume on which one of them has
-an instance. Where a layer such as an overlay comes between filters, those above it
-are in a frame of their own.`
+an instance; below the table it is said why it cannot be where it is not. Where a
+layer such as an overlay comes between filters, those above it are in a frame of
+their own.`
 
 func newFramesCommand() *cobra.Command {
 	a := new(asker)
@@ -42,7 +44,11 @@ func newFramesCommand() *cobra.Command {
 func printFrames(w io.Writer, list control.Frames) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "FRAME\tFROM\tBELOW\tFILTERS\tVOLUMES")
+	var why reasons
 	for _, f := range list.Frames {
+		for _, l := range f.Links {
+			why.add(fmt.Sprint(l.Volume), fmt.Sprint("frame ", f.ID), l.State, l.Why)
+		}
 		high := "-"
 		if f.High != (weir.Altitude{}) {
 			high = f.High.String()
@@ -56,7 +62,7 @@ func printFrames(w io.Writer, list control.Frames) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	return printEpoch(w, list.Epoch)
+	return errors.Join(why.print(w), printEpoch(w, list.Epoch))
 }
 
 // counted says on how many volumes a frame is in which state.

@@ -12,12 +12,13 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/control"
+	"github.com/weirfs/weir/topology"
 )
 
 const instancesLong = `List the instances of filters on volumes in the running weir, what is farthest
 from the volume first, with the states that weir coverage explains. What is owed is
 listed too; volumes that a filter declines, or that a rule excludes, are with --all
-only.
+only, and so is what is attached by hand only on pseudo file systems, and is not.
 
 VOLUME is a number that weir volumes shows, a mount point, a device, or a label.`
 
@@ -56,7 +57,7 @@ func newInstancesCommand() *cobra.Command {
 				return mistaken(err)
 			}
 			list.Instances = slices.DeleteFunc(list.Instances, func(in control.Instance) bool {
-				return !all && (in.State == "declined" || in.State == "excluded")
+				return !all && (in.State == "declined" || in.State == "excluded" || in.Pseudo && in.By == topology.ByDefinition)
 			})
 			return a.print(c.OutOrStdout(), list, func(w io.Writer) error { return printInstances(w, list) })
 		},

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,14 @@ func TestManifestsAreKeptTo(t *testing.T) {
 		"altitude 300000.5 is that of filter replicate, instance mirror; ")
 	asked(t, 0, "load activity --manifest "+twice, "filter activity is loaded at altitude 370031, in frame 0")
 	asked(t, 0, "filters", `filter activity has on each volume: high at 370031, low at 365000.5 \(not by hand\), spare at 365000.25 \(by hand only\)\n`)
+	_, some, _ := weirRun("instances", "-f", "activity")
+	_, all, _ := weirRun("instances", "-f", "activity", "--all")
+	byHand := func(place string) *regexp.Regexp {
+		return regexp.MustCompile(`spare .*detached by its definition +` + place + `\n`)
+	}
+	if !byHand(source).MatchString(some) || byHand("/proc").MatchString(some) || !byHand("/proc").MatchString(all) {
+		t.Errorf("what may be attached by hand is listed on pseudo file systems, or not at all:\n%s", some)
+	}
 	w := watch(t, source)
 	s.write("b")
 	w.eachTells(filepath.Join(source, "b"), "high", "low")
