@@ -184,14 +184,15 @@ type Host interface {
 	// until Scanned closes it; that of another is closed at once, since nobody looks for what it hides. The manager itself
 	// records that an instance was not there yet, or not any more. Like Scanned it may be called from callbacks: it is
 	// written in the order of the calls, and neither waits for the disk; a ledger that cannot be written is logged. The
-	// error is of KindRefused if since is the zero time or cause is empty, and of KindAbsent if the instance has ended.
+	// error is of KindRefused if since is the zero time or still to come, or cause is empty, and of KindAbsent if the instance
+	// has ended.
 	Missed(since time.Time, cause string) error
 
 	// Scanned closes the filter's gaps on the instance's volume that were over when a scan began, after that scan has looked
 	// at everything the filter has to know of the volume, and has ended. began is the time on the machine's clock right
 	// before the scan looked at the first object; a scan that was begun for a gap, after Setup or Missed was called, is late
-	// enough. by names the scan for the operator. The error is of KindRefused for a filter without Scans and if by is empty,
-	// and of KindAbsent if the instance has ended.
+	// enough. by names the scan for the operator. The error is of KindRefused for a filter without Scans, if began is the
+	// zero time or still to come, and if by is empty, and of KindAbsent if the instance has ended.
 	Scanned(began time.Time, by string) error
 
 	// NoRoom counts operations that the filter had no room for: those that it has made fail, and those that it has let pass

@@ -87,6 +87,8 @@ func (m *Manager) missed(in *instance, since time.Time, cause string) error {
 		return err
 	case since.IsZero() || cause == "":
 		return recordError(weir.KindRefused, fmt.Errorf("filter %s does not say since when it has missed something, and why", f.Name))
+	case since.After(now()):
+		return recordError(weir.KindRefused, fmt.Errorf("filter %s says that it has missed something since %v, which has not been yet", f.Name, since))
 	}
 	m.recordMissedLocked(in.pair, since, now(), cause, unsought)
 	return nil
@@ -115,6 +117,8 @@ func (m *Manager) scanned(in *instance, began time.Time, by string) error {
 		return recordError(weir.KindRefused, fmt.Errorf("filter %s is not one that scans: set Filter.Scans", f.Name))
 	case by == "":
 		return recordError(weir.KindRefused, fmt.Errorf("filter %s does not name its scan", f.Name))
+	case began.IsZero() || began.After(now()):
+		return recordError(weir.KindRefused, fmt.Errorf("filter %s says that a scan has ended which began at %v: take the time before it begins", f.Name, began))
 	}
 	info := m.volumes[in.pair.Volume].info
 	scan := func(l *ledger.Ledger) error { return l.CloseGaps(info, f.Name, began, by) }

@@ -90,19 +90,31 @@ func (h *host) Hold(owner string) (release func(), err error) {
 // Want implements weir.Host.
 func (h *host) Want(ctx context.Context, wants weir.Ops) error {
 	h.use("Want")
+	if withOperations() {
+		h.in.report(wantInside, nil, "Want is called in a callback with operations")
+	}
 	return h.Host.Want(ctx, wants)
 }
 
 // Missed implements weir.Host.
 func (h *host) Missed(since time.Time, cause string) error {
 	h.use("Missed")
+	h.checkTime("Missed", since)
 	return h.Host.Missed(since, cause)
 }
 
 // Scanned implements weir.Host.
 func (h *host) Scanned(began time.Time, by string) error {
 	h.use("Scanned")
+	h.checkTime("Scanned", began)
 	return h.Host.Scanned(began, by)
+}
+
+// checkTime reports a time that nothing can have begun at.
+func (h *host) checkTime(method string, at time.Time) {
+	if at.IsZero() || at.After(time.Now()) {
+		h.in.report(wrongTime, nil, "%s is called with a time that has not been: %v", method, at)
+	}
 }
 
 // NoRoom implements weir.Host.

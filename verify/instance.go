@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"weak"
 
 	"github.com/weirfs/weir"
 )
@@ -35,6 +36,7 @@ type instance struct {
 	running int             // callbacks, without Teardown
 	taken   map[*taken]bool // holds, leases and references
 	holds   int
+	shown   weak.Pointer[weir.Operation] // the first of the slice that Completed has returned from
 	pended  map[*call]bool
 }
 
@@ -92,6 +94,9 @@ func (in *instance) Completed(operations []weir.Operation) {
 	shown := slices.Clone(operations)
 	in.callback("Completed", nil, func() { in.inner.Completed(shown) })
 	clear(shown)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.shownLocked(shown)
 }
 
 // Lost implements weir.Instance.
@@ -131,6 +136,7 @@ func (in *instance) Teardown(ctx context.Context, reason weir.TeardownReason) {
 	for _, c := range left {
 		c.giveUp()
 	}
+	in.checkKept()
 	in.inner.Teardown(ctx, reason)
 	in.mu.Lock()
 	defer in.mu.Unlock()

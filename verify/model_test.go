@@ -25,6 +25,8 @@ type model struct {
 	completed func(m *instance)
 	start     func(m *instance)
 	teardown  func(m *instance)
+
+	operations func(m *instance, operations []weir.Operation)
 }
 
 type instance struct {
@@ -52,7 +54,12 @@ func (m *instance) call(callback func(*instance)) {
 	}
 }
 
-func (m *instance) Completed([]weir.Operation)                    { m.call(m.completed) }
+func (m *instance) Completed(operations []weir.Operation) {
+	m.call(m.completed)
+	if m.operations != nil {
+		m.operations(m, operations)
+	}
+}
 func (m *instance) Lost(string)                                   {}
 func (m *instance) Changed()                                      {}
 func (m *instance) TeardownStart(weir.TeardownReason)             { m.call(m.start) }

@@ -44,6 +44,9 @@ const (
 	openPort         = "open-port"
 	retarget         = "retarget"
 	outOfOrder       = "out-of-order"
+	keptSlice        = "kept-slice"
+	wantInside       = "want-inside"
+	wrongTime        = "wrong-time"
 )
 
 // Rules lists all rules.
@@ -56,7 +59,7 @@ func Rules() []Rule {
 		{noResult, "PreComplete has a result that the program can use", "set Result().Err, or what the operation returns: the Object of a creation, the Open of an open, the N of a write"},
 		{failedClose, "a close does not fail: the descriptor is gone whatever it returns", "return PreContinue for OpClose"},
 		{lostResult, "only PreComplete has a result: the operation overwrites that of others", "return PreComplete, or set the result in Post"},
-		{neverResumed, "what is pended is resumed: in time, when its program gives up, and when the teardown starts", "call ResumePre or ResumePost on every way; watch the ctx of Pre; implement weir.TeardownStarter; package pend does all that"},
+		{neverResumed, "what is pended is resumed: in time, when its program gives up, and when the teardown starts", "call ResumePre or ResumePost on every way; watch the ctx of Pre; implement weir.TeardownStarter; package pend does the last two, and within 30 s whoever decides has to Take the operation and resume it"},
 		{notPended, "only an operation that is pended is resumed", "return PrePend or PostPend from the callback whose operation is resumed"},
 		{doubleResume, "an operation is resumed once", "let one goroutine own the call, as package pend does"},
 		{lateResume, "an operation is resumed before the instance has ended", "resume in TeardownStart what is still pended"},
@@ -74,7 +77,10 @@ func Rules() []Rule {
 		{useAfterRelease, "a context is not used after its release", "call Release when the value is needed no more"},
 		{useAfterTeardown, "the host is not used, and the volume not borrowed, after Teardown has returned", "let Teardown wait for the filter's goroutines, or take a Hold for them"},
 		{contextKind, "contexts are of the kinds that the filter has registered, on an object that the key names", "name the kind in Filter.Contexts, and the file or open in the key"},
-		{recursion, "what a filter does inside a callback does not come back to it, or to those above", "use Host.Issue of the instance itself, which only those below see"},
+		{recursion, "what a filter does inside a callback does not come back to it, or to those above; found where the ctx of the callback is passed on", "use Host.Issue of the instance itself, which only those below see"},
+		{keptSlice, "Completed keeps neither its slice nor a pointer into it, which package weirtest finds out", "copy the operations"},
+		{wantInside, "Host.Want is not called in Completed, Pre or Post", "hand it to a goroutine, which ends in Teardown"},
+		{wrongTime, "the times that Host.Missed and Host.Scanned are given have been", "take time.Now() before the scan looks at the first object, and note until when nothing was missed"},
 		{slowSetup, "Concerns, Setup, Passed, Admit, Remarks, Ignores and Unload return soon", "start long work on a goroutine, and end it in Teardown"},
 		{slowCallback, "callbacks return soon: whoever does the operation waits", "pend the operation, or hand the work to a goroutine"},
 		{setupTeardown, "each set-up makes one instance of its own, or returns an error, and each is torn down once", "return a new instance, or nil and an error"},

@@ -282,6 +282,40 @@ func issues(do func(m *instance, ctx context.Context, p *weir.Parameters)) *mode
 	})
 }
 
+// keptOperations are what a filter has kept.
+type keptOperations struct{ slice []weir.Operation }
+
+func observerScenes() []scene {
+	var kept keptOperations
+	keeps := func(how func([]weir.Operation) []weir.Operation) *model {
+		return &model{wants: weir.Changes, operations: func(_ *instance, ops []weir.Operation) { kept.slice = how(ops) }}
+	}
+	wants := func(do func(want func())) *model {
+		return &model{wants: weir.OpCreate, completed: func(m *instance) {
+			do(func() { _ = m.site.Host.Want(context.Background(), weir.Changes) })
+		}}
+	}
+	scans := func(at func() time.Time) *model {
+		return &model{wants: weir.OpCreate, change: func(f *weir.Filter) { f.Scans = true },
+			completed: func(m *instance) { _ = m.site.Host.Scanned(at(), "a scan") }}
+	}
+	misses := func(after time.Duration) *model {
+		return &model{wants: weir.OpCreate, completed: func(m *instance) { _ = m.site.Host.Missed(time.Now().Add(after), "why") }}
+	}
+	return []scene{
+		{rule: "kept-slice", bad: keeps(func(ops []weir.Operation) []weir.Operation { return ops }), good: keeps(slices.Clone[[]weir.Operation])},
+		{rule: "want-inside", bad: wants(func(want func()) { want() }), good: wants(func(want func()) { go want() })},
+		{rule: "want-inside", name: "Pre", good: &model{before: weir.OpCreate, pre: returns(weir.PreContinue)},
+			bad: before(weir.OpCreate, func(m *instance, ctx context.Context, _ weir.Call) weir.PreStatus {
+				_ = m.site.Host.Want(ctx, weir.Changes)
+				return weir.PreContinue
+			})},
+		{rule: "wrong-time", bad: scans(func() time.Time { return time.Now().Add(time.Hour) }), good: scans(time.Now)},
+		{rule: "wrong-time", name: "none", bad: scans(func() time.Time { return time.Time{} }), good: scans(time.Now)},
+		{rule: "wrong-time", name: "of what was missed", bad: misses(time.Hour), good: misses(-time.Second)},
+	}
+}
+
 func timeScenes() []scene {
 	var volume *memory.Volume
 	create := func(w *weirtest.World, v *memory.Volume) { volume = v; w.Must(v.Create("a")) }
@@ -369,7 +403,7 @@ func politely(mandatory bool) error {
 
 func TestRules(t *testing.T) {
 	tested := []string{"callback-outside", "out-of-order"} // by TestManagerIsWatchedToo and TestOrderIsWatched
-	for _, s := range slices.Concat(statusScenes(), changeScenes(), pendScenes(), drainingScenes(), referenceScenes(), timeScenes()) {
+	for _, s := range slices.Concat(statusScenes(), changeScenes(), pendScenes(), drainingScenes(), referenceScenes(), observerScenes(), timeScenes()) {
 		tested = append(tested, s.rule)
 		t.Run(s.rule+" "+s.name, s.run)
 	}

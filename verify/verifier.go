@@ -24,6 +24,10 @@ type Options struct {
 	// Pended is how long an operation may stay pended. Default 30 s.
 	Pended time.Duration
 
+	// Slices has it found out, at each teardown, who keeps the slice of Completed. Garbage is collected for that: it is for
+	// tests.
+	Slices bool
+
 	// Actions say by rule what becomes of violations. They are reported by default.
 	Actions Actions
 

@@ -72,7 +72,10 @@ func TestWhatIsMissedIsRefusedOrRecorded(t *testing.T) {
 	weirtest.Run(t, func(w *weirtest.World) {
 		w.Tolerate("use-after-teardown")
 		v := w.Mount("/data")
+		w.Tolerate("wrong-time")
+		future := time.Now().Add(time.Hour)
 		for what, err := range map[string]error{
+			"no scan yet": s.host.Scanned(future, "a scan"), "no time of a scan": s.host.Scanned(time.Time{}, "a scan"), "not yet": s.host.Missed(future, "why"),
 			"no cause": s.host.Missed(time.Now(), ""), "no time": s.host.Missed(time.Time{}, "why"), "no name": s.host.Scanned(time.Now(), ""),
 		} {
 			if weir.KindOf(err) != weir.KindRefused {
@@ -83,7 +86,7 @@ func TestWhatIsMissedIsRefusedOrRecorded(t *testing.T) {
 		if err := s.host.Missed(time.Now(), "why"); weir.KindOf(err) != weir.KindAbsent {
 			t.Errorf("Missed after the end: %v", err)
 		}
-		if err := s.host.Scanned(time.Now(), "a scan"); weir.KindOf(err) != weir.KindAbsent || len(w.Violations()) != 2 {
+		if err := s.host.Scanned(time.Now(), "a scan"); weir.KindOf(err) != weir.KindAbsent || len(w.Violations()) != 6 {
 			t.Errorf("Scanned after the end: %v, violations %v", err, w.Violations())
 		}
 	}, s.filter())

@@ -66,7 +66,7 @@ func newWorld(fault func(string, ...any), fatal func(...any)) *World {
 	}
 	m, err := manager.New(manager.Options{
 		Discovery: &w.discovery, Planes: []weir.Plane{&plane{w.Plane, w}}, Ledger: w.ledger,
-		Logger: slog.New(slog.NewTextHandler(w, nil)), Verify: &verify.Options{Violation: w.violated},
+		Logger: slog.New(slog.NewTextHandler(w, nil)), Verify: &verify.Options{Violation: w.violated, Slices: true},
 	})
 	if err != nil {
 		fatal(err)
