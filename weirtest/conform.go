@@ -21,7 +21,7 @@ func Conform(t *testing.T, filter func() *weir.Filter, work ...func(*memory.Volu
 		t.Run(r.name, func(t *testing.T) {
 			t.Helper()
 			synctest.Test(t, func(t *testing.T) {
-				(&trial{filter: filter, work: work, fault: t.Errorf}).run(r)
+				(&trial{ctx: t.Context(), filter: filter, work: work, fault: t.Errorf}).run(r)
 			})
 		})
 	}
@@ -45,6 +45,8 @@ func rules() []rule {
 		{"an instance may be detached under operations", (*trial).detachesUnderLoad},
 		{"the filter may be unloaded under operations", (*trial).unloadsUnderLoad},
 		{"a program may give up", (*trial).givesUp},
+		{"a filter that scans says so", (*trial).scans},
+		{"programs may come to the port, and leave", (*trial).connects},
 		{"the manager may stop at any time", (*trial).stops},
 	}
 }
@@ -55,6 +57,7 @@ const soon = 5 * time.Second
 // trial is one rule and one filter. It runs in a bubble.
 type trial struct {
 	*World
+	ctx    context.Context // of the test
 	filter func() *weir.Filter
 	work   []func(*memory.Volume)
 	fault  func(format string, args ...any)
@@ -82,7 +85,7 @@ func (c *trial) run(r rule) {
 			return in, err
 		}
 	}
-	c.World = newWorld(c.fault, func(args ...any) { c.fault("%s", fmt.Sprint(args...)) })
+	c.World = newWorld(c.ctx, c.fault, func(args ...any) { c.fault("%s", fmt.Sprint(args...)) })
 	defer c.close()
 	if err := c.Load(f); err != nil {
 		c.fault("it cannot be loaded: %v", err)

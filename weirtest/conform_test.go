@@ -23,6 +23,9 @@ type model struct {
 	lost      func(m *model)
 	start     func(m *model)
 	teardown  func(m *model)
+
+	operations func(m *model, operations []weir.Operation)
+	kept       []weir.Operation
 }
 
 func (m *model) Pre(ctx context.Context, c weir.Call) weir.PreStatus {
@@ -45,7 +48,12 @@ func (m *model) call(callback func(*model)) {
 	}
 }
 
-func (m *model) Completed([]weir.Operation)                    { m.call(m.completed) }
+func (m *model) Completed(operations []weir.Operation) {
+	m.call(m.completed)
+	if m.operations != nil {
+		m.operations(m, operations)
+	}
+}
 func (m *model) Lost(string)                                   { m.call(m.lost) }
 func (m *model) Changed()                                      {}
 func (m *model) TeardownStart(weir.TeardownReason)             { m.call(m.start) }
@@ -84,8 +92,8 @@ func faults(t *testing.T, filter func() *weir.Filter) string {
 	var mu sync.Mutex
 	var list []string
 	for _, r := range rules() {
-		synctest.Test(t, func(*testing.T) {
-			(&trial{filter: filter, fault: func(format string, args ...any) {
+		synctest.Test(t, func(t *testing.T) {
+			(&trial{ctx: t.Context(), filter: filter, fault: func(format string, args ...any) {
 				mu.Lock()
 				defer mu.Unlock()
 				list = append(list, r.name+": "+fmt.Sprintf(format, args...))
@@ -142,11 +150,36 @@ func TestGoodFiltersConform(t *testing.T) {
 		"that declines":         but(func(f *weir.Filter) { f.Concerns = func(context.Context, weir.Volume) error { return weir.ErrDecline } }),
 		"with two instances":    but(twice),
 		"with no more than one": roomed(true),
+		"that scans": but(func(f *weir.Filter) {
+			f.Scans = true
+			f.Setup = func(_ context.Context, site weir.Site) (weir.Instance, error) {
+				m := &model{site: site}
+				m.lost = func(*model) {
+					_ = site.Host.Missed(time.Now(), "lost")
+					_ = site.Host.Scanned(time.Now(), "a scan")
+				}
+				return m, site.Host.Scanned(time.Now(), "the first scan")
+			}
+		}),
+		"with a port": but(func(f *weir.Filter) { f.Connections, f.Connect = 1, echo }),
 		"that does not leave": but(func(f *weir.Filter) {
 			f.Unload = func(_ context.Context, mandatory bool) error { return unwilling(mandatory) }
 		}),
 	} {
 		t.Run(name, func(t *testing.T) { Conform(t, filter) })
+	}
+}
+
+// echo sends back what it receives.
+func echo(ctx context.Context, _ weir.Peer, port weir.Port) error {
+	for {
+		message, err := port.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		if err := port.Send(ctx, message); err != nil {
+			return err
+		}
 	}
 }
 
@@ -270,6 +303,19 @@ func TestConformCatches(t *testing.T) {
 		{"a hold that stays", "the filter may be unloaded under operations: it is not unloaded after 5s", modelled(func(m *model) { _, _ = m.site.Host.Hold("ever") })},
 		{"a refusal of everything", "mandatory-refusal", but(func(f *weir.Filter) {
 			f.Unload = func(context.Context, bool) error { return errors.New("never") }
+		})},
+		{"a scan that is never told", "a filter that scans says so: it has Scans", but(func(f *weir.Filter) { f.Scans = true })},
+		{"a scan that ends before it begins", "wrong-time", modelled(func(m *model) { _ = m.site.Host.Scanned(time.Now().Add(time.Hour), "a scan") })},
+		{"operations that are kept", "kept-slice", modelled(func(m *model) {
+			m.operations = func(m *model, operations []weir.Operation) { m.kept = operations }
+		})},
+		{"a Want in Completed", "want-inside", modelled(func(m *model) {
+			m.completed = func(m *model) { _ = m.site.Host.Want(context.Background(), weir.Changes) }
+		})},
+		{"a lease that stays", "leaked-lease", modelled(func(m *model) { _, _ = m.site.Volume.Borrow(context.Background(), "") })},
+		{"a port that does not end", "programs may come to the port, and leave: Connect still runs 5s after the program has hung up", but(func(f *weir.Filter) {
+			f.Connections = 2
+			f.Connect = func(context.Context, weir.Peer, weir.Port) error { time.Sleep(time.Minute); return nil }
 		})},
 		{"no Interceptor", "what Setup returns cannot be used: set up model: it asks for", but(func(f *weir.Filter) {
 			f.Setup = func(context.Context, weir.Site) (weir.Instance, error) {

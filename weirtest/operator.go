@@ -62,7 +62,7 @@ func (w *World) BeforeAttach(run func(ctx context.Context, volume weir.Volume) e
 	w.beforeAttach = run
 }
 
-// BeforeSetup has something run before each Setup: it may hang or fail. Nil ends that.
+// BeforeSetup has something run before each Setup: it may hang or fail, which is not held against the filter. Nil ends that.
 func (w *World) BeforeSetup(run func(ctx context.Context, filter string, site weir.Site) error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -71,6 +71,9 @@ func (w *World) BeforeSetup(run func(ctx context.Context, filter string, site we
 
 // Load loads a filter, and lets it attach to the volumes that are there.
 func (w *World) Load(f *weir.Filter) error {
+	if f == nil {
+		return w.Manager.Start(nil)
+	}
 	loaded := *f
 	if f.Setup != nil {
 		loaded.Setup = func(ctx context.Context, site weir.Site) (weir.Instance, error) {
@@ -78,6 +81,7 @@ func (w *World) Load(f *weir.Filter) error {
 			before := w.beforeSetup
 			w.mu.Unlock()
 			if before != nil {
+				defer w.delay(place{f.Name, site.Volume.ID()})()
 				if err := before(ctx, f.Name, site); err != nil {
 					return nil, err
 				}
@@ -88,6 +92,17 @@ func (w *World) Load(f *weir.Filter) error {
 	err := w.Manager.Start(&loaded)
 	w.Settle()
 	return err
+}
+
+// delay says that a set-up takes longer since a hook of the test runs before it, until over is called.
+func (w *World) delay(p place) (over func()) {
+	add := func(n int) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.hooked[p] += n
+	}
+	add(1)
+	return func() { add(-1) }
 }
 
 // byTest is who attaches, detaches and unloads.

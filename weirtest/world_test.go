@@ -3,6 +3,7 @@ package weirtest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -130,6 +131,90 @@ func TestViolationsAreTold(t *testing.T) {
 		counts := w.Manager.Snapshot().Violations
 		if len(counts) != 1 || counts[0].Count != 1 || counts[0].Filter != "names" {
 			t.Errorf("counted %v", counts)
+		}
+	})
+}
+
+// TestTheTestsOwnHooksAreNotTheFiltersFault has a hook that takes longer than a Setup may.
+func TestTheTestsOwnHooksAreNotTheFiltersFault(t *testing.T) {
+	weirtest.Run(t, func(w *weirtest.World) {
+		w.BeforeSetup(func(ctx context.Context, _ string, _ weir.Site) error { <-ctx.Done(); return ctx.Err() })
+		v := w.Mount("/data")
+		time.Sleep(time.Minute)
+		w.Unmount(v)
+	}, new(names).filter())
+}
+
+// held is an instance that does not end before it is let go.
+type held struct {
+	names
+	letGo chan struct{}
+}
+
+func (h *held) Teardown(context.Context, weir.TeardownReason) { <-h.letGo }
+
+func TestAnUnloadingIsInProgress(t *testing.T) {
+	weirtest.Run(t, func(w *weirtest.World) {
+		h := &held{letGo: make(chan struct{})}
+		f := h.filter()
+		f.Setup = func(context.Context, weir.Site) (weir.Instance, error) { return h, nil }
+		w.Must(w.Load(f))
+		v := w.Mount("/data")
+		unload := w.Begin(func() error { return w.Unload("names") })
+		if unload.Done() {
+			t.Error("the unloading does not wait for Teardown")
+		}
+		w.Want("names", v, "draining")
+		close(h.letGo)
+		w.Must(unload.Wait())
+		w.Want("names", v, "none")
+		if w.Load(nil) == nil {
+			t.Error("no filter is loaded")
+		}
+	})
+}
+
+func TestTheWorldsContextIsOfItsTime(t *testing.T) {
+	weirtest.Run(t, func(w *weirtest.World) {
+		ctx, cancel := context.WithTimeout(w.Context(), time.Hour)
+		defer cancel()
+		<-ctx.Done()
+		if w.Context().Err() != nil {
+			t.Error("the context has ended before the test")
+		}
+	})
+}
+
+func TestProgramsTalkToAFilter(t *testing.T) {
+	weirtest.Run(t, func(w *weirtest.World) {
+		f := new(names).filter()
+		f.Connections = 1
+		f.Connect = func(ctx context.Context, peer weir.Peer, port weir.Port) error {
+			for {
+				message, err := port.Receive(ctx)
+				if err != nil || string(message) == "bye" {
+					return err
+				}
+				if err := port.Send(ctx, fmt.Appendf(nil, "%s, %d", message, peer.PID)); err != nil {
+					return err
+				}
+			}
+		}
+		w.Must(w.Load(f))
+		p, err := w.Connect("names", weir.Peer{PID: 7})
+		w.Must(err)
+		w.Must(p.Send([]byte("hello")))
+		if answer, err := p.Receive(); err != nil || string(answer) != "hello, 7" {
+			t.Errorf("answer %q, error %v", answer, err)
+		}
+		w.Must(p.Send([]byte("bye")))
+		if _, err := p.Receive(); weir.KindOf(err) != weir.KindAbsent || weir.KindOf(p.Send(nil)) != weir.KindAbsent || p.HangUp() != nil {
+			t.Errorf("the filter has hung up: %v", err)
+		}
+		p, err = w.Connect("names", weir.Peer{PID: 8})
+		w.Must(err)
+		if err := p.HangUp(); err == nil || !p.Over() {
+			t.Errorf("the program has hung up: %v", err)
 		}
 	})
 }
