@@ -8,15 +8,20 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/weirfs/weir/internal/voltest"
 )
 
-// What docs/filters.md shows stands in the examples, or in their tests, word by word.
+func TestMain(m *testing.M) { os.Exit(voltest.Unshared(m)) }
+
+// What docs/filters.md shows stands in the examples, or in their tests, word by word. A whole program is run.
 func TestDocumentedCodeIsThatOfTheExamples(t *testing.T) {
 	all := strings.Join(slices.Collect(maps.Values(sources(t))), "\n")
 	blocks := strings.Split(manual(t), "```go\n")[1:]
 	for _, block := range blocks {
 		code, _, closed := strings.Cut(block, "```")
-		if !closed || !strings.Contains(all, code) {
+		if !closed || !strings.Contains(all, code) && !strings.HasPrefix(code, "package main\n") {
 			t.Errorf("not in an example:\n%s", code)
 		}
 	}
@@ -40,6 +45,44 @@ func TestDocumentedFilterCompiles(t *testing.T) {
 	}
 	if out, err := exec.CommandContext(t.Context(), "go", "vet", file).CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// The whole program of docs/filters.md keeps its filter on the volumes of this machine, and ends when it is told to.
+func TestDocumentedProgramRuns(t *testing.T) {
+	voltest.RequireRoot(t)
+	_, code, _ := strings.Cut(manual(t), "```go\npackage main\n")
+	code, _, _ = strings.Cut(code, "```")
+	dir, state := t.TempDir(), t.TempDir()
+	file, program := filepath.Join(dir, "main.go"), filepath.Join(dir, "program")
+	if err := os.WriteFile(file, []byte("package main\n"+code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, do := range [][]string{{"vet", file}, {"build", "-o", program, file}} {
+		if out, err := exec.CommandContext(t.Context(), "go", do...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	v := voltest.New(t, "ext4")
+	run := exec.CommandContext(t.Context(), program, state)
+	var told strings.Builder
+	run.Stderr = &told
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	attached := func() bool {
+		text, _ := os.ReadFile(filepath.Join(state, "ledger"))
+		return strings.Contains(string(text), v.Dir) && strings.Contains(string(text), `"state":"attached"`)
+	}
+	for until := time.Now().Add(20 * time.Second); !attached() && time.Now().Before(until); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	there := attached()
+	if err := run.Process.Signal(os.Interrupt); err != nil {
+		t.Error(err)
+	}
+	if err := run.Wait(); err != nil || !there {
+		t.Errorf("attached: %v; it ended with %v, and told:\n%s", there, err, told.String())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 func TestKeeps(t *testing.T) {
 	weirtest.Run(t, func(w *weirtest.World) {
+		w.Must(w.Load(guard.Filter()))
 		v := w.Mount("/data")
 		w.Must(v.Create("a.keep"), v.Write("a.keep"), v.Create("b"))
 		for _, err := range []error{v.Remove("a.keep"), v.Rename("a.keep", "c"), v.Rename("b", "a.keep")} {
@@ -19,7 +20,7 @@ func TestKeeps(t *testing.T) {
 			}
 		}
 		w.Must(v.Rename("b", "c"), v.Remove("c"), w.Unload("guard"), v.Remove("a.keep"))
-	}, guard.Filter())
+	})
 }
 
 func TestConforms(t *testing.T) { weirtest.Conform(t, guard.Filter) }
