@@ -120,7 +120,7 @@ func TestRemovedFilterIsTakenBack(t *testing.T) {
 	s.begin()
 	s.alike()
 	host.DropContext(weir.ContextKey{Kind: weir.ContextVolume}) // which the replicator has not registered
-	s.awaitDetached(s.src, "taken away by weir: it has broken rule context-kind: DropContext is called for a volume context, which the filter has not registered", "weir attach replicate ")
+	s.awaitDetached(s.src, "taken away by weir: it has broken rule context-kind: DropContext is called for a context of kind volume, which the filter has not registered", "weir attach replicate ")
 	write(t, s.in("unseen"), "1")
 	at, err := s.m.watcher.At(s.src)
 	ok(t, err)

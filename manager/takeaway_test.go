@@ -39,7 +39,7 @@ func (c *clumsiness) Completed([]weir.Operation) {
 // What becomes of a rule that is broken is what its action says. Who is taken away is told why, once, and stays away until
 // somebody attaches him.
 func TestBrokenRulesHaveActions(t *testing.T) {
-	const removed = "it has broken rule context-kind: DropContext is called for a volume context, which the filter has not registered"
+	const removed = "it has broken rule context-kind: DropContext is called for a context of kind volume, which the filter has not registered"
 	for name, c := range map[string]struct {
 		actions string
 		setUp   time.Duration

@@ -139,7 +139,7 @@ func (h *host) useContext(method string, key weir.ContextKey) {
 	h.use(method)
 	switch {
 	case !slices.Contains(h.in.filter.Contexts, key.Kind):
-		h.in.report(contextKind, nil, "%s is called for a %s context, which the filter has not registered", method, key.Kind)
+		h.in.report(contextKind, nil, "%s is called for a context of kind %s, which the filter has not registered", method, key.Kind)
 	case key.Kind == weir.ContextFile && key.File == "", key.Kind == weir.ContextOpen && key.Open == 0:
 		h.in.report(contextKind, nil, "%s is called with a key that names no %s", method, key.Kind)
 	}
@@ -152,7 +152,7 @@ func (h *host) SetContext(key weir.ContextKey, value any, how weir.SetContext) (
 	if err != nil {
 		return nil, false, err
 	}
-	return &reference{current, h.in, h.in.take(leakedContext, "a reference to a %s context", key.Kind)}, set, nil
+	return &reference{current, h.in, h.in.take(leakedContext, "a reference to a context of kind %s", key.Kind)}, set, nil
 }
 
 // Context implements weir.Host.
@@ -162,7 +162,7 @@ func (h *host) Context(key weir.ContextKey) (weir.Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reference{current, h.in, h.in.take(leakedContext, "a reference to a %s context", key.Kind)}, nil
+	return &reference{current, h.in, h.in.take(leakedContext, "a reference to a context of kind %s", key.Kind)}, nil
 }
 
 // DropContext implements weir.Host.

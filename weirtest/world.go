@@ -54,8 +54,8 @@ type place struct {
 }
 
 // Run runs a test in a new world with filters in it. At its end the manager is stopped, and nothing of the filters may be
-// left. A filter that has channels, timers or locks that somebody waits on is made inside of the test, and loaded there: what is made
-// outside is of another time, and who waits for it waits for ever.
+// left. A filter that has channels or timers is made inside of the test, and loaded there: what is made outside is of another
+// time, and who waits for it waits for ever.
 func Run(t *testing.T, test func(w *World), filters ...*weir.Filter) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/topology"
 	"github.com/weirfs/weir/weirtest"
 )
 
@@ -217,4 +218,18 @@ func TestProgramsTalkToAFilter(t *testing.T) {
 			t.Errorf("the program has hung up: %v", err)
 		}
 	})
+}
+
+// TestWhatTakesNoMarkIsSaidByTheLink as docs/filters.md has it: the instance is attached all the same.
+func TestWhatTakesNoMarkIsSaidByTheLink(t *testing.T) {
+	weirtest.Run(t, func(w *weirtest.World) {
+		w.BeforeAttach(func(context.Context, weir.Volume) error {
+			return &weir.Error{Op: "mark", Kind: weir.KindUnsupported, Err: errors.New("no mark here")}
+		})
+		v := w.Mount("/data")
+		w.Want("names", v, "attached")
+		if links := w.Manager.Snapshot().Volumes[0].Links; len(links) != 1 || links[0].State != topology.LinkUnsupported {
+			t.Errorf("links %+v", links)
+		}
+	}, new(names).filter())
 }
