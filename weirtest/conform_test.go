@@ -92,13 +92,17 @@ func faults(t *testing.T, filter func() *weir.Filter) string {
 	var mu sync.Mutex
 	var list []string
 	for _, r := range rules() {
+		loaded := true
 		synctest.Test(t, func(t *testing.T) {
-			(&trial{ctx: t.Context(), filter: filter, fault: func(format string, args ...any) {
+			loaded = (&trial{ctx: t.Context(), filter: filter, fault: func(format string, args ...any) {
 				mu.Lock()
 				defer mu.Unlock()
 				list = append(list, r.name+": "+fmt.Sprintf(format, args...))
 			}}).run(r)
 		})
+		if !loaded {
+			break
+		}
 	}
 	return strings.Join(list, "\n")
 }
@@ -328,5 +332,23 @@ func TestConformCatches(t *testing.T) {
 				t.Errorf("found:\n%s\nwant: %s", found, tt.want)
 			}
 		})
+	}
+}
+
+// TestConformSaysOnce what every rule would find.
+func TestConformSaysOnce(t *testing.T) {
+	for what, filter := range map[string]func() *weir.Filter{
+		"it cannot be loaded": but(func(f *weir.Filter) { f.Name = "" }),
+		"350000 of instance":  but(func(f *weir.Filter) { f.Altitude = weir.MustAltitude("350000") }),
+	} {
+		first, n := "", 0
+		for line := range strings.SplitSeq(faults(t, filter), "\n") {
+			if rule, _, _ := strings.Cut(line, ": "); strings.Contains(line, what) && rule != first {
+				first, n = rule, n+1
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d rules say: %s", n, what)
+		}
 	}
 }
