@@ -13,16 +13,18 @@ import (
 )
 
 // TestBrokenTargetKeepsNoOther starts weir when one of its targets cannot be used any more, as after a restart of the machine
-// with a bad disk: the other is served, and the broken one is told of. As the only target, or as a new one, it is refused.
+// with a bad disk: the other is served, and the broken one is told of. A new one is refused, and so is one that cannot be
+// written if it is the only one; a disk that fails is waited for.
 func TestBrokenTargetKeepsNoOther(t *testing.T) {
 	readOnly := func(t *testing.T, v *voltest.Volume) { v.Remount(unix.MS_RDONLY, "") }
 	shutdown := func(t *testing.T, v *voltest.Volume) { v.Shutdown(voltest.ShutdownFlush) }
 	for name, c := range map[string]struct {
 		fs, says string
 		spoil    func(*testing.T, *voltest.Volume)
+		alone    int // the exit status with no other
 	}{
-		"read-only": {"ext4", "read-only file system", readOnly},
-		"shut down": {"xfs", "input/output error", shutdown},
+		"read-only": {"ext4", "read-only file system", readOnly, 2},
+		"shut down": {"xfs", "input/output error", shutdown, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
@@ -43,7 +45,7 @@ func TestBrokenTargetKeepsNoOther(t *testing.T) {
 			fresh := startWeir(t, "mirror", "--once", "--state", s.state+"3", s.source, filepath.Join(v.Dir, "new"))
 			fresh.ends(2, 15*time.Second)
 			alone := startWeir(t, only...)
-			alone.ends(2, 15*time.Second)
+			alone.ends(c.alone, 15*time.Second)
 			for _, p := range []*weirProcess{dry, p, fresh, alone} {
 				if out := p.output(); !strings.Contains(out, c.says) {
 					t.Errorf("%q does not say %q:\n%s", p.cmd.Args[1:], c.says, out)

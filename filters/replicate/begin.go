@@ -27,7 +27,7 @@ var errLate = errors.New("a target does not answer")
 
 // prepareAll prepares the targets side by side, since one that hangs must not keep the others. All are asked before the
 // first is written, so that a refusal leaves no trace on any. Dry writes to none. A target that the index knows and that
-// cannot be used now keeps none of the others, unless none can be used.
+// cannot be used now keeps none of the others, unless all are refused.
 func (r *Replicator) prepareAll(ctx context.Context, dry bool) error {
 	var awake []*preparing
 	for _, t := range r.targets {
@@ -63,7 +63,11 @@ func (r *Replicator) prepareStep(ctx context.Context, list []*preparing, dry boo
 		case ctx.Err() != nil || !p.known:
 			return nil, failed
 		default:
-			err = cmp.Or(err, failed)
+			if weir.KindOf(failed) == weir.KindRefused {
+				err = cmp.Or(err, failed)
+			} else {
+				late = true // What fails, as a disk does, may work later.
+			}
 			leave = append(leave, func() { p.leave(r.log, failed) })
 		}
 	}

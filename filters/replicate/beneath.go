@@ -73,9 +73,13 @@ func (p *place) beneathSince() time.Time {
 	return p.beneath
 }
 
-// stirredBeneath has it looked again at a bare mount point in which names came or went.
+// stirredBeneath has it looked again at a bare mount point in which names came or went. While the volume is there nobody can
+// look into it.
 func (u *unit) stirredBeneath(dir weir.Handle, items []replica.Item) {
 	if _, owned := u.place.covers(dir); !owned {
+		return
+	}
+	if p, _ := u.r.knownPlace(u.place, dir, ""); p == nil || !p.isAway() {
 		return
 	}
 	for _, i := range items {

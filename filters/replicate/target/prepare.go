@@ -74,7 +74,7 @@ func (t *Target) prepareKnown(ctx context.Context, dry bool) error {
 	case weir.KindOf(err) == weir.KindRefused:
 		return err
 	case Broken(err):
-		return Refuse(t.options.Path, Reason(err), "see to its disk, or mount it anew")
+		return &weir.Error{Op: "use target", Path: t.options.Path, Err: errors.New(Reason(err)), Hint: "see to its disk, or mount it anew"}
 	}
 	if !t.options.Adopt {
 		return nil
