@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -79,7 +80,7 @@ func (u *unit) stirredBeneath(dir weir.Handle, items []replica.Item) {
 	if _, owned := u.place.covers(dir); !owned {
 		return
 	}
-	if p, _ := u.r.knownPlace(u.place, dir, ""); p == nil || !p.isAway() {
+	if !slices.ContainsFunc(u.r.allPlaces(), func(p *place) bool { return p.parent == u.place && p.isAway() }) {
 		return
 	}
 	for _, i := range items {
