@@ -298,11 +298,11 @@ func TestBrake(t *testing.T) {
 // TestRotationIsDailyWork makes whole directories of files and removes those before: what comes makes up for what goes.
 func TestRotationIsDailyWork(t *testing.T) {
 	s := newScene(t, "tmpfs", "tmpfs", false)
-	populate(t, s.in("round000"), 1, 500)
+	populate(t, s.in("round000"), 1, 300)
 	s.begin()
 	s.alike()
 	for n := range 6 {
-		populate(t, s.in(name("round", n+1)), 1, 500)
+		populate(t, s.in(name("round", n+1)), 1, 300)
 		remove(t, s.in(name("round", n)))
 		s.alike()
 	}

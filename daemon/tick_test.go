@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -21,7 +22,8 @@ func TestWrittenAgainInTheSameTick(t *testing.T) {
 	time.Sleep(50 * time.Millisecond) // Then its time is older than any tick.
 	s.begin()
 	s.alike()
-	write(t, s.in("young"), "young "+first)
+	write(t, filepath.Join(s.from.Dir, "young"), "young "+first)
+	rename(t, filepath.Join(s.from.Dir, "young"), s.in("young")) // Nobody has it open: it is copied at once.
 	s.alike()
 	s.end()
 
