@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -48,6 +49,8 @@ func files(t testing.TB, dir string) (list []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
+		case errors.Is(err, fs.ErrNotExist) && path != dir:
+			return nil // It was renamed on the replica meanwhile.
 		case err != nil:
 			return err
 		case entry.IsDir() && entry.Name() == target.HiddenDir:
