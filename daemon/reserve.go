@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/weirfs/weir"
 	syslock "github.com/weirfs/weir/internal/sys/lock"
@@ -102,4 +103,33 @@ func inUse(pid int, around bool) error {
 		return errors.New("it is inside a target that is in use by " + process)
 	}
 	return fmt.Errorf("it, or a directory in it, is in use by %s", process)
+}
+
+// take claims what the engine asks for, and waits for the lock. An engine that is refused ends without it.
+func (s *supervisor) take(locks, claims *os.File) {
+	defer close(s.served)
+	defer locks.Close()
+	if file, err := syslock.Serve(locks, claims); err == nil {
+		s.locked <- file
+	}
+}
+
+// release gives the claims up, once nobody asks for more: an engine that hangs in the kernel may still do so, until this
+// process ends.
+func (s *supervisor) release(claims *os.File) {
+	if s.process == nil {
+		claims.Close()
+		return
+	}
+	select {
+	case <-s.served:
+		claims.Close()
+	case <-time.After(time.Second):
+		return
+	}
+	select {
+	case lock := <-s.locked: // It came with the end.
+		lock.Close()
+	default:
+	}
 }

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,8 +9,6 @@ import (
 	"os/signal"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -57,12 +54,6 @@ type Outcome struct {
 }
 
 func failed(status int, err error) (Outcome, error) { return Outcome{Status: status}, err }
-
-// report is what an engine tells of its end.
-type report struct {
-	behind []string // nil in the last report
-	status int      // in the last report
-}
 
 // Supervise starts the calling program again, with the same arguments, as the engine of the mirror, and returns its
 // exit status. It claims the targets as the engine asks for it, and keeps the lock of the state directory, which the
@@ -162,60 +153,6 @@ func (s *supervisor) idle() error {
 		return nil
 	}
 	return process.Idle()
-}
-
-// read passes the engine's reports on.
-func (s *supervisor) read(reports *os.File) {
-	defer reports.Close()
-	defer close(s.reported)
-	lines := bufio.NewScanner(reports)
-	for lines.Scan() {
-		s.reported <- parseReport(lines.Text(), s.options.Targets)
-	}
-}
-
-// take claims what the engine asks for, and waits for the lock. An engine that is refused ends without it.
-func (s *supervisor) take(locks, claims *os.File) {
-	defer close(s.served)
-	defer locks.Close()
-	if file, err := syslock.Serve(locks, claims); err == nil {
-		s.locked <- file
-	}
-}
-
-// release gives the claims up, once nobody asks for more: an engine that hangs in the kernel may still do so, until this
-// process ends.
-func (s *supervisor) release(claims *os.File) {
-	if s.process == nil {
-		claims.Close()
-		return
-	}
-	select {
-	case <-s.served:
-		claims.Close()
-	case <-time.After(time.Second):
-		return
-	}
-	select {
-	case lock := <-s.locked: // It came with the end.
-		lock.Close()
-	default:
-	}
-}
-
-func parseReport(line string, targets []string) (r report) {
-	what, rest, _ := strings.Cut(line, " ")
-	if what == reportExit {
-		r.status, _ = strconv.Atoi(rest)
-		return r
-	}
-	r.behind = []string{}
-	for _, number := range strings.Fields(rest) {
-		if n, err := strconv.Atoi(number); err == nil && n < len(targets) {
-			r.behind = append(r.behind, targets[n])
-		}
-	}
-	return r
 }
 
 func (s *supervisor) wait() (Outcome, error) {
