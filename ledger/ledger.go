@@ -100,7 +100,9 @@ func (l *Ledger) VolumeArrived(info weir.VolumeInfo, listed bool) error {
 		Identity: info.Identity, Listed: listed,
 	}
 	for _, mount := range info.Mounts {
-		v.Points = append(v.Points, weir.QuotePath(mount.Point))
+		if mount.Own {
+			v.Points = append(v.Points, weir.QuotePath(mount.Point))
+		}
 	}
 	return l.append(func(r *record) {
 		v.Session, v.Arrived = l.book.session, r.At

@@ -32,7 +32,7 @@ func info(id weir.VolumeID) weir.VolumeInfo {
 	return weir.VolumeInfo{
 		ID: id, Source: fmt.Sprintf("/dev/disk\n%d", id), Device: "8:1", Label: "data",
 		Identity: weir.Identity{FSType: "ext4", UUID: fmt.Sprint("uuid", id), RootHandle: "\x01\x00\x00\x00\xff", RootBirth: time.Unix(1, 2).UTC()},
-		Mounts:   []weir.Mount{{Point: "/mnt/a b"}},
+		Mounts:   []weir.Mount{{Point: "/mnt/a b", Own: true}},
 	}
 }
 
@@ -311,10 +311,11 @@ func TestGapWaitsForAVolumeThatIsNotThere(t *testing.T) {
 func TestGapKnowsWhereItsVolumeWas(t *testing.T) {
 	dir, c := t.TempDir(), newClock()
 	l := mustOpen(t, dir, c)
-	there, left := info(1), info(2)
+	there, left, ends := info(1), info(2), info(3)
 	there.Mounts = []weir.Mount{{Point: "/container"}, {Point: "/mnt/a\nb", Own: true}}
+	ends.Mounts = []weir.Mount{{Point: "/container"}, {Point: "/mnt/a b", Own: true}}
 	left.Mounts, left.Was = nil, []weir.Mount{{Point: "/was", Own: true}}
-	must(t, l.VolumeArrived(info(3), true), l.SlotChanged(Slot{Volume: 3, Filter: "f", State: "attached"}))
+	must(t, l.VolumeArrived(ends, true), l.SlotChanged(Slot{Volume: 3, Filter: "f", State: "attached"}))
 	_, err := l.OpenGap(there, "f", c.at, "a")
 	_, err2 := l.OpenGap(left, "f", c.at, "b")
 	must(t, err, err2, l.Close())

@@ -54,7 +54,7 @@ type Volume struct {
 	Source   string        `json:"source"` // quoted where it is not plain text
 	Device   string        `json:"device"`
 	Label    string        `json:"label,omitempty"`
-	Points   []string      `json:"points,omitempty"` // where it was mounted when it arrived, quoted likewise
+	Points   []string      `json:"points,omitempty"` // where it was mounted for weir when it arrived, quoted likewise
 	Identity weir.Identity `json:"identity"`
 	Listed   bool          `json:"listed"` // found by listing
 	Arrived  time.Time     `json:"arrived"`
@@ -64,7 +64,7 @@ type Volume struct {
 	Slots    []Slot        `json:"slots,omitempty"` // by filter and instance
 }
 
-// point returns where the volume was mounted when it arrived, or nothing if nobody knows.
+// point returns a place at which the volume was mounted for weir when it arrived, or nothing if there was none.
 func (v *Volume) point() string {
 	if len(v.Points) == 0 {
 		return ""
@@ -89,7 +89,7 @@ type Gap struct {
 	Session  uint64        `json:"session"`
 	Volume   weir.VolumeID `json:"volume"`
 	Source   string        `json:"source"`
-	Point    string        `json:"point,omitempty"` // where it was mounted, quoted where it is not plain text
+	Point    string        `json:"point,omitempty"` // where it was mounted for weir, quoted where it is not plain text
 	Identity weir.Identity `json:"identity"`
 	Filter   string        `json:"filter"`
 	From     time.Time     `json:"from"`
