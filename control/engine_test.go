@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/internal/voltest"
 	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/manifest"
@@ -27,28 +28,9 @@ type bench struct {
 	ledger    *ledger.Ledger
 	discovery *memory.Discovery
 	state     string
-	logged    logged
+	logged    voltest.Output // by the server
 	volumes   []*memory.Volume
 	end       func() // ends server and manager; may be called twice
-}
-
-// logged is what the server has logged.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// Write implements io.Writer.
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // Gaps implements Engine.

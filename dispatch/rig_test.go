@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/internal/voltest"
 )
 
 // script is an instance that does as it is told. Nil callbacks let operations go on.
@@ -47,29 +48,11 @@ func (s *script) Teardown(ctx context.Context, _ weir.TeardownReason) {
 	}
 }
 
-// logger is a place for what is logged.
-type logger struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logger) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logger) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // rig is a stack under test, and what it logs.
 type rig struct {
 	*Stack
-	logger
-	twins map[weir.VolumeID]*Instance
+	logger voltest.Output
+	twins  map[weir.VolumeID]*Instance
 }
 
 func newRig() *rig { return &rig{Stack: NewStack(new(Pool)), twins: map[weir.VolumeID]*Instance{}} }
@@ -82,8 +65,8 @@ func (r *rig) instance(altitude string, before, after weir.Ops, callback weir.In
 			Contexts: []weir.ContextKind{weir.ContextVolume, weir.ContextInstance, weir.ContextFile, weir.ContextOpen},
 		},
 		Definition: weir.Definition{Name: "f" + altitude, Altitude: weir.MustAltitude(altitude)},
-		Volume:     1, Stack: r.Stack, Shared: NewContexts("shared", slog.New(slog.NewTextHandler(r, nil))), Inbox: 10,
-		Twin: func(v weir.VolumeID) *Instance { return r.twins[v] }, Logger: slog.New(slog.NewTextHandler(r, nil)),
+		Volume:     1, Stack: r.Stack, Shared: NewContexts("shared", slog.New(slog.NewTextHandler(&r.logger, nil))), Inbox: 10,
+		Twin: func(v weir.VolumeID) *Instance { return r.twins[v] }, Logger: slog.New(slog.NewTextHandler(&r.logger, nil)),
 	})
 	r.Add(in)
 	in.Open(callback)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/control"
+	"github.com/weirfs/weir/internal/voltest"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/plane/memory"
 )
@@ -109,7 +110,7 @@ func TestForceIsOnRecord(t *testing.T) {
 // serve runs a manager with a filter and a volume, and its socket.
 func serve(t *testing.T, f *weir.Filter) (log func() string, socket string) {
 	t.Helper()
-	text := new(lines)
+	text := new(voltest.Output)
 	logger := slog.New(slog.NewTextHandler(text, nil))
 	discovery := new(memory.Discovery)
 	m, err := manager.New(manager.Options{Discovery: discovery, Planes: []weir.Plane{new(memory.Plane)}, Filters: []*weir.Filter{f}, Logger: logger})
@@ -135,22 +136,4 @@ func serve(t *testing.T, f *weir.Filter) (log func() string, socket string) {
 	eventually(t, 10*time.Second, func() error { return control.NewClient(socket).Get(t.Context(), "/v1/status", nil, nil) })
 	discovery.Mount(memory.NewVolume(1, "/m"))
 	return text.String, socket
-}
-
-// lines is a log.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(line)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
