@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,19 +14,6 @@ import (
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
 )
-
-// hang has a file system that a process serves hang, until it is told to go on.
-func hang(t *testing.T, server *os.Process) (resume func()) {
-	t.Helper()
-	signal := func(s unix.Signal) {
-		t.Helper()
-		if err := server.Signal(s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	signal(unix.SIGSTOP)
-	return func() { signal(unix.SIGCONT) }
-}
 
 // TestVolumeBesideOneThatHangs has a volume below the source hang in which another one is mounted. One that is mounted
 // beside it is found all the same, and none is said to be absent.
@@ -42,7 +28,7 @@ func TestVolumeBesideOneThatHangs(t *testing.T) {
 		s.begin()
 		s.alike()
 
-		resume := hang(t, server)
+		resume := voltest.Hang(t, server)
 		v := voltest.New(t, "ext4", voltest.At(s.in("other")))
 		write(t, filepath.Join(v.Dir, "file"), "2")
 		s.awaitText(s.at("other/file"), "2")
@@ -68,7 +54,7 @@ func TestTargetThatHangsDelaysNoVolume(t *testing.T) {
 	s.begin()
 	s.alike()
 	s.equal(s.src, slow)
-	resume := hang(t, server)
+	resume := voltest.Hang(t, server)
 	v := voltest.New(t, "ext4", voltest.At(s.in("m")))
 	write(t, filepath.Join(v.Dir, "file"), "1")
 	s.within(4*time.Second, "it is on the other target", func() bool { return !absent(s.at("m/file")) })

@@ -48,7 +48,7 @@ func TestScanThatDoesNotComeIsAGap(t *testing.T) {
 	}
 
 	stopped := time.Now()
-	resume := hang(t, server)
+	resume := voltest.Hang(t, server)
 	s.within(20*time.Second, "the scan is overdue", func() bool {
 		_, any := s.overdueGap()
 		return any && s.overdueAt(slow)

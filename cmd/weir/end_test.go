@@ -50,7 +50,7 @@ func TestEndNamesEverything(t *testing.T) {
 	status, out, told := once("--max-delete", "5")
 	for _, want := range []string{
 		`/held -> .*: held, \d+ files on the replica: a different volume is here; start with --replaced merge .* or --replaced mirror`,
-		`/away -> .*: source absent, \d+ files on the replica(: .*)?; mount it`,
+		`/away -> .*: source absent, \d+ files on the replica: only its bare mount point is there; mount it`,
 		s.source + ` -> .*: braked, \d+ files on the replica: held by the brake: .*; start with --max-delete off, or a larger number`,
 		`many -> .*: held by the brake: .*; 21 names wait`,
 	} {

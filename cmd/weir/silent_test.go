@@ -9,23 +9,17 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/weirfs/weir/daemon"
+	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
 )
 
-// silence stops a process that serves a file system, and waits until the kernel has nothing of it at hand any more.
+// silence has a file system hang that a process serves, and waits until the kernel has nothing of it at hand any more.
 func silence(t *testing.T, server *os.Process) (resume func()) {
 	t.Helper()
-	send := func(s os.Signal) {
-		t.Helper()
-		if err := server.Signal(s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	send(unix.SIGSTOP)
+	resume = voltest.Hang(t, server)
 	time.Sleep(1100 * time.Millisecond) // bindfs lets attributes be kept for a second.
-	return func() { send(unix.SIGCONT) }
+	return resume
 }
 
 // asksNobody fails if a thread of the process waits for a file system that a process serves.
@@ -43,7 +37,8 @@ func asksNobody(t *testing.T, pid int) {
 }
 
 // TestSilentTargetKeepsNoStart starts weir while a process that serves a target does not answer, which is a network drive or
-// an sshfs whose server is gone: the other target is served, and whatever is asked of weir is done.
+// an sshfs whose server is gone: the other target is served, and whatever is asked of weir is done, in less time than a new
+// target has.
 func TestSilentTargetKeepsNoStart(t *testing.T) {
 	for name, at := range map[string]string{"the mount itself": "", "below it": "deep/replica", "by a link": "link"} {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +56,7 @@ func TestSilentTargetKeepsNoStart(t *testing.T) {
 			}
 			p := s.mirror()
 			p.signal(syscall.SIGTERM)
-			p.ends(0, 6*time.Second)
+			p.ends(0, daemon.StopTimeout)
 			s.keepsNoStart(silence(t, server))
 		})
 	}
@@ -72,14 +67,14 @@ func (s *stage) keepsNoStart(resume func()) {
 	t.Helper()
 	s.write("once")
 	p := startWeir(t, s.args("--once")...)
-	p.ends(1, 20*time.Second)
+	p.ends(1, replicate.NewPatience)
 	s.arrives("once", s.good)
 	if out := p.output(); !strings.Contains(out, "target absent: it does not answer") {
 		t.Errorf("says\n%s", out)
 	}
 
 	p = startWeir(t, s.args("--dry-run")...)
-	p.ends(0, 16*time.Second)
+	p.ends(0, replicate.NewPatience)
 	if out := p.output(); strings.Count(out, "it does not answer") != 1 || !strings.Contains(out, s.good+": nothing to do") {
 		t.Errorf("a dry run says\n%s", out)
 	}
@@ -87,7 +82,7 @@ func (s *stage) keepsNoStart(resume func()) {
 	p = startWeir(t, "verify", s.source, s.frozen)
 	time.Sleep(300 * time.Millisecond)
 	p.signal(syscall.SIGTERM)
-	p.ends(2, 6*time.Second)
+	p.ends(2, daemon.StopTimeout)
 
 	p = startWeir(t, s.args()...)
 	p.says(`msg="in sync"`, 1)
@@ -103,7 +98,7 @@ func (s *stage) keepsNoStart(resume func()) {
 	s.arrives("once", s.frozen)
 	s.arrives("followed", s.frozen)
 	p.signal(syscall.SIGTERM)
-	p.ends(0, 6*time.Second)
+	p.ends(0, daemon.StopTimeout)
 }
 
 // TestSilentTargetThatIsNewIsRefused names a file system that has never been replicated and does not answer: as the source
@@ -118,7 +113,7 @@ func TestSilentTargetThatIsNewIsRefused(t *testing.T) {
 	stopped.says("does not answer; weir waits for it a little longer", 1)
 	asksNobody(t, stopped.cmd.Process.Pid)
 	stopped.signal(syscall.SIGTERM)
-	stopped.ends(3, 6*time.Second)
+	stopped.ends(3, daemon.StopTimeout) // By itself: its supervisor would end it then.
 	refused := map[string]*weirProcess{
 		"use target " + s.frozen: startWeir(t, s.args("--once")...),
 		"use source " + mounted:  startWeir(t, "mirror", "--state", s.state+"2", mounted, t.TempDir()),
@@ -143,7 +138,7 @@ func TestSilentSourceIsWaitedFor(t *testing.T) {
 	s.write("first")
 	p := s.mirror()
 	p.signal(syscall.SIGTERM)
-	p.ends(0, 6*time.Second)
+	p.ends(0, daemon.StopTimeout)
 	resume := silence(t, server)
 
 	p = startWeir(t, s.args()...)
@@ -154,7 +149,7 @@ func TestSilentSourceIsWaitedFor(t *testing.T) {
 	p = startWeir(t, s.args("--dry-run")...)
 	time.Sleep(500 * time.Millisecond)
 	p.signal(syscall.SIGTERM)
-	p.ends(3, 6*time.Second)
+	p.ends(3, daemon.StopTimeout)
 
 	p = startWeir(t, s.args()...)
 	time.Sleep(2 * time.Second)
@@ -162,5 +157,5 @@ func TestSilentSourceIsWaitedFor(t *testing.T) {
 	p.says(`msg="in sync"`, 2)
 	s.write("second")
 	p.signal(syscall.SIGTERM)
-	p.ends(0, 6*time.Second)
+	p.ends(0, daemon.StopTimeout)
 }

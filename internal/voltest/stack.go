@@ -46,8 +46,7 @@ func mount(t testing.TB, source, at, fs string, flags uintptr, data string) {
 }
 
 // Bindfs shows the directory from at at through FUSE, with a bindfs process that ends with the test, or
-// with the mount. args are added to its command line. A bindfs that gets SIGSTOP is a file system that hangs; it goes on
-// at the end.
+// with the mount. args are added to its command line. One that hangs goes on at the end.
 func Bindfs(t testing.TB, from, at string, args ...string) *os.Process {
 	t.Helper()
 	RequireRoot(t)
@@ -73,6 +72,22 @@ func Bindfs(t testing.TB, from, at string, args ...string) *os.Process {
 	}
 	t.Cleanup(func() { _ = process.Process.Signal(unix.SIGCONT) })
 	return process.Process
+}
+
+// Hang has the file system hang that a process serves, until it is told to go on.
+func Hang(t testing.TB, server *os.Process) (resume func()) {
+	t.Helper()
+	signal := func(s unix.Signal) {
+		t.Helper()
+		if err := server.Signal(s); err != nil {
+			t.Fatal("voltest: signal the server:", err)
+		}
+	}
+	signal(unix.SIGSTOP)
+	return func() {
+		t.Helper()
+		signal(unix.SIGCONT)
+	}
 }
 
 func device(t testing.TB, path string) uint64 {
