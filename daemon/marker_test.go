@@ -28,11 +28,13 @@ func TestFailingDiskIsNoDamage(t *testing.T) {
 	}
 
 	s.begin()
+	why := ""
 	s.await("the target fails", func() bool {
 		u := s.unit(s.src, s.dst)
-		return u.Phase == replicate.PhaseWaiting && !strings.Contains(u.Reason, "listed")
+		why = u.Reason
+		return u.Phase == replicate.PhaseWaiting && strings.Contains(why, "input/output error")
 	})
-	fails(s.unit(s.src, s.dst).Reason)
+	fails(why)
 	s.endBehind()
 
 	s.o.State = filepath.Join(t.TempDir(), "another")
