@@ -16,11 +16,7 @@ import (
 func (s *scene) notFollowed(rel string) (why string) {
 	s.t.Helper()
 	s.await("a note of "+rel, func() bool {
-		for _, n := range s.m.Status().Notes {
-			if n.Path == rel {
-				why = n.Reason
-			}
-		}
+		why = s.note(rel)
 		return why != "" && strings.Contains(s.log.String(), "is not followed\" path="+s.in(rel))
 	})
 	return why

@@ -26,35 +26,16 @@ func specs(t *testing.T, texts ...string) (list []volume.Spec) {
 func (s *scene) awaitExcluded(path, by string) {
 	s.t.Helper()
 	s.await("the replicator is kept off "+path, func() bool {
-		at, err := s.m.watcher.At(path)
-		if err != nil {
-			return false
-		}
-		snapshot := s.m.manager.Snapshot()
-		slot := snapshot.Slot("replicate", at.ID())
-		if slot == nil || slot.State != topology.SlotExcluded || slot.Why != "by the administrator: --exclude-volume "+by {
-			return false
-		}
-		for _, v := range snapshot.Volumes {
-			if v.Info.ID == at.ID() {
-				return v.Excluded.Why == slot.Why && !v.Excluded.Since.IsZero()
-			}
-		}
-		return false
+		slot, v := s.slotAt(path)
+		return slot != nil && slot.State == topology.SlotExcluded && slot.Why == "by the administrator: --exclude-volume "+by &&
+			v.Excluded.Why == slot.Why && !v.Excluded.Since.IsZero()
 	})
 }
 
 // awaitNote waits until a mount is not followed, for a reason.
 func (s *scene) awaitNote(path, reason string) {
 	s.t.Helper()
-	s.await(path+" is "+reason, func() bool {
-		for _, n := range s.m.Status().Notes {
-			if n.Path == path && n.Reason == reason {
-				return true
-			}
-		}
-		return false
-	})
+	s.await(path+" is "+reason, func() bool { return s.note(path) == reason })
 }
 
 // TestExcludedVolumesAreLeftOut excludes a volume that has been replicated, and one that comes later; what is mounted in one

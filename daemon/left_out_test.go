@@ -16,11 +16,7 @@ import (
 func (s *scene) awaitDeclined(path, why string) {
 	s.t.Helper()
 	s.await("the replicator declines "+path, func() bool {
-		at, err := s.m.watcher.At(path)
-		if err != nil {
-			return false
-		}
-		slot := s.m.manager.Snapshot().Slot("replicate", at.ID())
+		slot, _ := s.slotAt(path)
 		return slot != nil && slot.State == topology.SlotDeclined && strings.HasSuffix(slot.Why, why)
 	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/voltest"
+	"github.com/weirfs/weir/topology"
 	"github.com/weirfs/weir/volume"
 )
 
@@ -25,13 +26,9 @@ func (s *scene) awaitVolume(path string) weir.VolumeInfo {
 	s.t.Helper()
 	var info weir.VolumeInfo
 	s.await("the replicator is on "+path, func() bool {
-		v, err := s.m.watcher.At(path)
-		if err != nil {
-			return false
-		}
-		info = v.Info()
-		slot := s.m.manager.Snapshot().Slot("replicate", info.ID)
-		return mountedOn(info, path) && slot != nil && slot.State.String() == "attached"
+		slot, v := s.slotAt(path)
+		info = v.Info
+		return mountedOn(info, path) && slot != nil && slot.State == topology.SlotAttached
 	})
 	return info
 }

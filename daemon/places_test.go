@@ -238,14 +238,7 @@ func TestSecondMountAndSingleFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = unix.Unmount(s.in("file"), unix.MNT_DETACH) })
-		s.await("a note on the file", func() bool {
-			for _, n := range s.m.Status().Notes {
-				if n.Path == "file" {
-					return true
-				}
-			}
-			return false
-		})
+		s.await("a note on the file", func() bool { return s.note("file") != "" })
 		write(t, s.in("two/d000/f001"), "goes on")
 		s.awaitText(s.at("two/d000/f001"), "goes on")
 		if err := unix.Unmount(s.in("file"), 0); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
+	"github.com/weirfs/weir/manager"
 )
 
 // scene is a source on one volume and a target on another, with a mirror between them.
@@ -83,6 +84,33 @@ func (s *scene) find(place, target string) (u replicate.UnitStatus, known bool) 
 		}
 	}
 	return u, false
+}
+
+// slotOn returns the slot of a filter on the volume that is meant, and that volume; nil if there is none.
+func (s *scene) slotOn(filter string, meant func(weir.VolumeInfo) bool) (*manager.SlotSnapshot, manager.VolumeSnapshot) {
+	snapshot := s.m.manager.Snapshot()
+	for _, v := range snapshot.Volumes {
+		if meant(v.Info) {
+			return snapshot.Slot(filter, v.Info.ID), v
+		}
+	}
+	return nil, manager.VolumeSnapshot{}
+}
+
+// slotAt returns the slot of the replicator on the volume that shows a path, and that volume; nil if there is none.
+func (s *scene) slotAt(path string) (*manager.SlotSnapshot, manager.VolumeSnapshot) {
+	at, err := s.m.watcher.At(path)
+	return s.slotOn("replicate", func(info weir.VolumeInfo) bool { return err == nil && info.ID == at.ID() })
+}
+
+// note returns why a mount is not followed, or nothing.
+func (s *scene) note(rel string) string {
+	for _, n := range s.m.Status().Notes {
+		if n.Path == rel {
+			return n.Reason
+		}
+	}
+	return ""
 }
 
 // populate makes directories with files of a few bytes.
