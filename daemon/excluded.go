@@ -49,13 +49,8 @@ func checkExcluded(w *volume.Watcher, o Options, known bool) error {
 	if err != nil {
 		return nil // It is away, and waited for.
 	}
-	info := v.Info()
-	mounted := false
-	for _, m := range info.Mounts {
-		mounted = mounted || m.Own && m.Point == o.Source
-	}
-	by := excludes(info)
-	if by == "" || known && !mounted {
+	by := excludes(v.Info())
+	if by == "" || known && !w.IsMountPoint(o.Source) {
 		return nil
 	}
 	return &weir.Error{Op: "use " + by, Kind: weir.KindRefused,

@@ -124,7 +124,7 @@ func (s *supervisor) release(claims *os.File) {
 	select {
 	case <-s.served:
 		claims.Close()
-	case <-time.After(time.Second):
+	case <-time.After(reapPatience):
 		return
 	}
 	select {

@@ -14,10 +14,7 @@ import (
 // sourceHere returns a source as another process has to be told it: a relative path, of what is there, is made absolute. What a
 // type takes that needs no device is no path, whatever it looks like: a server, or just a word.
 func sourceHere(fsType, source string) (string, error) {
-	if _, err := os.Lstat(source); err != nil || deviceless(fsType) {
-		return source, nil
-	}
-	if filepath.IsAbs(source) {
+	if _, err := os.Lstat(source); err != nil || filepath.IsAbs(source) || deviceless(fsType) {
 		return source, nil
 	}
 	return filepath.Abs(source)
