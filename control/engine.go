@@ -31,8 +31,8 @@ type Engine interface {
 	// Loadable returns the names of the filters that are compiled in.
 	Loadable() []string
 
-	// Connect has a program take a place at a filter's port until ctx ends, if the filter admits it. With load, a filter that is not loaded is, until the
-	// last program that wants it so has gone.
+	// Connect has a program take a place at a filter's port until ctx ends, if the filter admits it. With load, a filter that
+	// is not loaded is, until the last program that wants it so has gone.
 	Connect(ctx context.Context, filter string, peer weir.Peer, load bool) (*manager.Conversation, error)
 
 	// Gaps returns the gaps that the ledger has, the oldest first, how many of volumes that had left it has dropped,
