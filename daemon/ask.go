@@ -19,19 +19,14 @@ var errSilent = errors.New("it does not answer")
 // ask has fn ask a file system, on a goroutine that is left behind with its thread if there is no answer. The error is
 // errSilent then. fn changes nothing that others use.
 func ask[T any](ctx context.Context, patience time.Duration, fn func() (T, error)) (T, error) {
-	type answer struct {
-		value T
-		err   error
-	}
-	answers := make(chan answer, 1)
-	go func() {
-		value, err := fn()
-		answers <- answer{value, err}
-	}()
-	var none T
+	var value, none T
+	asked := begin(func() (err error) {
+		value, err = fn()
+		return err
+	})
 	select {
-	case a := <-answers:
-		return a.value, a.err
+	case <-asked.done:
+		return value, asked.err
 	case <-ctx.Done():
 		return none, ctx.Err()
 	case <-time.After(patience):
