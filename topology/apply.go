@@ -51,7 +51,7 @@ func (i VolumeChanged) apply(s *State) {
 func (s *State) changed(p Pair) {
 	l := s.slots[p]
 	switch {
-	case l.state == SlotExcluded:
+	case l.state == SlotExcluded && l.removed == "":
 		s.owe(p, l.reason)
 		return
 	case l.state != SlotDetached && s.excludes(p, l):
@@ -59,7 +59,7 @@ func (s *State) changed(p Pair) {
 		return
 	}
 	switch l.state {
-	case SlotDeclined:
+	case SlotDeclined, SlotExcluded:
 		s.settle(p)
 	case SlotSettingUp:
 		l.stale = true
@@ -169,25 +169,23 @@ func (i Attach) apply(s *State) {
 }
 
 func (i Detach) apply(s *State) {
-	l, known := s.slots[i.Pair]
-	if !known || !s.wanted(i.Pair) || s.below(i.Pair) {
-		return
-	}
-	l.by = i.By
-	s.slots[i.Pair] = l
-	s.withdraw(i.Pair, weir.TeardownManual)
-	s.review(i.Pair.Volume)
+	s.take(i.Pair, weir.TeardownManual, func(l *slot) { l.by = i.By })
 }
 
 func (i Remove) apply(s *State) {
-	l, known := s.slots[i.Pair]
-	if !known || !s.wanted(i.Pair) || s.below(i.Pair) {
+	s.take(i.Pair, weir.TeardownInternalError, func(l *slot) { l.removed = i.Why })
+}
+
+// take takes an instance away, or cancels it before it exists, until somebody attaches it by hand: note says so.
+func (s *State) take(p Pair, reason weir.TeardownReason, note func(*slot)) {
+	l, known := s.slots[p]
+	if !known || !s.wanted(p) || s.below(p) {
 		return
 	}
-	l.removed = i.Why
-	s.slots[i.Pair] = l
-	s.withdraw(i.Pair, weir.TeardownInternalError)
-	s.review(i.Pair.Volume)
+	note(&l)
+	s.slots[p] = l
+	s.withdraw(p, reason)
+	s.review(p.Volume)
 }
 
 func (i Claim) apply(s *State) {

@@ -159,6 +159,7 @@ func TestRemovalsAndMandatoryUnloads(t *testing.T) {
 		for _, pair := range [][]actor{
 			{does("remove", Remove{oldPair, "rule"}), actorNamed("detach and attach")},
 			{does("remove and attach", Remove{newPair, "rule"}, Attach{newPair})},
+			{does("remove", Remove{oldPair, "rule"}), does("exclude for a while", VolumeChanged{oldVolume, "rule"}, VolumeChanged{Volume: oldVolume})},
 			{does("stop", FilterStopping{Filter: oldFilter}), stopsByForce()},
 		} {
 			n, failure := exploreFrom(&world{prompt: true, faults: 1}, faults{}, rest(), append(pair, other))
@@ -193,5 +194,44 @@ func TestViewIsComplete(t *testing.T) {
 	want := "true [{1 false true false 0}] [{1 100 0 true false}] [{{1 0 1} 100 pending   0 false }] [{{0 1} idle  0}]"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// A refusal stands while the filter is asked again. That the volume concerns the filter is no other answer if it has declined
+// in Setup.
+func TestRefusalStandsUntilThereIsAnotherAnswer(t *testing.T) {
+	for declines, want := range map[WorkKind]string{
+		Ask:   "[ask:  ask: no set up: ]",
+		SetUp: "[ask:  set up:  ask: no set up: no]",
+	} {
+		var told []string // why the filter declines, whenever it is called
+		s, answer := New(), Declined
+		do := func(input Input) {
+			for queue := []Input{input}; len(queue) > 0; queue = queue[1:] {
+				for _, effect := range s.Apply(queue[0]) {
+					switch e := effect.(type) {
+					case Offer:
+						queue = append(queue, Claim(e))
+					case Start:
+						f := Finished{Work: e.Work}
+						if e.Work.Kind == declines {
+							f.Outcome, f.Why = answer, "no"
+						}
+						if slot, _ := s.Slot(oldPair); e.Work.Kind.ofSlot() {
+							told = append(told, fmt.Sprintf("%s: %s", e.Work.Kind, slot.Declined))
+						}
+						queue = append(queue, f)
+					}
+				}
+			}
+		}
+		for _, input := range rest() {
+			do(input)
+		}
+		answer = OK
+		do(VolumeChanged{Volume: oldVolume})
+		if slot, _ := s.Slot(oldPair); fmt.Sprint(told) != want || slot.State != SlotAttached || slot.Declined != "" {
+			t.Errorf("declined in %s: %s, and then %+v; want %s", declines, told, slot, want)
+		}
 	}
 }

@@ -21,7 +21,7 @@ type slot struct {
 	by       string // who detached it; sticky until an attach by hand
 	removed  string // why weir took it away; likewise
 	why      string
-	declined string // why the filter has declined, until it gives another answer
+	declined refusal
 	reason   weir.SetupReason
 	teardown weir.TeardownReason
 	attempts int
@@ -29,6 +29,12 @@ type slot struct {
 	claimed  bool // a runner asks, or is inside Setup or Teardown
 	instance bool // Setup has succeeded and Teardown has not ended
 	stale    bool // the volume changed while the filter was asked, or Setup ran
+}
+
+// refusal is why a filter has declined a volume, until it gives another answer.
+type refusal struct {
+	why     string
+	inSetup bool // so that it is no other answer if the volume concerns the filter, as it did before
 }
 
 // setSlot stores the slot and tells the ledger if its state is new.
@@ -103,11 +109,11 @@ func (l slot) next(p Pair) Work {
 	return Ask.on(p)
 }
 
-// refusal is why the filter declines the volume, as it has said last.
-func (l slot) refusal() string {
+// declines is why the filter declines the volume, as it has said last.
+func (l slot) declines() string {
 	switch l.state {
 	case SlotDeclined, SlotPending, SlotSettingUp:
-		return l.declined
+		return l.declined.why
 	}
 	return ""
 }
@@ -184,20 +190,23 @@ func (s *State) finishSetUp(f Finished) {
 		return
 	}
 	l.claimed = false
+	switch {
+	case f.Outcome == Declined:
+		l.declined = refusal{f.Why, l.asked}
+	case f.Outcome != OK || l.asked || !l.declined.inSetup:
+		l.declined = refusal{}
+	}
 	if f.Outcome == OK && l.asked {
 		l.instance = true
 		s.commit(p, l)
 		return
-	}
-	if l.declined = ""; f.Outcome == Declined {
-		l.declined = f.Why
 	}
 	s.slots[p] = l
 	switch {
 	case l.state == SlotDraining:
 		s.settle(p)
 	case f.Outcome == OK:
-		s.setSlot(p, slot{reason: l.reason, attempts: l.attempts, asked: true})
+		s.setSlot(p, slot{reason: l.reason, attempts: l.attempts, declined: l.declined, asked: true})
 		s.offer(p)
 	case f.Outcome == Declined && l.stale && !s.faults.staleAnswer:
 		l.asked = s.faults.keepAsked

@@ -101,7 +101,7 @@ func (s *State) frameView(id FrameID) FrameView {
 func (s *State) slotView(p Pair) SlotView {
 	l := s.slots[p]
 	hung := l.claimed && !l.instance && l.state != SlotSettingUp
-	return SlotView{p, s.instance(p).Altitude, l.state, l.why, l.by, l.attempts, hung, l.refusal()}
+	return SlotView{p, s.instance(p).Altitude, l.state, l.why, l.by, l.attempts, hung, l.declines()}
 }
 
 // Slot returns a slot, if there is one.
