@@ -99,7 +99,7 @@ func (v *Verifier) setUp(ctx context.Context, f *weir.Filter, site weir.Site) (w
 	var inner weir.Instance
 	var err error
 	found := in.violation(slowSetup, nil, "Setup")
-	v.watch(in, v.options.Setup, found, func() { inner, err = f.Setup(ctx, site) })
+	in.run(func() { v.watch(in, v.options.Setup, found, func() { inner, err = f.Setup(ctx, site) }) })
 	switch {
 	case err != nil && !isNil(inner):
 		in.report(setupTeardown, nil, "Setup has returned an instance together with an error, so that nobody tears it down")

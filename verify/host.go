@@ -125,10 +125,10 @@ func (h *host) NoRoom(failed, passed uint64) {
 
 func (h *host) use(method string) { h.in.use(method) }
 
-// use reports a call after the end.
+// use reports a call after the end. A callback that is left behind has begun before it.
 func (in *instance) use(method string) {
 	in.mu.Lock()
-	late := in.phase == over && in.holds == 0
+	late := in.phase == over && in.holds == 0 && in.running == 0
 	in.mu.Unlock()
 	if late {
 		in.report(useAfterTeardown, nil, "%s is called after Teardown has returned", method)

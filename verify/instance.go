@@ -33,7 +33,7 @@ type instance struct {
 	mu      sync.Mutex
 	inner   weir.Instance
 	phase   phase
-	running int             // callbacks, without Teardown
+	running int             // callbacks, also Setup and Teardown
 	taken   map[*taken]bool // holds, leases and references
 	holds   int
 	shown   weak.Pointer[weir.Operation] // the first of the slice that Completed has returned from
@@ -75,17 +75,25 @@ func (in *instance) is(inner weir.Instance) bool {
 func (in *instance) callback(name string, c *call, make func()) {
 	in.mu.Lock()
 	inside := in.phase == attached
-	in.running++
 	in.mu.Unlock()
-	defer func() {
-		in.mu.Lock()
-		defer in.mu.Unlock()
-		in.running--
-	}()
 	if !inside {
 		in.report(callbackOutside, c, "%s is called before Setup has returned, or after Teardown has begun", name)
 	}
-	in.verifier.watch(in, in.verifier.options.Callback, in.violation(slowCallback, c, "%s", name), make)
+	in.run(func() {
+		in.verifier.watch(in, in.verifier.options.Callback, in.violation(slowCallback, c, "%s", name), make)
+	})
+}
+
+// run makes a call of the filter, and knows that it runs.
+func (in *instance) run(call func()) {
+	count := func(n int) {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.running += n
+	}
+	count(1)
+	defer count(-1)
+	call()
 }
 
 // Completed implements weir.Instance. What the filter keeps of the slice is emptied.
@@ -137,7 +145,7 @@ func (in *instance) Teardown(ctx context.Context, reason weir.TeardownReason) {
 		c.giveUp()
 	}
 	in.checkKept()
-	in.inner.Teardown(ctx, reason)
+	in.run(func() { in.inner.Teardown(ctx, reason) })
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.phase = over

@@ -14,7 +14,7 @@ import (
 
 // Options configures a Verifier. The zero value is ready.
 type Options struct {
-	// Setup is how long Concerns, Setup, Passed, Remarks, Ignores and Unload may take. Default 10 s.
+	// Setup is how long Concerns, Setup, Passed, Admit, Remarks, Ignores and Unload may take. Default 10 s.
 	Setup time.Duration
 
 	// Callback is how long another callback may take, and how long an operation may stay pended after its program has

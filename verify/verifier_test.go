@@ -4,12 +4,15 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/plane/memory"
 	"github.com/weirfs/weir/verify"
+	"github.com/weirfs/weir/weirtest"
 )
 
 // nobody is a manager that does not do what it should.
@@ -90,6 +93,42 @@ func TestWatchedFilterIsAsItWas(t *testing.T) {
 	in.(weir.TeardownStarter).TeardownStart(weir.TeardownManual)
 	if w := v.Filter(plain); w.Unload != nil || w.Concerns != nil || w.Connect != nil {
 		t.Error("it has got callbacks")
+	}
+}
+
+// A callback that is left behind may still call its host, which tells it that all is over; what it has begun may not.
+func TestWhatIsLeftBehindIsNotLate(t *testing.T) {
+	late := func(m *instance) {
+		time.Sleep(time.Hour)
+		m.site.Host.DropContext(onSelf)
+	}
+	setUp := func(do func(*instance)) *model {
+		m := new(model)
+		m.setup = func(_ context.Context, site weir.Site) (weir.Instance, error) {
+			in := &instance{m, site}
+			do(in)
+			return in, nil
+		}
+		return m
+	}
+	s := scene{do: func(w *weirtest.World, v *memory.Volume) {
+		w.Begin(func() error { return v.Create("a") })
+		w.Must(w.ForceUnload("model"))
+		time.Sleep(2 * time.Hour)
+	}}
+	for name, c := range map[string]struct {
+		model *model
+		late  bool
+	}{
+		"Setup":       {setUp(late), false},
+		"Completed":   {&model{wants: weir.OpCreate, completed: late}, false},
+		"Teardown":    {&model{teardown: late}, false},
+		"a goroutine": {&model{wants: weir.OpCreate, completed: func(m *instance) { go late(m) }}, true},
+	} {
+		broken, _ := s.play(t, c.model)
+		if got := slices.ContainsFunc(broken, func(v verify.Violation) bool { return v.Rule == "use-after-teardown" }); got != c.late {
+			t.Errorf("%s: found %v", name, broken)
+		}
 	}
 }
 
