@@ -38,9 +38,7 @@ func (m *Manager) Start(f *weir.Filter) error {
 	after = append(after, m.applyLocked(topology.FilterStarted{Filter: id})...)
 	m.mu.Unlock()
 	m.lint(f)
-	for _, act := range after {
-		act()
-	}
+	carryOut(after)
 	return nil
 }
 
@@ -69,9 +67,9 @@ func misplacedError(f *weir.Filter, a weir.Altitude, frame topology.FrameView) e
 	}
 }
 
-// Attach asks for an instance by hand; one of no name is the filter's first. It undoes Detach, an exclusion and a refusal of the filter, and
-// returns before the instance is set up. The error is of KindAbsent if filter or volume is not there, and of KindRefused for
-// an instance that is attached by itself only.
+// Attach asks for an instance by hand; one of no name is the filter's first. It undoes Detach, a removal, an exclusion and a
+// refusal of the filter, and returns before the instance is set up. The error is of KindAbsent if filter or volume is not
+// there, and of KindRefused for an instance that is attached by itself only.
 func (m *Manager) Attach(name, instance string, volume weir.VolumeID) error {
 	pair, d, err := m.pair(name, instance, volume)
 	switch {
@@ -106,9 +104,7 @@ func (m *Manager) Detach(ctx context.Context, name, instance string, volume weir
 	}
 	after := m.applyLocked(topology.Detach{Pair: pair, By: by})
 	m.mu.Unlock()
-	for _, act := range after {
-		act()
-	}
+	carryOut(after)
 	return nil
 }
 
@@ -136,9 +132,7 @@ func (m *Manager) takeAway(of weir.Host, why string) {
 		}
 	}
 	m.mu.Unlock()
-	for _, act := range after {
-		act()
-	}
+	carryOut(after)
 }
 
 // query asks an instance that is attached.
@@ -171,42 +165,35 @@ func (m *Manager) Blind(plane string) []string {
 }
 
 // pair finds a slot, and what it is defined as. An instance of no name is the filter's first.
-func (m *Manager) pair(name, instance string, volume weir.VolumeID) (topology.Pair, weir.Definition, error) {
-	var d weir.Definition
-	id, err := m.filter(name)
+func (m *Manager) pair(name, instance string, volume weir.VolumeID) (pair topology.Pair, d weir.Definition, err error) {
+	id, f, err := m.filter(name)
 	if err != nil {
-		return topology.Pair{}, d, err
+		return pair, d, err
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.volumes[volume] == nil {
-		return topology.Pair{}, d, &weir.Error{Op: "find volume", Kind: weir.KindAbsent, Err: fmt.Errorf("there is no volume %d", volume)}
-	}
-	f := m.filters[id]
-	if f == nil {
-		return topology.Pair{}, d, noFilter(name)
+	there := m.volumes[volume] != nil
+	m.mu.Unlock()
+	if !there {
+		return pair, d, &weir.Error{Op: "find volume", Kind: weir.KindAbsent, Err: fmt.Errorf("there is no volume %d", volume)}
 	}
 	for i, d := range f.Definitions() {
 		if instance == "" || d.Name == instance {
 			return topology.Pair{Filter: id, Instance: i, Volume: volume}, d, nil
 		}
 	}
-	return topology.Pair{}, d, &weir.Error{
+	return pair, d, &weir.Error{
 		Op: "find instance", Kind: weir.KindAbsent, Path: instance, Err: fmt.Errorf("filter %s has no such instance", name),
 	}
 }
 
-func (m *Manager) filter(name string) (topology.FilterID, error) {
+// filter finds one that runs.
+func (m *Manager) filter(name string) (topology.FilterID, *weir.Filter, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for id, f := range m.filters {
 		if f.Name == name {
-			return id, nil
+			return id, f, nil
 		}
 	}
-	return 0, noFilter(name)
-}
-
-func noFilter(name string) error {
-	return &weir.Error{Op: "find filter", Kind: weir.KindAbsent, Path: name, Err: errors.New("no such filter runs")}
+	return 0, nil, &weir.Error{Op: "find filter", Kind: weir.KindAbsent, Path: name, Err: errors.New("no such filter runs")}
 }

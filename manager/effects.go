@@ -11,9 +11,7 @@ func (m *Manager) apply(input topology.Input) {
 	m.mu.Lock()
 	after := m.applyLocked(input)
 	m.mu.Unlock()
-	for _, act := range after {
-		act()
-	}
+	carryOut(after)
 }
 
 // applyLocked updates the manager's own tables together with the topology, so that they always agree,
@@ -27,6 +25,13 @@ func (m *Manager) applyLocked(input topology.Input) (after []func()) {
 	close(m.changed)
 	m.changed = make(chan struct{})
 	return after
+}
+
+// carryOut does what applyLocked has returned.
+func carryOut(after []func()) {
+	for _, act := range after {
+		act()
+	}
 }
 
 func (m *Manager) carryOutLocked(effect topology.Effect) (after func()) {
@@ -89,9 +94,7 @@ func (i *intake) Arrived(v weir.Volume, listed bool) {
 		Volume: v.ID(), Listed: listed, Excluded: excluded, Layer: info.Layer, Altitude: info.LayerAltitude,
 	})
 	m.mu.Unlock()
-	for _, act := range after {
-		act()
-	}
+	carryOut(after)
 }
 
 // Changed implements weir.VolumeSink.
@@ -105,9 +108,7 @@ func (i *intake) Changed(v weir.Volume) {
 	}
 	after := i.m.applyLocked(topology.VolumeChanged{Volume: v.ID(), Excluded: excluded})
 	i.m.mu.Unlock()
-	for _, act := range after {
-		act()
-	}
+	carryOut(after)
 }
 
 // Left implements weir.VolumeSink.
@@ -116,9 +117,7 @@ func (i *intake) Left(v weir.Volume) {
 	i.m.recordLeftLocked(v.ID())
 	after := i.m.applyLocked(topology.VolumeLeft{Volume: v.ID()})
 	i.m.mu.Unlock()
-	for _, act := range after {
-		act()
-	}
+	carryOut(after)
 }
 
 // Passed implements weir.VolumeSink.

@@ -47,20 +47,15 @@ func (m *Manager) admit(f *weir.Filter, peer weir.Peer) error {
 	}
 }
 
-// Connect has a program take a place at a filter's port, for one Talk, or until ctx ends. The error is of KindAbsent if no such filter runs, and of
-// KindRefused if it has no port, does not admit the program (ErrNotAdmitted), or no place is free.
+// Connect has a program take a place at a filter's port, for one Talk, or until ctx ends. The error is of KindAbsent if no such
+// filter runs, and of KindRefused if it has no port, does not admit the program (ErrNotAdmitted), or no place is free.
 func (m *Manager) Connect(ctx context.Context, name string, peer weir.Peer) (*Conversation, error) {
-	id, err := m.filter(name)
+	id, f, err := m.filter(name)
+	if err == nil {
+		err = m.admit(f, peer)
+	}
 	if err != nil {
 		return nil, err
-	}
-	m.mu.Lock()
-	f := m.filters[id]
-	m.mu.Unlock()
-	if f != nil {
-		if err := m.admit(f, peer); err != nil {
-			return nil, err
-		}
 	}
 	return m.place(ctx, id, name, peer)
 }

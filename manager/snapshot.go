@@ -185,44 +185,6 @@ func (m *Manager) Snapshot() Snapshot {
 	return s
 }
 
-// addRemarks adds what a filter says of the volumes that it is attached to.
-func (m *Manager) addRemarks(s *Snapshot, f *weir.Filter) {
-	var remarks []weir.Remark
-	_ = m.guard(f, "Remarks", func() error {
-		remarks = f.Remarks()
-		return nil
-	})
-	for i := range s.Slots {
-		slot := &s.Slots[i]
-		for _, r := range remarks {
-			if slot.Filter == f.Name && slot.Volume == r.Volume && slot.State == topology.SlotAttached {
-				slot.Remarks = append(slot.Remarks, r)
-			}
-		}
-	}
-}
-
-// Ignored says why a filter does nothing with what happens at a path on a volume that it is attached to, or nothing. The path
-// is as Filter.Ignores has it.
-func (m *Manager) Ignored(filter string, volume weir.VolumeID, path string, dir bool) (why string) {
-	m.mu.Lock()
-	var asked *weir.Filter
-	for _, f := range m.filters {
-		if f.Name == filter {
-			asked = f
-		}
-	}
-	m.mu.Unlock()
-	if asked == nil || asked.Ignores == nil {
-		return ""
-	}
-	_ = m.guard(asked, "Ignores", func() error {
-		why = asked.Ignores(volume, path, dir)
-		return nil
-	})
-	return why
-}
-
 // measureLocked adds what the instances have seen.
 func (m *Manager) measureLocked(s *Snapshot) {
 	at := map[string]*dispatch.Stats{}

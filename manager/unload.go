@@ -20,12 +20,12 @@ import (
 // Of two that unload a filter at the same time, the second finds out what the first did. The name is free for another
 // Start when Unload has returned nil.
 func (m *Manager) Unload(ctx context.Context, name string, mandatory bool, by string) error {
-	id, err := m.filter(name)
+	id, f, err := m.filter(name)
 	if err != nil {
 		return err
 	}
 	m.mu.Lock()
-	f, l := m.filters[id], m.lives[id]
+	l := m.lives[id]
 	if l != nil && mandatory && !l.forced {
 		l.forced, l.unloading.forced, l.unloading.since = true, by, now()
 		time.AfterFunc(m.options.StopTimeout*7/10, l.rush)
@@ -136,6 +136,6 @@ func (m *Manager) notEnded(id topology.FilterID, f *weir.Filter, l *life, cause 
 	}
 	return &weir.Error{
 		Op: "unload filter", Path: f.Name, Err: fmt.Errorf("it has not ended: %s: %w", strings.Join(kept, "; "), cause),
-		Hint: "it goes on ending; a mandatory unloading does not wait",
+		Hint: "it goes on ending; weir unload --force does not wait for it",
 	}
 }

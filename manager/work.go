@@ -41,9 +41,7 @@ func (m *Manager) do(work topology.Work) {
 		m.runs[work].instance = in
 	}
 	m.mu.Unlock()
-	for _, act := range after {
-		act()
-	}
+	carryOut(after)
 	if start == nil {
 		return
 	}
@@ -122,9 +120,7 @@ func (m *Manager) timeOut(work topology.Work, r *run) {
 		after = m.applyLocked(topology.TimedOut{Work: work, Why: fmt.Sprintf("timeout: it has not returned after %v", m.options.WorkTimeout)})
 	}
 	m.mu.Unlock()
-	for _, act := range after {
-		act()
-	}
+	carryOut(after)
 }
 
 // finish tells how work ended. settle runs under the lock, in the same step.
@@ -139,9 +135,7 @@ func (m *Manager) finish(work topology.Work, err error, settle func()) {
 	m.tellLocked(work, outcome, err)
 	after := m.applyLocked(topology.Finished{Work: work, Outcome: outcome, Why: why})
 	m.mu.Unlock()
-	for _, act := range after {
-		act()
-	}
+	carryOut(after)
 }
 
 // tellLocked logs a failure when it is new, and not each time that the same is tried again. That a volume is not there
