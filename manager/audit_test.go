@@ -14,45 +14,35 @@ import (
 
 // Who unloads a filter, and how, stands in the ledger; by force, in the log too, with what the filter has said to it.
 func TestWhoHasUnloadedAFilterIsKnown(t *testing.T) {
+	const since = "since=2000-01-01T00:00:00.000Z"
 	for name, c := range map[string]struct {
-		unload func(w *weirtest.World) error
-		cause  string
-		log    string // empty: no record
+		refuses, mandatory bool
+		by                 string
+		cause              string
+		log                string // empty: no record
 	}{
-		"politely": {
-			func(w *weirtest.World) error { return w.Manager.Unload(context.Background(), "ends", false, "alice") },
-			"the filter was unloaded, by alice", "",
-		},
-		"by weir itself": {
-			func(w *weirtest.World) error { return w.Manager.Unload(context.Background(), "ends", true, "") },
-			"the filter was unloaded", "",
-		},
-		"by force": {
-			func(w *weirtest.World) error { return w.Manager.Unload(context.Background(), "ends", true, "alice") },
-			"the filter was unloaded by force, by alice", "by=alice since=2000-01-01T00:00:00.000Z refused=no left=nothing took=0s",
-		},
-		"by force, after a refusal": {
-			func(w *weirtest.World) error {
-				if err := w.Manager.Unload(context.Background(), "ends", false, "bob"); weir.KindOf(err) != weir.KindRefused {
-					return errors.Join(errors.New("it has not refused"), err)
-				}
-				return w.Manager.Unload(context.Background(), "ends", true, "alice")
-			},
-			"the filter was unloaded by force, by alice, and had refused: busy", "by=alice since=2000-01-01T00:00:00.000Z refused=busy left=nothing took=0s",
-		},
+		"politely":                  {false, false, "alice", "the filter was unloaded, by alice", ""},
+		"by weir itself":            {false, true, "", "the filter was unloaded", ""},
+		"by force":                  {false, true, "alice", "the filter was unloaded by force, by alice", "by=alice " + since + " refused=no left=nothing took=0s"},
+		"by force, after a refusal": {true, true, "alice", "the filter was unloaded by force, by alice, and had refused: busy", "by=alice " + since + " refused=busy left=nothing took=0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			weirtest.Run(t, func(w *weirtest.World) {
 				f := new(ends).filter()
 				f.Unload = func(_ context.Context, mandatory bool) error {
-					if !mandatory && strings.Contains(name, "refusal") {
+					if c.refuses && !mandatory {
 						return errors.New("busy")
 					}
 					return nil
 				}
 				w.Must(w.Load(f))
 				v := w.Mount("/data")
-				w.Must(c.unload(w))
+				if c.refuses {
+					if err := w.Manager.Unload(w.Context(), "ends", false, "bob"); weir.KindOf(err) != weir.KindRefused {
+						t.Errorf("it has not refused: %v", err)
+					}
+				}
+				w.Must(w.Manager.Unload(w.Context(), "ends", c.mandatory, c.by))
 				w.Settle()
 				if gaps := w.Gaps("ends", v); !slices.ContainsFunc(gaps, func(g ledger.Gap) bool { return g.Cause == c.cause }) {
 					t.Errorf("gaps %+v, want one that is there since %s", gaps, c.cause)
@@ -79,7 +69,7 @@ func TestForceLeavesConversationsBehind(t *testing.T) {
 		f.Connect = func(context.Context, weir.Peer, weir.Port) error { <-hang; return nil }
 		w.Must(w.Load(f))
 		w.Tolerate("open-port")
-		talk, end := context.WithCancel(context.Background())
+		talk, end := context.WithCancel(w.Context())
 		c, err := w.Manager.Connect(talk, "ends", weir.Peer{PID: 17})
 		w.Must(err)
 		w.Begin(func() error { defer end(); return c.Talk(nil) })

@@ -36,20 +36,15 @@ func (a notingAttachment) Want(ctx context.Context, wants weir.Demand) error {
 
 // TestPlaneIsAskedForWhatAnybodyNeeds has filters come and go that leave out different classes.
 func TestPlaneIsAskedForWhatAnybodyNeeds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		told, plane, discovery := new(log), new(noting), new(memory.Discovery)
-		filter := func(name, altitude string, wants weir.Ops, skips weir.Skips) *weir.Filter {
-			f := spyFilter(told, name, altitude, nil)
-			f.Wants, f.Skips = wants, skips
-			return f
-		}
-		m, err := manager.New(manager.Options{
-			Discovery: discovery, Planes: []weir.Plane{plane}, Filters: []*weir.Filter{filter("files", "100", weir.OpCreate, weir.SkipDirs|weir.SkipOwn)},
-		})
-		check(t, err)
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- m.Run(ctx) }()
+	filter := func(l *log, name, altitude string, wants weir.Ops, skips weir.Skips) *weir.Filter {
+		f := spyFilter(l, name, altitude, nil)
+		f.Wants, f.Skips = wants, skips
+		return f
+	}
+	plane := new(noting)
+	simulateWith(t, func(l *log) []*weir.Filter {
+		return []*weir.Filter{filter(l, "files", "100", weir.OpCreate, weir.SkipDirs|weir.SkipOwn)}
+	}, func(o *manager.Options) { o.Planes = []weir.Plane{plane} }, func(t *testing.T, b *bench) {
 		asked := func(want string) {
 			t.Helper()
 			synctest.Wait()
@@ -57,20 +52,17 @@ func TestPlaneIsAskedForWhatAnybodyNeeds(t *testing.T) {
 				t.Errorf("the plane was asked for %q, want %q", got, want)
 			}
 		}
-		synctest.Wait()
-		discovery.Mount(memory.NewVolume(1, "/m"))
+		b.mount(1)
 		asked("create without dirs|own")
-		check(t, m.Start(filter("more", "200", weir.OpModify, weir.SkipDirs)))
+		check(t, b.Start(filter(&b.log, "more", "200", weir.OpModify, weir.SkipDirs)))
 		asked("create|modify without dirs")
-		check(t, m.Start(filter("idle", "300", 0, 0)))
+		check(t, b.Start(filter(&b.log, "idle", "300", 0, 0)))
 		asked("")
-		check(t, m.Start(filter("all", "400", weir.OpCreate, 0)))
+		check(t, b.Start(filter(&b.log, "all", "400", weir.OpCreate, 0)))
 		asked("create|modify without ")
-		check(t, m.Unload(t.Context(), "all", false, ""))
+		check(t, b.Unload(t.Context(), "all", false, ""))
 		asked("create|modify without dirs")
-		check(t, m.Unload(t.Context(), "more", false, ""))
+		check(t, b.Unload(t.Context(), "more", false, ""))
 		asked("create without dirs|own")
-		stop()
-		check(t, <-ended)
 	})
 }

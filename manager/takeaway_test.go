@@ -2,7 +2,6 @@ package manager_test
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -57,55 +56,48 @@ func TestBrokenRulesHaveActions(t *testing.T) {
 		"Setup is reported": {"", 12 * time.Second, "attached", []verify.Count{{Filter: "ends", Rule: "context-kind", Count: 1}, {Filter: "ends", Rule: "slow-setup", Count: 1}}, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var actions verify.Actions
-				if c.actions != "" {
-					var err error
-					actions, err = verify.ParseActions(c.actions)
-					check(t, err)
-				}
-				e, discovery, logged := new(ends), new(memory.Discovery), new(log)
-				l, err := ledger.Open(t.TempDir())
+			var actions verify.Actions
+			if c.actions != "" {
+				var err error
+				actions, err = verify.ParseActions(c.actions)
 				check(t, err)
-				m, err := manager.New(manager.Options{
-					Discovery: discovery, Planes: []weir.Plane{new(memory.Plane)}, Filters: []*weir.Filter{clumsy(e, c.setUp)}, Ledger: l,
-					Logger: slog.New(slog.NewTextHandler(logged, nil)), Verify: &verify.Options{Actions: actions},
-				})
-				check(t, err)
-				ctx, stop := context.WithCancel(t.Context())
-				ended := make(chan error, 1)
+			}
+			book, err := ledger.Open(t.TempDir())
+			check(t, err)
+			defer book.Close()
+			e := new(ends)
+			simulateWith(t, func(*log) []*weir.Filter { return []*weir.Filter{clumsy(e, c.setUp)} }, func(o *manager.Options) {
+				o.Ledger, o.Verify = book, &verify.Options{Actions: actions}
+			}, func(t *testing.T, b *bench) {
 				v := memory.NewVolume(1, "/m")
-				discovery.Mount(v) // before anybody observes: nothing is missed
-				go func() { ended <- m.Run(ctx) }()
+				v.Describe(func(i *weir.VolumeInfo) { i.Mounts[0].Coming = true }) // Nobody has missed anything of it.
+				b.discovery.Mount(v)
 				synctest.Wait()
 				time.Sleep(c.setUp)
 				check(t, v.Create("a"))
 				synctest.Wait()
-				s := m.Snapshot()
+				s := b.Snapshot()
 				if slot := s.Slot("ends", 1); slot.State.String() != c.state || slot.Why != c.why || slot.By != "" {
 					t.Errorf("slot %+v, want %s: %s", slot, c.state, c.why)
 				}
 				if !slices.Equal(s.Violations, c.counts) || !slices.Equal(e.reasons, c.told) {
 					t.Errorf("counted %v, want %v; told %q, want %q", s.Violations, c.counts, e.reasons, c.told)
 				}
-				if text := logged.take(); strings.Contains(text, "breaks a rule") != (len(c.counts) > 0) || strings.Contains(text, "action=remove") != (c.why != "") {
+				if text := b.logged.take(); strings.Contains(text, "breaks a rule") != (len(c.counts) > 0) || strings.Contains(text, "action=remove") != (c.why != "") {
 					t.Errorf("the log:\n%s", text)
 				}
-				if c.why != "" {
-					gaps := l.Gaps()
-					if len(gaps) != 1 || gaps[0].Cause != "taken away by weir: "+c.why || !gaps[0].Open() {
-						t.Errorf("gaps %+v", gaps)
-					}
-					check(t, m.Attach("ends", "", 1))
-					synctest.Wait()
-					if state := m.Snapshot().Slot("ends", 1).State.String(); state != "attached" && state != "setting up" {
-						t.Errorf("after an attach by hand it is %s", state)
-					}
-					time.Sleep(2 * c.setUp)
+				if c.why == "" {
+					return
 				}
-				stop()
-				check(t, <-ended)
-				check(t, l.Close())
+				if gaps := book.Gaps(); len(gaps) != 1 || gaps[0].Cause != "taken away by weir: "+c.why || !gaps[0].Open() {
+					t.Errorf("gaps %+v", gaps)
+				}
+				check(t, b.Attach("ends", "", 1))
+				synctest.Wait()
+				if state := b.Snapshot().Slot("ends", 1).State.String(); state != "attached" && state != "setting up" {
+					t.Errorf("after an attach by hand it is %s", state)
+				}
+				time.Sleep(2 * c.setUp)
 			})
 		})
 	}

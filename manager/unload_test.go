@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -65,143 +64,120 @@ func TestUnloadCanBeRefused(t *testing.T) {
 func TestCallbacksThatHangDoNotKeepAFilter(t *testing.T) {
 	for _, where := range []string{"Concerns", "Setup", "Unload", "Pre", "Post", "TeardownStart", "Teardown", "Completed", "hold", "pended"} {
 		t.Run(where, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				hang := make(chan struct{})
-				at := func(here string) {
-					if here == where {
-						<-hang
-					}
+			var hang chan struct{}
+			at := func(here string) {
+				if here == where {
+					<-hang
 				}
-				f := guardFilter(new(log), "f", "100", func(g *guard) {
-					g.pre = func(*guard, context.Context, weir.Call) weir.PreStatus {
-						at("Pre")
-						if where == "pended" {
-							return weir.PrePend
-						}
-						return weir.PreContinue
-					}
-					g.post = func(*guard, context.Context, weir.Call) weir.PostStatus { at("Post"); return weir.PostFinished }
-					g.start = func(*guard) { at("TeardownStart") }
-				})
-				setup := f.Setup
-				f.Setup = func(ctx context.Context, site weir.Site) (weir.Instance, error) {
-					at("Setup")
-					if where == "hold" {
-						if _, err := site.Host.Hold("copy"); err != nil {
-							t.Error(err)
-						}
-					}
-					in, err := setup(ctx, site)
-					return &hanging{in.(*guard), at}, err
-				}
-				f.Concerns = func(context.Context, weir.Volume) error { at("Concerns"); return nil }
-				f.Unload = func(context.Context, bool) error { at("Unload"); return nil }
-				f.Wants = weir.OpCreate
-				discovery, logged := new(memory.Discovery), new(log)
-				m, err := manager.New(manager.Options{
-					Discovery: discovery, Planes: []weir.Plane{new(memory.Plane)}, Filters: []*weir.Filter{f}, Logger: slog.New(slog.NewTextHandler(logged, nil)),
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				ctx, stop := context.WithCancel(t.Context())
-				ended := make(chan error, 1)
-				go func() { ended <- m.Run(ctx) }()
-				v := memory.NewVolume(1, "/m")
-				discovery.Mount(v)
+			}
+			simulate(t, func(*log) []*weir.Filter { return []*weir.Filter{hangingFilter(t, where, at)} }, func(t *testing.T, b *bench) {
+				hang = make(chan struct{}) // of the time in which it is waited for
+				v := b.mount(1)
 				synctest.Wait()
 				done := make(chan error, 1)
 				go func() { done <- v.Create("a") }()
 				synctest.Wait()
 				if where == "hold" || where == "pended" || where == "Setup" {
 					polite, cancel := context.WithTimeout(t.Context(), time.Second)
-					err := m.Unload(polite, "f", false, "")
+					err := b.Unload(polite, "f", false, "")
 					cancel()
 					want := map[string]string{"hold": "held by copy", "pended": "pended by Pre: create of a", "Setup": "set up: filter f on volume 1"}[where]
 					if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, context.DeadlineExceeded) {
 						t.Errorf("unload politely: %v", err)
 					}
-					if slot := m.Snapshot().Slot("f", 1); where != "Setup" && !strings.Contains(slot.Why, want) {
+					if slot := b.Snapshot().Slot("f", 1); where != "Setup" && !strings.Contains(slot.Why, want) {
 						t.Errorf("slot %+v", slot)
 					}
 				}
 				began := time.Now()
-				if err := m.Unload(t.Context(), "f", true, "somebody"); err != nil {
+				if err := b.Unload(t.Context(), "f", true, "somebody"); err != nil {
 					t.Errorf("unload: %v", err)
 				}
 				synctest.Wait()
-				audited(t, logged.take(), map[string]string{
+				audited(t, b.logged.take(), map[string]string{
 					"Concerns": "ask: filter f on volume 1 (memory1): Concerns", "Setup": "set up: filter f on volume 1 (memory1): Setup", "Unload": "f: Unload",
 					"Pre": "tear down: filter f on volume 1 (memory1): in Pre: create of a", "Post": "tear down: filter f on volume 1 (memory1): in Post: create of a",
 					"Completed": "tear down: filter f on volume 1 (memory1): in Completed",
 					"hold":      "tear down: filter f on volume 1 (memory1): held by copy", "pended": "tear down: filter f on volume 1 (memory1): pended by Pre: create of a",
 				}[where])
-				if took := time.Since(began); took >= 5*time.Second || m.Snapshot().Filter("f") != nil {
-					t.Errorf("took %v, and the filter is there: %v", took, m.Snapshot().Filter("f") != nil)
+				if took := time.Since(began); took >= 5*time.Second || b.Snapshot().Filter("f") != nil {
+					t.Errorf("took %v, and the filter is there: %v", took, b.Snapshot().Filter("f") != nil)
 				}
 				close(hang)
 				if err := <-done; (err != nil) != (where == "pended") {
 					t.Errorf("the operation: %v", err)
 				}
-				if err := v.Create("b"); err != nil {
-					t.Error(err)
-				}
-				stop()
-				if err := <-ended; err != nil {
-					t.Error(err)
-				}
+				check(t, v.Create("b"))
+				b.stop()
+				check(t, <-b.ended)
 				time.Sleep(time.Minute)
 			})
 		})
 	}
 }
 
+// hangingFilter is one that calls at in each of its callbacks, and keeps its instance, or an operation, where that is said.
+func hangingFilter(t *testing.T, where string, at func(string)) *weir.Filter {
+	f := guardFilter(new(log), "f", "100", func(g *guard) {
+		g.pre = func(*guard, context.Context, weir.Call) weir.PreStatus {
+			at("Pre")
+			if where == "pended" {
+				return weir.PrePend
+			}
+			return weir.PreContinue
+		}
+		g.post = func(*guard, context.Context, weir.Call) weir.PostStatus { at("Post"); return weir.PostFinished }
+		g.start = func(*guard) { at("TeardownStart") }
+	})
+	setup := f.Setup
+	f.Setup = func(ctx context.Context, site weir.Site) (weir.Instance, error) {
+		at("Setup")
+		if where == "hold" {
+			if _, err := site.Host.Hold("copy"); err != nil {
+				t.Error(err)
+			}
+		}
+		in, err := setup(ctx, site)
+		return &hanging{in.(*guard), at}, err
+	}
+	f.Concerns = func(context.Context, weir.Volume) error { at("Concerns"); return nil }
+	f.Unload = func(context.Context, bool) error { at("Unload"); return nil }
+	f.Wants = weir.OpCreate
+	return f
+}
+
 // A shutdown waits for a callback that does not return no longer than it has promised, names it, and calls nothing after that.
 func TestShutdownLeavesBehindWhatDoesNotReturn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, hang := new(log), make(chan struct{})
-		f := guardFilter(l, "f", "100", nil)
-		setup := f.Setup
-		f.Setup = func(ctx context.Context, site weir.Site) (weir.Instance, error) {
-			in, err := setup(ctx, site)
-			return &hanging{in.(*guard), func(where string) {
-				l.add("%s", where)
-				if where == "Completed" {
-					<-hang
-				}
-			}}, err
-		}
-		f.Wants = weir.OpCreate
-		discovery, logged := new(memory.Discovery), new(log)
-		m, err := manager.New(manager.Options{
-			Discovery: discovery, Planes: []weir.Plane{new(memory.Plane)}, Filters: []*weir.Filter{f}, Logger: slog.New(slog.NewTextHandler(logged, nil)),
-			Verify: &verify.Options{},
-		})
-		check(t, err)
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- m.Run(ctx) }()
-		v := memory.NewVolume(1, "/m")
-		discovery.Mount(v)
+	var hang chan struct{}
+	simulateWith(t, func(l *log) []*weir.Filter {
+		return []*weir.Filter{hangingFilter(t, "", func(where string) {
+			l.add("%s", where)
+			if where == "Completed" {
+				<-hang
+			}
+		})}
+	}, func(o *manager.Options) { o.Verify = &verify.Options{} }, func(t *testing.T, b *bench) {
+		hang = make(chan struct{})
+		v := b.mount(1)
 		synctest.Wait()
 		go func() { _ = v.Create("a") }()
 		synctest.Wait()
 		began := time.Now()
-		stop()
-		if err := <-ended; err == nil || !strings.Contains(err.Error(), "tear down: filter f on volume 1 (memory1) has not ended: in Completed") {
+		b.stop()
+		if err := <-b.ended; err == nil || !strings.Contains(err.Error(), "tear down: filter f on volume 1 (memory1) has not ended: in Completed") {
 			t.Errorf("error %v", err)
 		}
 		if took := time.Since(began); took != 5*time.Second {
 			t.Errorf("took %v", took)
 		}
 		synctest.Wait()
-		l.take()
+		b.log.take()
 		close(hang)
 		time.Sleep(time.Minute)
-		if called := l.take(); called != "" {
+		if called := b.log.take(); called != "" {
 			t.Errorf("called after the end: %s", called)
 		}
-		if s := logged.take(); !strings.Contains(s, "is not waited for") || strings.Contains(s, "ended without a Teardown") {
+		if s := b.logged.take(); !strings.Contains(s, "is not waited for") || strings.Contains(s, "ended without a Teardown") {
 			t.Errorf("logged:\n%s", s)
 		}
 	})
