@@ -52,7 +52,7 @@ func (s *slows) noteDelivery(operations []weir.Operation, began time.Time, took 
 	if !s.among(took) {
 		return
 	}
-	call := Slow{Callback: "Completed", Count: len(operations), Took: took, Began: began}
+	call := Slow{Callback: completedCallback, Count: len(operations), Took: took, Began: began}
 	for i := range operations {
 		call.Operation |= operations[i].Ops
 	}

@@ -22,7 +22,7 @@ func Conform(t *testing.T, filter func() *weir.Filter, work ...func(*memory.Volu
 		t.Run(r.name, func(t *testing.T) {
 			t.Helper()
 			synctest.Test(t, func(t *testing.T) {
-				loaded = (&trial{ctx: t.Context(), filter: filter, work: work, fault: t.Errorf}).run(r)
+				loaded = (&trial{filter: filter, work: work, fault: t.Errorf}).run(t.Context(), r)
 			})
 		})
 		if !loaded {
@@ -61,7 +61,6 @@ const soon = 5 * time.Second
 // trial is one rule and one filter. It runs in a bubble.
 type trial struct {
 	*World
-	ctx    context.Context // of the test
 	filter func() *weir.Filter
 	work   []func(*memory.Volume)
 	fault  func(format string, args ...any)
@@ -70,8 +69,8 @@ type trial struct {
 	made   atomic.Int32 // instances, by Setup
 }
 
-// run tries the rule in a world of its own, and tells whether the filter could be loaded there.
-func (c *trial) run(r rule) bool {
+// run tries the rule in a world of its own, and tells whether the filter could be loaded there. ctx is that of the test.
+func (c *trial) run(ctx context.Context, r rule) bool {
 	f := c.filter()
 	if f == nil {
 		c.fault("there is no filter")
@@ -89,7 +88,7 @@ func (c *trial) run(r rule) bool {
 			return in, err
 		}
 	}
-	c.World = newWorld(c.ctx, c.fault, func(args ...any) { c.fault("%s", fmt.Sprint(args...)) })
+	c.World = newWorld(ctx, c.fault, func(args ...any) { c.fault("%s", fmt.Sprint(args...)) })
 	defer c.close()
 	if r.name != rules()[0].name {
 		c.Tolerate("altitude-group") // The first rule has said so.
