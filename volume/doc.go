@@ -33,9 +33,11 @@
 // and new mount of a device can leave a line that is equal to the last character. So the package keeps a
 // fanotify group with a mark on each volume's superblock that asks for no event (sentinels). The kernel
 // drops the mark when the superblock dies, and lists the living ones in the group's fdinfo: reading it
-// touches no volume. With unique ids, too, a volume gets one, when it is looked at for the first time: it tells
-// whether the volume lives on after its last mount has left (see detached.go). Where a volume refuses the mark, a mount is taken for the same if its number, parent,
+// touches no volume. Where a volume refuses the mark, a mount is taken for the same if its number, parent,
 // root, point, device, type, source and its place in the table's order are.
+//
+// With unique ids a volume gets a sentinel too, when it is looked at for the first time: it tells whether the
+// volume lives on after its last mount has left (see detached.go).
 //
 // # Locks
 //

@@ -62,9 +62,9 @@ func (v *volume) Info() weir.VolumeInfo {
 		Sight:       f.sight,
 		SightReason: f.sightReason,
 		OutOfReach:  f.hidden,
+		Former:      mounts.former,
 	}
 	info.Identity.FSType = v.fsType
-	info.Former = v.formerID()
 	if !mounts.any {
 		info.Source, info.Was = v.source, slices.Clone(v.was)
 		return info
@@ -91,14 +91,9 @@ func (v *volume) Info() weir.VolumeInfo {
 	return info
 }
 
-func (v *volume) formerID() weir.VolumeID {
-	v.w.mu.Lock()
-	defer v.w.mu.Unlock()
-	return v.former
-}
-
 // mounts are those of one volume.
 type mounts struct {
+	former  weir.VolumeID // what the volume was before
 	any     bool
 	first   mount.Entry
 	own     []mount.Entry
@@ -121,6 +116,7 @@ func (w *Watcher) mountsOf(v *volume) (m mounts) {
 	w.looking.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	m.former = v.former
 	in := w.model.find(v.id)
 	if in == nil {
 		return m

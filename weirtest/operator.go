@@ -2,6 +2,7 @@ package weirtest
 
 import (
 	"context"
+
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/plane/memory"
 )

@@ -175,7 +175,8 @@ func (w *World) Must(errs ...error) {
 	}
 }
 
-// State returns the state of a filter's first instance on a volume: "attached", "declined", "failed", ..., or "none".
+// State returns the state of a filter's first instance on a volume: "attached", "declined", "failed", ..., or "none". That the
+// volume takes no mark, so that weir coverage has it as scan only or blind, is the state of the link, in Manager.Snapshot.
 func (w *World) State(filter string, v weir.Volume) string {
 	w.Settle()
 	if slot := w.Manager.Snapshot().Slot(filter, v.ID()); slot != nil {
