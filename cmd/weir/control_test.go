@@ -139,8 +139,7 @@ func TestLayersAreExplained(t *testing.T) {
 	asked(t, 0, "filters", `replicate +4 +309999 +Replication +0 +2 scan only\n`)
 	asked(t, 0, "explain "+inner+"/merged", "would be seen only on volumes below, if it reaches them: replicate is scan only: ")
 
-	elsewhere := exec.Command("/proc/self/exe", "explain", "/")
-	elsewhere.Env = append(os.Environ(), asWeirEnv+"=1")
+	elsewhere := weirCommand("explain", "/")
 	elsewhere.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
 	out, err := elsewhere.CombinedOutput()
 	if status := elsewhere.ProcessState.ExitCode(); status != 2 || !strings.Contains(string(out), "in another mount namespace, where the path may mean something else; ask there: nsenter") {

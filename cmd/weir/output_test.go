@@ -21,19 +21,25 @@ import (
 	"github.com/weirfs/weir/internal/voltest"
 )
 
+// fullDevice takes nothing that is written to it.
+func fullDevice(t *testing.T) *os.File {
+	t.Helper()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { full.Close() })
+	return full
+}
+
 // TestOutputThatIsFull has what weir tells go nowhere, which is no success.
 func TestOutputThatIsFull(t *testing.T) {
 	s := newStage(t)
 	s.write("file")
+	full := fullDevice(t)
 	for _, flag := range []string{"--json", "--low-priority", "--dry-run"} {
-		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer full.Close()
 		var told bytes.Buffer
-		cmd := exec.Command("/proc/self/exe", s.args("--once", flag)...)
-		cmd.Env = append(os.Environ(), asWeirEnv+"=1")
+		cmd := weirCommand(s.args("--once", flag)...)
 		cmd.Stdout, cmd.Stderr = full, &told
 		_ = cmd.Run() // The status says it.
 		if got := cmd.ProcessState.ExitCode(); got != 3 || !strings.Contains(told.String(), "no space left on device") {
@@ -45,11 +51,7 @@ func TestOutputThatIsFull(t *testing.T) {
 
 // TestEveryOutputThatIsFull has each command fail that cannot tell its answer.
 func TestEveryOutputThatIsFull(t *testing.T) {
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer full.Close()
+	full := fullDevice(t)
 	a, b := twins(t)
 	for _, line := range []string{
 		"", "--help", "--version", "help", "help mirror", "mirror --help", "version", "version --json", "completion bash",
@@ -67,14 +69,8 @@ func TestEveryOutputThatIsFull(t *testing.T) {
 // TestErrorOutputThatIsFull has weir say on standard error what is lost, as every log line is.
 func TestErrorOutputThatIsFull(t *testing.T) {
 	s := newStage(t)
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer full.Close()
-	cmd := exec.Command("/proc/self/exe", s.args("--once")...)
-	cmd.Env = append(os.Environ(), asWeirEnv+"=1")
-	cmd.Stderr = full
+	cmd := weirCommand(s.args("--once")...)
+	cmd.Stderr = fullDevice(t)
 	_ = cmd.Run() // The status says it.
 	if status := cmd.ProcessState.ExitCode(); status != 3 {
 		t.Errorf("status %d", status)
@@ -86,8 +82,7 @@ func TestReaderGoesAway(t *testing.T) {
 	s := newStage(t)
 	s.write("file")
 	var told bytes.Buffer
-	cmd := exec.Command("/proc/self/exe", s.args("--json")...)
-	cmd.Env = append(os.Environ(), asWeirEnv+"=1")
+	cmd := weirCommand(s.args("--json")...)
 	cmd.Stderr = &told
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -217,8 +212,8 @@ func TestDryRunLeavesNothing(t *testing.T) {
 	}
 	read.Close()
 	defer write.Close()
-	cmd := exec.Command("/proc/self/exe", "mirror", "--dry-run", "--state", filepath.Join(dir, "st"), filepath.Join(dir, "s"), filepath.Join(dir, "t"))
-	cmd.Env = append(os.Environ(), asWeirEnv+"=1", "TMPDIR="+temporary)
+	cmd := weirCommand("mirror", "--dry-run", "--state", filepath.Join(dir, "st"), filepath.Join(dir, "s"), filepath.Join(dir, "t"))
+	cmd.Env = append(cmd.Env, "TMPDIR="+temporary)
 	cmd.Stdout = write
 	_ = cmd.Run() // The status says it.
 	left, err := os.ReadDir(temporary)
@@ -284,8 +279,7 @@ func (s *stage) talking(flags ...string) (cmd *exec.Cmd, out *os.File, errs *vol
 	}
 	s.t.Cleanup(func() { out.Close() })
 	errs = new(voltest.Output)
-	cmd = exec.Command("/proc/self/exe", s.args(append(flags, "--json")...)...)
-	cmd.Env = append(os.Environ(), asWeirEnv+"=1", "GORACE=atexit_sleep_ms=0")
+	cmd = weirCommand(s.args(append(flags, "--json")...)...)
 	cmd.Stdout, cmd.Stderr = write, errs
 	err = cmd.Start()
 	write.Close()

@@ -50,6 +50,16 @@ func (m apart) Run() int {
 	return m.M.Run()
 }
 
+// weirCommand is weir as a process of its own, to be started.
+func weirCommand(args ...string) *exec.Cmd { return asWeir(exec.Command("/proc/self/exe", args...)) }
+
+// asWeir has the test binary that a command starts be weir.
+func asWeir(cmd *exec.Cmd) *exec.Cmd {
+	// The race detector sleeps for a second before its process ends, unless it is told not to.
+	cmd.Env = append(os.Environ(), asWeirEnv+"=1", "GORACE=atexit_sleep_ms=0")
+	return cmd
+}
+
 // weirProcess is a running weir. Its output goes through pipes, so that wait also shows that nobody keeps them.
 type weirProcess struct {
 	t    *testing.T
@@ -62,9 +72,7 @@ func (p *weirProcess) output() string { return p.out.String() }
 
 func startWeir(t *testing.T, args ...string) *weirProcess {
 	t.Helper()
-	p := &weirProcess{t: t, cmd: exec.Command("/proc/self/exe", args...), done: make(chan struct{})}
-	// The race detector sleeps for a second before its process ends, unless it is told not to.
-	p.cmd.Env = append(os.Environ(), asWeirEnv+"=1", "GORACE=atexit_sleep_ms=0")
+	p := &weirProcess{t: t, cmd: weirCommand(args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {

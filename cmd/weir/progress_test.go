@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -72,8 +71,8 @@ func TestLiveView(t *testing.T) {
 		t.Fatal(err)
 	}
 	screen := newTerminal(t)
-	cmd := exec.Command("/proc/self/exe", "mirror", "--adopt", "--bwlimit", "1M", "--state", filepath.Join(dir, "st"), source, target)
-	cmd.Env = append(os.Environ(), asWeirEnv+"=1", "TERM=xterm")
+	cmd := weirCommand("mirror", "--adopt", "--bwlimit", "1M", "--state", filepath.Join(dir, "st"), source, target)
+	cmd.Env = append(cmd.Env, "TERM=xterm")
 	cmd.Stdout, cmd.Stderr = screen.user, screen.user
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -114,8 +113,8 @@ func TestDumbTerminal(t *testing.T) {
 	s := newStage(t)
 	for _, kind := range []string{"dumb", ""} {
 		screen := newTerminal(t)
-		cmd := exec.Command("/proc/self/exe", s.args("--once")...)
-		cmd.Env = append(os.Environ(), asWeirEnv+"=1", "TERM="+kind)
+		cmd := weirCommand(s.args("--once")...)
+		cmd.Env = append(cmd.Env, "TERM="+kind)
 		cmd.Stdout, cmd.Stderr = screen.user, screen.user
 		if err := cmd.Run(); err != nil {
 			t.Errorf("%v\n%s", err, screen)
@@ -203,8 +202,7 @@ func TestBandwidthLimit(t *testing.T) {
 func weirOnce(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	cmd := exec.Command("/proc/self/exe", append([]string{"mirror", "--once"}, args...)...)
-	cmd.Env = append(os.Environ(), asWeirEnv+"=1")
+	cmd := weirCommand(append([]string{"mirror", "--once"}, args...)...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	_ = cmd.Run() // The status says it.
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()

@@ -49,8 +49,7 @@ func TestRightsThatAreMissing(t *testing.T) {
 				t.Fatalf("%v: %s", err, out)
 			}
 			var out, errs bytes.Buffer
-			cmd := exec.Command("setpriv", "--bounding-set=-"+c.capability, "--inh-caps=-"+c.capability, self, "mirror", "--once", "--state", state, source, target)
-			cmd.Env = append(os.Environ(), asWeirEnv+"=1")
+			cmd := asWeir(exec.Command("setpriv", "--bounding-set=-"+c.capability, "--inh-caps=-"+c.capability, self, "mirror", "--once", "--state", state, source, target))
 			cmd.Stdout, cmd.Stderr = &out, &errs
 			_ = cmd.Run() // The status says it.
 			listed := false
@@ -83,8 +82,7 @@ func TestRightsThatAreNeeded(t *testing.T) {
 	} {
 		voltest.RequireTool(t, around[0], "util-linux")
 		dir := t.TempDir()
-		cmd := exec.Command(around[0], append(around[1:], self, "mirror", "--once", "--state", filepath.Join(dir, "st"), dir, t.TempDir())...)
-		cmd.Env = append(os.Environ(), asWeirEnv+"=1")
+		cmd := asWeir(exec.Command(around[0], append(around[1:], self, "mirror", "--once", "--state", filepath.Join(dir, "st"), dir, t.TempDir())...))
 		out, _ := cmd.CombinedOutput() // The status says it.
 		if status := cmd.ProcessState.ExitCode(); status != 2 || !strings.HasPrefix(string(out), want) || len(out) > 250 {
 			t.Errorf("status %d: %s", status, out)
