@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -298,13 +297,7 @@ func TestHangingVolumeDelaysNobody(t *testing.T) {
 	eachMode(t, func(t *testing.T, options Options) {
 		d := voltest.New(t, "ext4")
 		point := filepath.Join(t.TempDir(), "fuse")
-		voltest.Bindfs(t, d.Dir, point)
-		pid := bindfsAt(t, point)
-		if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
-		resume := func() { _ = unix.Kill(pid, unix.SIGCONT) }
-		defer resume()
+		resume := voltest.Hang(t, voltest.Bindfs(t, d.Dir, point))
 		w, r := start(t, options)
 		hanging := mustAt(t, w, point)
 
@@ -332,25 +325,4 @@ func TestHangingVolumeDelaysNobody(t *testing.T) {
 			t.Errorf("when it answers again: %+v", info)
 		}
 	})
-}
-
-// bindfsAt returns the process that serves point.
-func bindfsAt(t *testing.T, point string) int {
-	t.Helper()
-	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, line := range lines {
-		text, _ := os.ReadFile(line)
-		if strings.HasPrefix(string(text), "bindfs\x00") && strings.HasSuffix(string(text), "\x00"+point+"\x00") {
-			pid, err := strconv.Atoi(strings.Split(line, "/")[2])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return pid
-		}
-	}
-	t.Fatal("no bindfs serves " + point)
-	return 0
 }
