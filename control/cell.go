@@ -66,7 +66,7 @@ func stateOf(s manager.Snapshot, v manager.VolumeSnapshot, slot manager.SlotSnap
 	if slot.Declines() {
 		slot.State, slot.Why = topology.SlotDeclined, slot.Declined
 	}
-	cell := Cell{State: slot.State.String(), Why: whyOf(slot)}
+	cell := Cell{State: slot.State.String(), Why: slot.Why}
 	link := linkOf(v, slot.Frame)
 	switch slot.State {
 	case topology.SlotAttached:

@@ -127,7 +127,7 @@ func notAttached(op string, slot manager.SlotSnapshot) error {
 	e := &weir.Error{Op: op, Kind: weir.KindRefused, Err: fmt.Errorf("%s is %s: %s", place(slot), slot.State, slot.Why)}
 	switch slot.State {
 	case topology.SlotDeclined:
-		e.Err = fmt.Errorf("%s: the filter declines: %s", place(slot), whyOf(slot))
+		e.Err = fmt.Errorf("%s: the filter declines: %s", place(slot), slot.Why)
 		e.Hint = "it is asked again when the volume's mounts change"
 	case topology.SlotFailed:
 		e.Kind, e.Err = weir.KindFailed, fmt.Errorf("%s: its set-up has failed: %s", place(slot), slot.Why)

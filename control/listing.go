@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/manager"
@@ -88,7 +87,7 @@ func instanceOf(s manager.Snapshot, slot manager.SlotSnapshot) Instance {
 // sightedAs is stateOf on a volume that may have left.
 func sightedAs(s manager.Snapshot, v *manager.VolumeSnapshot, slot manager.SlotSnapshot) Cell {
 	if v == nil {
-		return Cell{State: slot.State.String(), Why: whyOf(slot)}
+		return Cell{State: slot.State.String(), Why: slot.Why}
 	}
 	return stateOf(s, *v, slot)
 }
@@ -96,11 +95,6 @@ func sightedAs(s manager.Snapshot, v *manager.VolumeSnapshot, slot manager.SlotS
 // idOf names a slot for good: numbers of filters and of volumes are not used again.
 func idOf(slot manager.SlotSnapshot) string {
 	return fmt.Sprintf("%d.%d.%d", slot.Pair.Filter, slot.Pair.Instance, slot.Pair.Volume)
-}
-
-// whyOf returns the reason for a state without the state: a filter that declines says that it does.
-func whyOf(slot manager.SlotSnapshot) string {
-	return strings.TrimPrefix(slot.Why, weir.ErrDecline.Error()+": ")
 }
 
 // nameOf returns what people call a volume, on one line.

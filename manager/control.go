@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/topology"
@@ -112,7 +111,7 @@ func (m *Manager) Detach(ctx context.Context, name, instance string, volume weir
 func nothingThere(filter string, slot topology.SlotView) error {
 	why := "the volume is excluded: " + slot.Why
 	if slot.Declined != "" {
-		why = "the filter declines: " + strings.TrimPrefix(slot.Declined, weir.ErrDecline.Error()+": ")
+		why = "the filter declines: " + slot.Declined
 	}
 	return &weir.Error{
 		Op: "detach instance", Kind: weir.KindRefused, Path: filter, Err: fmt.Errorf("it has no instance there: %s", why),

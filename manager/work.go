@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -161,7 +162,7 @@ func outcomeOf(kind topology.WorkKind, err error) (topology.Outcome, string) {
 	case err == nil:
 		return topology.OK, ""
 	case (kind == topology.SetUp || kind == topology.Ask) && errors.Is(err, weir.ErrDecline):
-		return topology.Declined, err.Error()
+		return topology.Declined, strings.TrimPrefix(err.Error(), weir.ErrDecline.Error()+": ")
 	case kind == topology.AttachFrame && weir.KindOf(err) == weir.KindUnsupported:
 		return topology.Unsupported, err.Error()
 	default:
