@@ -17,8 +17,7 @@ type inbox struct {
 	limit int
 	spare atomic.Pointer[[]weir.Operation] // room for what is picked, while nobody uses it
 	fail  func(callback string, p any)     // told of panics
-
-	slow slows
+	slow  *slows                           // of the instance
 
 	mu        sync.Mutex
 	instance  weir.Instance // nil until open

@@ -45,7 +45,7 @@ func (r *recording) want(t *testing.T, want string) {
 
 // newInbox has room for three, of one kind.
 func newInbox() *inbox {
-	b := &inbox{limit: 3, fail: func(string, any) {}}
+	b := &inbox{limit: 3, fail: func(string, any) {}, slow: new(slows)}
 	b.wants.Store(uint32(weir.OpCreate))
 	return b
 }

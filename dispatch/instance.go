@@ -71,7 +71,7 @@ type Instance struct {
 	interceptor weir.Interceptor // nil if the filter intercepts nothing
 
 	inbox    inbox
-	slow     slows                  // Pre and Post
+	slow     slows
 	lanes    []lane                 // none if the filter intercepts nothing
 	busy     atomic.Int32           // lanes that are not idle
 	idle     chan struct{}          // closed when none is busy
@@ -92,7 +92,7 @@ func NewInstance(s Site) *Instance {
 		stack: s.Stack, twin: s.Twin, logger: s.Logger, shared: s.Shared, idle: make(chan struct{}),
 		want: s.Want, missed: s.Missed, scanned: s.Scanned, inbox: inbox{limit: s.Inbox},
 	}
-	in.inbox.fail, in.inbox.skips = in.panicked, in.skips
+	in.inbox.fail, in.inbox.skips, in.inbox.slow = in.panicked, in.skips, &in.slow
 	in.SetWants(s.Filter.Wants)
 	if s.Definition.Name != s.Filter.Name {
 		in.label = fmt.Sprintf("instance %s of %s", s.Definition.Name, in.label)
@@ -207,8 +207,7 @@ func (in *Instance) Stats() (s Stats) {
 		l.mu.Unlock()
 	}
 	in.inbox.measure(&s)
-	in.inbox.slow.measure(&s, in.volume)
-	in.slow.measure(&s, in.volume)
+	s.Slowest = in.slow.calls(in.volume)
 	s.Failures, s.Refused, s.Unseen = in.failures.Load(), in.refused.Load(), in.unseen.Load()
 	return s
 }

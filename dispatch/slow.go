@@ -62,17 +62,17 @@ func (s *slows) noteDelivery(operations []weir.Operation, began time.Time, took 
 	s.note(call)
 }
 
-// measure adds the calls, which were about a volume.
-func (s *slows) measure(to *Stats, volume weir.VolumeID) {
+// calls returns those that have been kept, the slowest first, which were about a volume.
+func (s *slows) calls(volume weir.VolumeID) (list []Slow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, call := range s.list {
 		if call.Took > 0 {
 			call.Volume = volume
-			to.Slowest = append(to.Slowest, call)
+			list = append(list, call)
 		}
 	}
-	to.cutSlowest()
+	return list
 }
 
 // cutSlowest leaves the slowest of what has been put together.
