@@ -29,8 +29,7 @@ func (r *Replicator) lookBeneath(ctx context.Context, p *place) {
 	}
 	p.mu.Unlock()
 	if news {
-		rel, _, _ := p.at()
-		r.log.Warn("a bare mount point holds data that is not copied", "path", weir.LogPath(r.sourcePath(rel)), "todo", r.todoBeneath(p))
+		r.log.Warn("a bare mount point holds data that is not copied", "path", r.label(p), "todo", todoBeneath(r.pathOf(p), p.parent != nil))
 	}
 }
 
@@ -44,18 +43,14 @@ func (r *Replicator) holdsBeneath(ctx context.Context, p *place) (bool, error) {
 			return false, nil // Its mount point is away too, and what has that path is beneath the volume around it.
 		}
 	}
-	rel, _, _ := p.at()
-	path := r.sourcePath(rel)
-	volume, err := r.options.Discovery.At(path)
+	volume, _, bare, err := r.shownAt(p)
 	switch {
 	case err != nil && weir.KindOf(err) == weir.KindAbsent:
 		return false, nil
-	case err != nil:
+	case err != nil || !bare:
 		return false, err
-	case !p.bareIn(mountedAt(volume.Info(), path)):
-		return false, nil
 	}
-	return look(ctx, r, volume, path, holdsAny)
+	return look(ctx, r, volume, r.pathOf(p), holdsAny)
 }
 
 // holdsAny reports whether there is any name in a directory.
@@ -91,22 +86,14 @@ func (u *unit) stirredBeneath(dir weir.Handle, items []replica.Item) {
 	}
 }
 
-// todoBeneath is what helps where something lies in the bare mount point of a place.
-func (r *Replicator) todoBeneath(p *place) string {
-	rel, _, _ := p.at()
-	if p.parent == nil {
-		return "mount its volume, or put that data elsewhere"
-	}
-	return "mount its volume, or start with --forget " + weir.QuotePath(r.sourcePath(rel)) + " to have that data copied"
-}
-
 // beneath lists what lies in the bare mount point of the unit's place, if something does.
 func (u *unit) beneath() (list []Problem) {
-	rel, _, _ := u.place.at()
-	if since := u.place.beneathSince(); !since.IsZero() {
+	p := u.place
+	rel, _, _ := p.at()
+	if since := p.beneathSince(); !since.IsZero() {
 		list = append(list, Problem{
 			Path: cmp.Or(rel, self), Target: u.target.Path(), Since: since,
-			Reason: "its bare mount point holds data that is not copied: " + u.r.todoBeneath(u.place),
+			Reason: "its bare mount point holds data that is not copied: " + todoBeneath(u.r.pathOf(p), p.parent != nil),
 		})
 	}
 	return list

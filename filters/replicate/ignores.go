@@ -2,7 +2,6 @@ package replicate
 
 import (
 	"path/filepath"
-	"slices"
 
 	"github.com/weirfs/weir"
 )
@@ -40,10 +39,7 @@ func (r *Replicator) shownBelow(volume weir.VolumeID, path string) (paths []stri
 	if inside(r.options.Source, path) {
 		return []string{path}
 	}
-	r.mu.Lock()
-	places := slices.Clone(r.places)
-	r.mu.Unlock()
-	for _, p := range places {
+	for _, p := range r.allPlaces() {
 		rel, shown, _ := p.at()
 		if shown == nil || shown.ID() != volume {
 			continue

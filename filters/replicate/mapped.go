@@ -125,11 +125,8 @@ func (w *mapWatch) look(ctx context.Context) time.Duration {
 
 // followed returns the places that can be looked at by handle, with their volumes.
 func (w *mapWatch) followed() (places map[*place]weir.Volume, volumes []weir.Volume) {
-	w.r.mu.Lock()
-	all := w.r.places
-	w.r.mu.Unlock()
 	places = make(map[*place]weir.Volume)
-	for _, p := range all {
+	for _, p := range w.r.allPlaces() {
 		if _, volume, _ := p.at(); volume != nil && volume.Info().Handles {
 			places[p] = volume
 			volumes = append(volumes, volume)

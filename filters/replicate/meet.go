@@ -15,8 +15,8 @@ import (
 )
 
 // settle decides what to do with a place, given what stands there now.
-func (r *Replicator) settle(ctx context.Context, s *survey, p *place, path string) {
-	volume, err := r.options.Discovery.At(path)
+func (r *Replicator) settle(ctx context.Context, s *survey, p *place) {
+	volume, mounted, bare, err := r.shownAt(p)
 	if err != nil {
 		if weir.KindOf(err) == weir.KindAbsent {
 			r.vanished(p)
@@ -31,37 +31,35 @@ func (r *Replicator) settle(ctx context.Context, s *survey, p *place, path strin
 	p.mu.Lock()
 	same := p.volume != nil && p.volume.ID() == volume.ID() && p.holding == "" // What is held may be cleared up now.
 	p.mu.Unlock()
-	info := volume.Info()
-	switch by := r.excludes(info); {
+	switch by := r.excludes(volume.Info()); {
 	case by != "":
-		if r.left(p); !p.bareIn(mountedAt(info, path)) {
+		if r.left(p); !bare {
 			s.excluded[p] = by
 		}
 	case !attached:
 		r.left(p)
 	case same:
+	case bare:
+		p.mu.Lock()
+		p.volume, p.holding = nil, ""
+		p.mu.Unlock()
 	default:
-		if err := r.meet(ctx, p, path, volume); err != nil && ctx.Err() == nil {
+		if err := r.meet(ctx, p, volume, mounted); err != nil && ctx.Err() == nil {
 			s.unsettled = true
-			s.troubles[outcry{slog.LevelWarn, "a volume cannot be followed yet", path}] = err.Error()
+			s.troubles[outcry{slog.LevelWarn, "a volume cannot be followed yet", r.pathOf(p)}] = err.Error()
 		}
 	}
 }
 
 // meet looks at a volume that has come to a place, and follows it unless that is in doubt.
-func (r *Replicator) meet(ctx context.Context, p *place, path string, volume weir.Volume) error {
+func (r *Replicator) meet(ctx context.Context, p *place, volume weir.Volume, mountRoot bool) error {
+	path := r.pathOf(p)
 	self, err := look(ctx, r, volume, path, (*tree.Dir).Self)
 	if err != nil {
 		return err
 	}
 	info := volume.Info()
-	mountRoot := mountedAt(info, path)
 	p.mu.Lock()
-	if p.bareLocked(mountRoot) {
-		p.volume, p.holding = nil, ""
-		p.mu.Unlock()
-		return nil
-	}
 	facts := policy.Place{Known: p.known, Found: true, Candidates: 1}
 	if p.known {
 		facts.Match = policy.Identify(p.identity, info.Identity)
@@ -95,17 +93,6 @@ func (r *Replicator) meet(ctx context.Context, p *place, path string, volume wei
 	facts.Candidates = r.candidates(info)
 	r.follow(p, volume, info.Identity, self, mountRoot, r.options.Replaced.Decide(facts))
 	return nil
-}
-
-// bareLocked reports whether what stands in the place, a root of a mount or not, is only its bare mount point: what lies in
-// it is covered while the volume is there, and is not copied. p.mu is held.
-func (p *place) bareLocked(mountRoot bool) bool { return p.known && p.mountRoot && !mountRoot }
-
-// bareIn is bareLocked for who does not hold p.mu.
-func (p *place) bareIn(mountRoot bool) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.bareLocked(mountRoot)
 }
 
 // mountedAt reports whether a volume is mounted at a path.

@@ -185,7 +185,7 @@ func (r *Replicator) survey(ctx context.Context) *survey {
 	}
 	root := r.rootPlace()
 	s.present[root] = true
-	r.settle(ctx, s, root, r.options.Source)
+	r.settle(ctx, s, root)
 	sort.SliceStable(mounts, func(i, j int) bool { return len(mounts[i].Point) < len(mounts[j].Point) })
 	for _, m := range mounts {
 		rel := relative(r.options.Source, m.Point)
@@ -272,7 +272,7 @@ func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, r
 			return err
 		}
 	}
-	r.settle(ctx, s, p, m.Point)
+	r.settle(ctx, s, p)
 	s.pins[parent] = append(s.pins[parent], replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpCreate})
 	return nil
 }
@@ -313,11 +313,11 @@ const privateNote = "weir writes it: it is the state directory"
 
 // leaveOut says why a mount is not followed, or nothing.
 func (r *Replicator) leaveOut(v weir.VolumeInfo, m weir.Mount, rel string, isDir bool) string {
-	switch {
+	switch by := r.excludes(v); {
 	case r.options.OneVolume:
 		return "left out by --one-volume"
-	case r.excludes(v) != "":
-		return "left out by " + r.excludes(v)
+	case by != "":
+		return "left out by " + by
 	case v.Pseudo:
 		return "it is of a pseudo file system, which holds no data"
 	case !isDir:

@@ -139,11 +139,14 @@ func (r *Replicator) rootPlace() *place {
 	return r.places[0]
 }
 
-// label is what the log calls a place: the path that its phases are told with.
-func (r *Replicator) label(p *place) weir.LogPath {
+// pathOf returns the absolute path of a place.
+func (r *Replicator) pathOf(p *place) string {
 	rel, _, _ := p.at()
-	return weir.LogPath(r.sourcePath(rel))
+	return r.sourcePath(rel)
 }
+
+// label is what the log calls a place: the path that its phases are told with.
+func (r *Replicator) label(p *place) weir.LogPath { return weir.LogPath(r.pathOf(p)) }
 
 // anyPlaceIn reports whether volumes are, or were, mounted in a place.
 func (r *Replicator) anyPlaceIn(p *place) bool {

@@ -1,17 +1,10 @@
 package replicate
 
-import (
-	"slices"
-
-	"github.com/weirfs/weir"
-)
+import "github.com/weirfs/weir"
 
 // remarks lists the places that are held, those whose scan is overdue, and those for which only the bare mount point stands in.
 func (r *Replicator) remarks() (list []weir.Remark) {
-	r.mu.Lock()
-	places := slices.Clone(r.places)
-	r.mu.Unlock()
-	for _, p := range places {
+	for _, p := range r.allPlaces() {
 		if remark, any := r.remarkOn(p); any {
 			list = append(list, remark)
 		}
@@ -33,10 +26,10 @@ func (r *Replicator) remarkOn(p *place) (remark weir.Remark, any bool) {
 	case volume != nil || r.leftOutBy(p) != "":
 		return remark, false
 	}
-	there, err := r.options.Discovery.At(path)
-	if err != nil || !p.bareIn(mountedAt(there.Info(), path)) {
+	there, _, bare, err := r.shownAt(p)
+	if err != nil || !bare {
 		return remark, false
 	}
-	const bare = "this is the bare mount point of a volume that is away: what is in it is not copied"
-	return weir.Remark{Volume: there.ID(), Path: path, Why: bare, Todo: todoAbsent(path, p.parent != nil)}, true
+	const why = "this is the bare mount point of a volume that is away: what is in it is not copied"
+	return weir.Remark{Volume: there.ID(), Path: path, Why: why, Todo: todoAbsent(path, p.parent != nil)}, true
 }

@@ -69,3 +69,11 @@ func todoAbsent(path string, nested bool) string {
 	}
 	return todoSource + "; or start with --forget " + weir.QuotePath(path) + " if it has left for good"
 }
+
+// todoBeneath is what helps where something lies in the bare mount point of a place.
+func todoBeneath(path string, nested bool) string {
+	if !nested {
+		return "mount its volume, or put that data elsewhere"
+	}
+	return "mount its volume, or start with --forget " + weir.QuotePath(path) + " to have that data copied"
+}
