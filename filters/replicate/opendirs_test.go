@@ -2,7 +2,6 @@ package replicate
 
 import (
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/weirfs/weir"
@@ -13,14 +12,9 @@ import (
 func TestOpenDirsKeepsWhatIsUsed(t *testing.T) {
 	var o openDirs
 	defer o.forget()
-	root := openRoot(t)
 	key := func(tree, level int) weir.Handle { return weir.Handle(fmt.Sprintf("%d/%d", tree, level)) }
 	open := func(k weir.Handle, above int) {
-		d, err := tree.Open(int(root.Fd()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.put(k, d, above)
+		o.put(k, openRoot(t), above)
 	}
 	const trees, deep = 64, 1000
 	for i := range trees { // Each way is gone once.
@@ -51,18 +45,13 @@ func TestOpenDirsKeepsWhatIsUsed(t *testing.T) {
 func TestOpenDirsKeepsTheWayUp(t *testing.T) {
 	var o openDirs
 	defer o.forget()
-	root := openRoot(t)
 	key := func(level int) weir.Handle { return weir.Handle(fmt.Sprint(level)) }
 	ways := 0
 	for level := 2000; level > 0; level-- {
 		if o.get(key(level)) == nil {
 			ways++
 			for above := min(maxWay, level) - 1; above >= 0; above-- {
-				d, err := tree.Open(int(root.Fd()))
-				if err != nil {
-					t.Fatal(err)
-				}
-				o.put(key(level-above), d, above)
+				o.put(key(level-above), openRoot(t), above)
 			}
 		}
 		o.trim()
@@ -72,11 +61,11 @@ func TestOpenDirsKeepsTheWayUp(t *testing.T) {
 	}
 }
 
-func openRoot(t *testing.T) *os.File {
-	root, err := os.Open("/")
+func openRoot(t *testing.T) *tree.Dir {
+	t.Helper()
+	root, err := tree.OpenPath("/")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { root.Close() })
 	return root
 }
