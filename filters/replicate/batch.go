@@ -22,7 +22,7 @@ type walkMode struct {
 	full     bool // content is compared even where the metadata agrees
 	audit    bool // the replica is looked at too
 	descends bool // the walk goes into the directories that it finds
-	events   bool // the walk is of directories that events have named: what is new there has come while they were followed
+	followed bool // the walk is of what was compared before, and followed since: what is new there has come to the source
 }
 
 // find is one name that is looked at.

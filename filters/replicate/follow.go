@@ -106,10 +106,10 @@ func (u *unit) follow(s *session, items []replica.Item, staged []*find) (err err
 	if err := b.finish(); err != nil {
 		return err
 	}
-	if err := u.walk(s, b.lists, walkMode{events: true}, false); err != nil {
+	if err := u.walk(s, b.lists, walkMode{followed: true}, false); err != nil {
 		return err
 	}
-	return u.walk(s, b.trees, walkMode{audit: true, events: true}, true)
+	return u.walk(s, b.trees, walkMode{audit: true, followed: true}, true)
 }
 
 // followDir looks at the items of one directory.

@@ -76,7 +76,7 @@ func (b *batch) make(step replica.Step, f *find) error {
 		node.Xattrs = digest(f.xattrs)
 	}
 	b.noteRefused(f, &node, refused)
-	if !f.mode.scan || f.mode.events {
+	if !f.mode.scan || f.mode.followed {
 		b.u.grew()
 	}
 	if err := b.took(step); err != nil {

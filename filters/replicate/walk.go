@@ -61,7 +61,9 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	// Where no store through a mapping leaves a sign, what happened unseen shows in the content alone.
 	full := scan.full || s.noMapSign
 	_, rollbacks := u.target.Epochs()
-	if err := u.walk(s, []weir.Handle{s.root}, walkMode{full: full, audit: scan.audit}, true); err != nil {
+	// A walk that does not look at the replica is of what was followed since one did.
+	mode := walkMode{full: full, audit: scan.audit, followed: !scan.audit}
+	if err := u.walk(s, []weir.Handle{s.root}, mode, true); err != nil {
 		return err
 	}
 	u.released(refused, regained)
