@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
-	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
@@ -277,11 +276,6 @@ func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, r
 	return nil
 }
 
-// leftOut is why a mount is not followed, of which it is known what it covers.
-type leftOut string
-
-func (l leftOut) Error() string { return string(l) }
-
 func shows(v weir.Volume, mount uint64) bool {
 	for _, m := range v.Info().Mounts {
 		if m.ID == mount {
@@ -289,104 +283,6 @@ func shows(v weir.Volume, mount uint64) bool {
 		}
 	}
 	return false
-}
-
-// leavePrivate leaves out the directory that weir itself writes, where it is below the source: each change in it would
-// make another one.
-func (r *Replicator) leavePrivate(ctx context.Context, s *survey) error {
-	path := r.options.Private
-	if path == "" || path == r.options.Source || !inside(r.options.Source, path) {
-		return nil
-	}
-	rel := relative(r.options.Source, path)
-	parent := r.placeAbove(rel, s.present)
-	_, key, _, err := r.mountKey(ctx, parent, rel)
-	if err != nil {
-		return err
-	}
-	s.cover(parent, key, false)
-	s.notes[rel] = privateNote
-	return nil
-}
-
-const privateNote = "weir writes it: it is the state directory"
-
-// leaveOut says why a mount is not followed, or nothing.
-func (r *Replicator) leaveOut(v weir.VolumeInfo, m weir.Mount, rel string, isDir bool) string {
-	switch by := r.excludes(v); {
-	case r.options.OneVolume:
-		return "left out by --one-volume"
-	case by != "":
-		return "left out by " + by
-	case v.Pseudo:
-		return "it is of a pseudo file system, which holds no data"
-	case !isDir:
-		return "a single file is mounted here; weir follows directories"
-	case r.options.Rules.Excluded(rel, true):
-		return "excluded"
-	}
-	if private := r.options.Private; private != "" && inside(private, m.Point) {
-		return privateNote
-	}
-	for _, t := range r.targets {
-		if inside(m.Point, t.Path()) || inside(t.Path(), m.Point) || r.showsTarget(v, m, t) {
-			return "it shows the target " + weir.QuotePath(t.Path())
-		}
-	}
-	return ""
-}
-
-// excludes returns the option by which the administrator has excluded a volume, or nothing.
-func (r *Replicator) excludes(v weir.VolumeInfo) string {
-	if r.options.Excludes == nil {
-		return ""
-	}
-	return r.options.Excludes(v)
-}
-
-// placeAbove returns the deepest present place that has rel below it.
-func (r *Replicator) placeAbove(rel string, present map[*place]bool) *place {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	best := r.places[0]
-	for _, p := range r.places {
-		if present[p] && p.rel != rel && (p.rel == "" || strings.HasPrefix(rel, p.rel+"/")) && len(p.rel) >= len(best.rel) {
-			best = p
-		}
-	}
-	return best
-}
-
-// placeFor returns the place of a mount point: the one on that directory, or the one that had this path
-// before the directory was made anew, or a new one.
-func (r *Replicator) placeFor(parent *place, key weir.Handle, rel string) (*place, error) {
-	p, next := r.knownPlace(parent, key, rel)
-	if p != nil {
-		return p, nil
-	}
-	if next > 0xffff {
-		return nil, errors.New("more places than weir can number")
-	}
-	p = &place{id: next, parent: parent, rel: rel, mountKey: key}
-	return p, r.addPlace(p)
-}
-
-// knownPlace returns the place of a mount point if there is one, and the number of the next place.
-func (r *Replicator) knownPlace(parent *place, key weir.Handle, rel string) (known *place, next uint32) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, p := range r.places {
-		if next = max(next, p.id+1); p.parent != parent {
-			continue
-		}
-		if p.mountKey == key {
-			return p, 0
-		}
-		if p.rel == rel {
-			known = p
-		}
-	}
-	return known, next
 }
 
 // mountKey returns name and key of the directory that a mount below a place covers, by walking to it on a
@@ -427,33 +323,6 @@ func lookups(top *tree.Dir, names []string) (way []tree.Object, err error) {
 		way = append(way, o)
 	}
 	return way, nil
-}
-
-// placeShowing returns the place at a path if it shows a volume now.
-func (r *Replicator) placeShowing(v weir.Volume, rel string) *place {
-	for _, p := range r.placesOn(v) {
-		if at, _, _ := p.at(); at == rel {
-			return p
-		}
-	}
-	return nil
-}
-
-// showsTarget reports whether a mount below the source shows a directory that a target is in, by another
-// path: a bind mount of the target, or of a directory around it.
-func (r *Replicator) showsTarget(v weir.VolumeInfo, m weir.Mount, t *target.Target) bool {
-	if r.options.Mounts.ShownBy(t.Path()) != v.ID {
-		return false
-	}
-	for _, own := range v.Mounts {
-		if own.Own && inside(own.Point, t.Path()) {
-			root := filepath.Join(own.Root, relative(own.Point, t.Path()))
-			if inside(m.Root, root) || inside(root, m.Root) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // relative returns a path from a directory to what is below it.

@@ -2,9 +2,11 @@ package replicate
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/weirfs/weir"
 )
@@ -155,20 +157,57 @@ func (r *Replicator) anyPlaceIn(p *place) bool {
 	return slices.ContainsFunc(r.places, func(q *place) bool { return q.parent == p })
 }
 
-// leftOutBy names the option by which a place, which was replicated before, is no part of this run, if there is one.
-func (r *Replicator) leftOutBy(p *place) string {
-	p.mu.Lock()
-	rel, excluded := p.rel, p.excluded
-	p.mu.Unlock()
-	switch {
-	case excluded != "":
-		return excluded
-	case p.parent == nil:
-		return ""
-	case r.options.OneVolume:
-		return "--one-volume"
-	case r.options.Rules.Excluded(rel, true):
-		return "--exclude"
+// placeAbove returns the deepest present place that has rel below it.
+func (r *Replicator) placeAbove(rel string, present map[*place]bool) *place {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	best := r.places[0]
+	for _, p := range r.places {
+		if present[p] && p.rel != rel && (p.rel == "" || strings.HasPrefix(rel, p.rel+"/")) && len(p.rel) >= len(best.rel) {
+			best = p
+		}
 	}
-	return ""
+	return best
+}
+
+// placeFor returns the place of a mount point: the one on that directory, or the one that had this path
+// before the directory was made anew, or a new one.
+func (r *Replicator) placeFor(parent *place, key weir.Handle, rel string) (*place, error) {
+	p, next := r.knownPlace(parent, key, rel)
+	if p != nil {
+		return p, nil
+	}
+	if next > 0xffff {
+		return nil, errors.New("more places than weir can number")
+	}
+	p = &place{id: next, parent: parent, rel: rel, mountKey: key}
+	return p, r.addPlace(p)
+}
+
+// knownPlace returns the place of a mount point if there is one, and the number of the next place.
+func (r *Replicator) knownPlace(parent *place, key weir.Handle, rel string) (known *place, next uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.places {
+		if next = max(next, p.id+1); p.parent != parent {
+			continue
+		}
+		if p.mountKey == key {
+			return p, 0
+		}
+		if p.rel == rel {
+			known = p
+		}
+	}
+	return known, next
+}
+
+// placeShowing returns the place at a path if it shows a volume now.
+func (r *Replicator) placeShowing(v weir.Volume, rel string) *place {
+	for _, p := range r.placesOn(v) {
+		if at, _, _ := p.at(); at == rel {
+			return p
+		}
+	}
+	return nil
 }

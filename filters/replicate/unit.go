@@ -71,28 +71,6 @@ type unit struct {
 	status     unitStatus
 }
 
-// scanRequest says that the whole place has to be walked.
-type scanRequest struct {
-	wanted bool
-	full   bool   // content is compared even where the metadata agrees
-	audit  bool   // the replica is looked at too
-	reason string // a clause for the operator
-}
-
-// reasonBlind asks for the walk that volumes without events get at every interval: while it finds nothing it is no news.
-const reasonBlind = "its volume reports no events"
-
-// scanWanted asks for a walk of the whole place.
-func (u *unit) scanWanted(req scanRequest) {
-	u.mu.Lock()
-	u.scan.wanted = true
-	u.scan.full = u.scan.full || req.full
-	u.scan.audit = u.scan.audit || req.audit
-	u.scan.reason = req.reason
-	u.mu.Unlock()
-	u.poke()
-}
-
 // add marks a place as dirty.
 func (u *unit) add(i replica.Item) {
 	u.mu.Lock()
