@@ -21,26 +21,24 @@ func (v *Verifier) Filter(f *weir.Filter) *weir.Filter {
 	}
 	if f.Passed != nil {
 		watched.Passed = func(volume weir.VolumeInfo) {
-			found := Violation{Rule: slowSetup, Filter: f.Name, What: fmt.Sprintf("Passed for volume %d", volume.ID)}
-			v.watch(nil, v.options.Setup, found, func() { f.Passed(volume) })
+			v.soon(f, fmt.Sprintf("Passed for volume %d", volume.ID), func() { f.Passed(volume) })
 		}
 	}
 	if f.Remarks != nil {
 		watched.Remarks = func() (list []weir.Remark) {
-			v.watch(nil, v.options.Setup, Violation{Rule: slowSetup, Filter: f.Name, What: "Remarks"}, func() { list = f.Remarks() })
+			v.soon(f, "Remarks", func() { list = f.Remarks() })
 			return list
 		}
 	}
 	if f.Ignores != nil {
 		watched.Ignores = func(volume weir.VolumeID, path string, dir bool) (why string) {
-			v.watch(nil, v.options.Setup, Violation{Rule: slowSetup, Filter: f.Name, What: "Ignores"}, func() { why = f.Ignores(volume, path, dir) })
+			v.soon(f, "Ignores", func() { why = f.Ignores(volume, path, dir) })
 			return why
 		}
 	}
 	if f.Unload != nil {
 		watched.Unload = func(ctx context.Context, mandatory bool) (err error) {
-			found := Violation{Rule: slowSetup, Filter: f.Name, What: "Unload"}
-			v.watch(nil, v.options.Setup, found, func() { err = f.Unload(ctx, mandatory) })
+			v.soon(f, "Unload", func() { err = f.Unload(ctx, mandatory) })
 			if err != nil && mandatory {
 				v.report(nil, Violation{Rule: mandatoryRefusal, Filter: f.Name, What: fmt.Sprintf("Unload has refused a mandatory unloading: %v", err)})
 			}
@@ -49,8 +47,7 @@ func (v *Verifier) Filter(f *weir.Filter) *weir.Filter {
 	}
 	if f.Admit != nil {
 		watched.Admit = func(peer weir.Peer) (err error) {
-			found := Violation{Rule: slowSetup, Filter: f.Name, What: fmt.Sprintf("Admit for process %d", peer.PID)}
-			v.watch(nil, v.options.Setup, found, func() { err = f.Admit(peer) })
+			v.soon(f, fmt.Sprintf("Admit for process %d", peer.PID), func() { err = f.Admit(peer) })
 			return err
 		}
 	}
@@ -58,6 +55,11 @@ func (v *Verifier) Filter(f *weir.Filter) *weir.Filter {
 		watched.Connect = func(ctx context.Context, peer weir.Peer, port weir.Port) error { return v.connect(ctx, f, peer, port) }
 	}
 	return &watched
+}
+
+// soon makes a call that is about no instance, and reports it when it takes long.
+func (v *Verifier) soon(f *weir.Filter, what string, call func()) {
+	v.watch(nil, v.options.Setup, Violation{Rule: slowSetup, Filter: f.Name, What: what}, call)
 }
 
 // connect is the Connect of a filter that is watched.

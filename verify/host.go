@@ -20,8 +20,7 @@ type taken struct {
 	depth      int
 }
 
-// take notes that the filter owns something from now on. It is called by a method
-// that the filter calls.
+// take notes that the filter owns something from now on. It is called by a method that the filter calls.
 func (in *instance) take(rule, what string, args ...any) *taken {
 	t := &taken{rule: rule, what: fmt.Sprintf(what, args...)}
 	t.depth = runtime.Callers(3, t.pcs[:])

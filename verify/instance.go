@@ -28,7 +28,7 @@ type instance struct {
 	name     string
 	altitude weir.Altitude
 	volume   weir.VolumeID
-	host     weir.Host // the manager's
+	host     weir.Host // the manager's; nil in Concerns, before there is an instance
 
 	mu      sync.Mutex
 	inner   weir.Instance

@@ -132,16 +132,13 @@ func (v *Verifier) report(of *instance, found Violation) {
 	if v.options.Violation != nil {
 		v.options.Violation(found)
 	}
-	if action == Remove && of != nil {
+	if action == Remove && of != nil && of.host != nil {
 		v.remove(of.host, fmt.Sprintf("it has broken rule %s: %s", found.Rule, found.What))
 	}
 }
 
 // watch makes a call, and reports it when it has not returned in time, whether or not it does later. of is that of report.
 func (v *Verifier) watch(of *instance, limit time.Duration, found Violation, call func()) {
-	if found.Rule == "" {
-		found.Rule = slowCallback
-	}
 	found.What += fmt.Sprintf(" has not returned after %v", limit)
 	timer := time.AfterFunc(limit, func() { v.report(of, found) })
 	defer timer.Stop()
