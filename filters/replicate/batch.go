@@ -49,6 +49,7 @@ type find struct {
 	large        bool // the copy is made beside the batches
 	settledPlace bool // its names are right already
 	deferred     bool // the file changes too often; its copy is due later
+	waited       bool // its writer was waited for, as long as that is done
 	exists       bool // the target has an object of that name that the index does not know
 	takes        bool // that object is equal and is taken over
 	problem      error

@@ -62,7 +62,8 @@ func (b *batch) copySmall(f *find, sync bool) {
 		f.problem = err
 		return
 	}
-	if c.flags&replica.Inexact != 0 && b.u.unfinished(f, src, c.version.Size) {
+	changed := c.flags&replica.Inexact != 0 || c.version.Attr != f.object.Attr // Since it was looked at.
+	if changed && b.u.unfinished(f, src, c.version.Size) {
 		f.deferred, f.problem = true, b.s.discard(c)
 		return
 	}

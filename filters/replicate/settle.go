@@ -57,14 +57,15 @@ func (u *unit) unfinished(f *find, src *tree.File, size int64) bool {
 	st, waits := u.settle[f.key]
 	waits = waits && st.begun
 	u.mu.Unlock()
-	if !begins && !waits {
+	if f.waited || !begins && !waits {
 		return false
 	}
 	writer, err := src.HasWriter()
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	f.waited = waits && !time.Now().Before(st.until)
 	switch {
-	case err != nil || !writer || u.hurry || waits && !time.Now().Before(st.until):
+	case err != nil || !writer || u.hurry || f.waited:
 		if waits {
 			delete(u.settle, f.key)
 		}
