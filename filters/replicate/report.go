@@ -323,12 +323,9 @@ func (u *unit) worksLocked() bool {
 // Behind returns the targets that have not passed a barrier with all that was seen. A source that
 // is away and names that failed are not counted.
 func (r *Replicator) Behind() []string {
-	r.mu.Lock()
-	units := r.units
-	r.mu.Unlock()
 	seen := make(map[string]bool)
 	var behind []string
-	for _, u := range units {
+	for _, u := range r.allUnits() {
 		if !seen[u.target.Path()] && u.behind() {
 			seen[u.target.Path()] = true
 			behind = append(behind, u.target.Path())
@@ -340,11 +337,8 @@ func (r *Replicator) Behind() []string {
 // Stranded reports whether whatever is behind waits for a target that is not there, or that is full, so that waiting
 // longer for it makes little sense.
 func (r *Replicator) Stranded() bool {
-	r.mu.Lock()
-	units := r.units
-	r.mu.Unlock()
 	any := false
-	for _, u := range units {
+	for _, u := range r.allUnits() {
 		if !u.behind() {
 			continue
 		}
