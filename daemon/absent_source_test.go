@@ -19,32 +19,25 @@ func TestUnmountedSourceIsAbsentAlsoWhileItWasDetached(t *testing.T) {
 		write(t, s.in("a"), "1")
 		s.begin()
 		s.alike()
-		at, err := s.m.watcher.At(s.src)
-		ok(t, err)
-		ok(t, s.m.manager.Detach(t.Context(), "replicate", "", at.ID(), "root"))
-		s.awaitDetached(s.src, "detached by hand, by root", "weir attach replicate ")
-		nested.Unmount()
-		s.awaitPhase(s.src, replicate.PhaseSourceAbsent)
-		s.wantBare()
-		nested.Mount()
+		leavesAndComes := func() {
+			t.Helper()
+			nested.Unmount()
+			s.awaitPhase(s.src, replicate.PhaseSourceAbsent)
+			if u := s.unit(s.src, s.dst); u.Phase != replicate.PhaseSourceAbsent || u.Reason != "only its bare mount point is there" || u.Todo == "" {
+				t.Errorf("told: %+v", u)
+			}
+			nested.Mount()
+		}
+		s.detach(s.src, attachAgain)
+		leavesAndComes()
 		s.alike()
 		ok(t, s.m.manager.Unload(t.Context(), "replicate", true, "root"))
 		s.awaitDetached(s.src, "the filter is unloaded", "weir load replicate:")
-		nested.Unmount()
-		s.awaitPhase(s.src, replicate.PhaseSourceAbsent)
-		s.wantBare()
-		nested.Mount()
+		leavesAndComes()
 		ok(t, controlled{s.m.manager, s.m}.Load("replicate", nil))
 		s.alike()
 		s.end()
 	})
-}
-
-func (s *scene) wantBare() {
-	s.t.Helper()
-	if u := s.unit(s.src, s.dst); u.Phase != replicate.PhaseSourceAbsent || u.Reason != "only its bare mount point is there" || u.Todo == "" {
-		s.t.Errorf("told: %+v", u)
-	}
 }
 
 // TestSourceThatIsThereIsNotCalledAbsent takes the filter away and gives it back again and again: whenever somebody asks, the
@@ -74,10 +67,9 @@ func TestSourceThatIsThereIsNotCalledAbsent(t *testing.T) {
 		}()
 		for range 20 {
 			for _, path := range []string{s.src, nested.Dir} {
-				at, err := s.m.watcher.At(path)
-				ok(t, err)
-				ok(t, s.m.manager.Detach(t.Context(), "replicate", "", at.ID(), "root"))
-				ok(t, s.m.manager.Attach("replicate", "", at.ID()))
+				volume := s.volumeAt(path)
+				ok(t, s.m.manager.Detach(t.Context(), "replicate", "", volume, "root"))
+				ok(t, s.m.manager.Attach("replicate", "", volume))
 			}
 			ok(t, s.m.manager.Unload(t.Context(), "replicate", true, "root"))
 			ok(t, controlled{s.m.manager, s.m}.Load("replicate", nil))

@@ -22,6 +22,26 @@ func (s *scene) awaitDetached(place, why, command string) {
 	})
 }
 
+// volumeAt returns which volume is shown at a path.
+func (s *scene) volumeAt(path string) weir.VolumeID {
+	s.t.Helper()
+	at, err := s.m.watcher.At(path)
+	ok(s.t, err)
+	return at.ID()
+}
+
+// detach takes the filter from what is mounted at a place, and waits until that is told, and what helps.
+func (s *scene) detach(place, command string) weir.VolumeID {
+	s.t.Helper()
+	id := s.volumeAt(place)
+	ok(s.t, s.m.manager.Detach(s.t.Context(), "replicate", "", id, "root"))
+	s.awaitDetached(place, "detached by hand, by root", command)
+	return id
+}
+
+// attachAgain is what begins to help who has detached a volume.
+const attachAgain = "weir attach replicate "
+
 // endBlind stops the mirror while something is not seen.
 func (s *scene) endBlind() {
 	s.t.Helper()
@@ -40,17 +60,13 @@ func TestDetachedVolumeIsNotCalledAbsent(t *testing.T) {
 	nested := voltest.New(t, "ext4", voltest.At(s.in("m")))
 	s.begin()
 	s.alike()
-	at, err := s.m.watcher.At(nested.Dir)
-	ok(t, err)
-	ok(t, s.m.manager.Detach(t.Context(), "replicate", "", at.ID(), "root"))
+	volume := s.detach(nested.Dir, attachAgain)
 	write(t, s.in("m/unseen"), "1")
 	write(t, s.in("seen"), "1")
-	s.awaitDetached(nested.Dir, "detached by hand, by root", "weir attach replicate ")
 	s.awaitText(s.at("seen"), "1")
-	ok(t, s.m.manager.Attach("replicate", "", at.ID()))
+	ok(t, s.m.manager.Attach("replicate", "", volume))
 	s.alike()
-	ok(t, s.m.manager.Detach(t.Context(), "replicate", "", at.ID(), "root"))
-	s.awaitDetached(nested.Dir, "detached by hand, by root", "weir attach replicate ")
+	s.detach(nested.Dir, attachAgain)
 	s.endBlind()
 	s.begin()
 	s.alike()
@@ -63,14 +79,11 @@ func TestNestedVolumeIsFollowedWhileWhatIsAroundItIsDetached(t *testing.T) {
 	voltest.New(t, "ext4", voltest.At(s.in("m")))
 	s.begin()
 	s.alike()
-	at, err := s.m.watcher.At(s.src)
-	ok(t, err)
-	ok(t, s.m.manager.Detach(t.Context(), "replicate", "", at.ID(), "root"))
-	s.awaitDetached(s.src, "detached by hand, by root", "weir attach replicate ")
+	volume := s.detach(s.src, attachAgain)
 	write(t, s.in("unseen"), "1")
 	write(t, s.in("m/seen"), "1")
 	s.awaitText(s.at("m/seen"), "1")
-	ok(t, s.m.manager.Attach("replicate", "", at.ID()))
+	ok(t, s.m.manager.Attach("replicate", "", volume))
 	s.alike()
 	s.end()
 	if log := s.log.String(); strings.Contains(log, "source absent") {
@@ -120,11 +133,9 @@ func TestRemovedFilterIsTakenBack(t *testing.T) {
 	s.begin()
 	s.alike()
 	host.DropContext(weir.ContextKey{Kind: weir.ContextVolume}) // which the replicator has not registered
-	s.awaitDetached(s.src, "taken away by weir: it has broken rule context-kind: DropContext is called for a context of kind volume, which the filter has not registered", "weir attach replicate ")
+	s.awaitDetached(s.src, "taken away by weir: it has broken rule context-kind: DropContext is called for a context of kind volume, which the filter has not registered", attachAgain)
 	write(t, s.in("unseen"), "1")
-	at, err := s.m.watcher.At(s.src)
-	ok(t, err)
-	ok(t, s.m.manager.Attach("replicate", "", at.ID()))
+	ok(t, s.m.manager.Attach("replicate", "", s.volumeAt(s.src)))
 	s.alike()
 	s.end()
 	if log := s.log.String(); strings.Contains(log, "source absent") || strings.Contains(log, "rule=setup-teardown") {
@@ -140,10 +151,7 @@ func TestWhoIsAttachedByItselfOnly(t *testing.T) {
 	s.o.Manifests = []*manifest.Manifest{m}
 	s.begin()
 	s.alike()
-	at, err := s.m.watcher.At(s.src)
-	ok(t, err)
-	ok(t, s.m.manager.Detach(t.Context(), "replicate", "", at.ID(), "root"))
-	s.awaitDetached(s.src, "detached by hand, by root", "weir unload --force replicate, and weir load replicate: ")
+	s.detach(s.src, "weir unload --force replicate, and weir load replicate: ")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c := controlled{s.m.manager, s.m}
@@ -151,7 +159,7 @@ func TestWhoIsAttachedByItselfOnly(t *testing.T) {
 	ok(t, c.Load("replicate", nil))
 	write(t, s.in("back"), "x")
 	s.awaitText(s.at("back"), "x")
-	if slot := s.m.manager.Snapshot().Slot("replicate", at.ID()); slot == nil || slot.Instance != "mirror" || slot.Altitude.String() != "309998" {
+	if slot, _ := s.slotAt(s.src); slot == nil || slot.Instance != "mirror" || slot.Altitude.String() != "309998" {
 		t.Errorf("loaded again it has %+v", slot)
 	}
 	s.alike()

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"errors"
-	"io"
 	"maps"
 	"os"
 	"slices"
@@ -20,17 +19,9 @@ import (
 func forge(t *testing.T, path, content string) {
 	t.Helper()
 	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = io.WriteString(f, content)
-	if err := errors.Join(err, f.Close(), os.Chtimes(path, time.Time{}, info.ModTime())); err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
+	overwrite(t, path, content)
+	ok(t, os.Chtimes(path, time.Time{}, info.ModTime()))
 }
 
 // TestDryRunSeesWhatSomebodyElseHasChanged has somebody change a replica in every way that leaves its names as they are.

@@ -51,9 +51,7 @@ func TestLeftOutVolumesOweNothing(t *testing.T) {
 			}
 		}
 		owesNothing()
-		at, err := s.m.watcher.At(proc)
-		ok(t, err)
-		ok(t, s.m.manager.Attach("replicate", "", at.ID()))
+		ok(t, s.m.manager.Attach("replicate", "", s.volumeAt(proc)))
 		owesNothing()
 		ok(t, s.m.manager.Unload(t.Context(), "replicate", true, ""))
 		ok(t, controlled{s.m.manager, s.m}.Load("replicate", nil))

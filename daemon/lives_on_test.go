@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/weirfs/weir"
@@ -22,9 +23,8 @@ func (s *scene) detached(id weir.VolumeID) *volume.Detached {
 	return nil
 }
 
-func (s *scene) awaitVolume(path string) weir.VolumeInfo {
+func (s *scene) awaitVolume(path string) (info weir.VolumeInfo) {
 	s.t.Helper()
-	var info weir.VolumeInfo
 	s.await("the replicator is on "+path, func() bool {
 		slot, v := s.slotAt(path)
 		info = v.Info
@@ -34,12 +34,22 @@ func (s *scene) awaitVolume(path string) weir.VolumeInfo {
 }
 
 func mountedOn(info weir.VolumeInfo, path string) bool {
-	for _, m := range info.Mounts {
-		if m.Own && m.Point == path {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(info.Mounts, func(m weir.Mount) bool { return m.Own && m.Point == path })
+}
+
+// hold follows a volume that is mounted below the source, and then takes its mount away while a file on it is open.
+func (s *scene) hold(fs string) (nested *voltest.Volume, before weir.VolumeInfo, file *os.File) {
+	s.t.Helper()
+	nested = voltest.New(s.t, fs, voltest.At(s.in("m")))
+	write(s.t, s.in("m/a"), "1")
+	s.begin()
+	s.alike()
+	before = s.awaitVolume(nested.Dir)
+	file, err := os.OpenFile(s.in("m/a"), os.O_WRONLY, 0)
+	ok(s.t, err)
+	s.t.Cleanup(func() { file.Close() })
+	nested.Lazy()
+	return nested, before, file
 }
 
 // TestVolumeLivesOnAfterALazyUmount writes through a descriptor to a volume that is mounted nowhere, which nobody sees. When it
@@ -47,22 +57,13 @@ func mountedOn(info weir.VolumeInfo, path string) bool {
 func TestVolumeLivesOnAfterALazyUmount(t *testing.T) {
 	eachDiscovery(t, func(t *testing.T, fallback bool) {
 		s := newScene(t, "ext4", "ext4", fallback)
-		nested := voltest.New(t, "ext4", voltest.At(s.in("m")))
-		write(t, s.in("m/a"), "1")
-		s.begin()
-		s.alike()
-		before := s.awaitVolume(nested.Dir)
-		file, err := os.OpenFile(s.in("m/a"), os.O_WRONLY, 0)
-		ok(t, err)
-		defer file.Close()
-
-		nested.Lazy()
+		nested, before, file := s.hold("ext4")
 		s.await("it is listed as detached", func() bool { return s.isDetached(before.ID) })
 		d := s.detached(before.ID)
 		if len(d.Info.Mounts) != 0 || len(d.Info.Was) != 1 || d.Info.Was[0].Point != nested.Dir || d.Info.Source != before.Source || d.Left.IsZero() {
 			t.Errorf("listed: %+v", d)
 		}
-		_, err = file.WriteString("22")
+		_, err := file.WriteString("22")
 		ok(t, err)
 
 		nested.Mount()
@@ -90,15 +91,7 @@ func TestVolumeLivesOnAfterALazyUmount(t *testing.T) {
 func TestAnotherVolumeComesBesideADetachedOne(t *testing.T) {
 	eachDiscovery(t, func(t *testing.T, fallback bool) {
 		s := newScene(t, "ext4", "ext4", fallback)
-		nested := voltest.New(t, "tmpfs", voltest.At(s.in("m")))
-		write(t, s.in("m/a"), "1")
-		s.begin()
-		s.alike()
-		before := s.awaitVolume(nested.Dir)
-		file, err := os.Open(s.in("m/a"))
-		ok(t, err)
-		defer file.Close()
-		nested.Lazy()
+		nested, before, _ := s.hold("tmpfs")
 		nested.Mount()
 		var other weir.VolumeInfo
 		s.await("another volume is there", func() bool {

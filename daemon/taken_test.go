@@ -14,9 +14,7 @@ func TestInstanceIsTakenAndGivenBack(t *testing.T) {
 	s := newScene(t, "ext4", "tmpfs", false)
 	s.begin()
 	s.alike()
-	at, err := s.m.watcher.At(s.src)
-	ok(t, err)
-	volume := at.ID()
+	volume := s.volumeAt(s.src)
 	moment := func() { time.Sleep(time.Duration(rand.IntN(4)) * time.Millisecond) }
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
