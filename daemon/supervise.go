@@ -79,7 +79,10 @@ func Supervise(o Options, stdout, stderr *Output) (Outcome, error) {
 	defer func() { s.lock.Close() }() // Also of no file.
 	defer s.release(claims)
 	signal.Notify(s.signals, StopSignals()...)
-	defer signal.Stop(s.signals)
+	defer func() {
+		signal.Stop(s.signals)
+		signal.Ignore(syscall.SIGPIPE) // Who tells of the end may do so to nobody, and has a status to end with.
+	}()
 	if err := s.start(claims); err != nil {
 		return failed(weir.KindFailed.ExitStatus(), fmt.Errorf("start the engine: %w", err))
 	}

@@ -56,6 +56,29 @@ func TestReaderGoesAway(t *testing.T) {
 	})
 }
 
+// TestNobodyHearsOfTheEnd ends weir by itself where both outputs lead to one reader, who has gone.
+func TestNobodyHearsOfTheEnd(t *testing.T) {
+	for _, flag := range []string{"--log-level=info", "--json", "--once"} {
+		t.Run(flag, func(t *testing.T) {
+			s := newStage(t)
+			s.write("file")
+			read, write, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := weirCommand(s.args(flag)...)
+			cmd.Stdout, cmd.Stderr = write, write
+			if err := errors.Join(cmd.Start(), write.Close(), read.Close()); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // The status says it.
+			if got := cmd.ProcessState.ExitCode(); got != 3 {
+				t.Errorf("status %d, %s", got, cmd.ProcessState)
+			}
+		})
+	}
+}
+
 // TestHangUp ends the session that weir runs in, as a lost connection does.
 func TestHangUp(t *testing.T) {
 	s := newStage(t)
