@@ -116,10 +116,13 @@ func (s *Server) attach(r *request) (any, error) {
 		return nil, err
 	case slot == nil:
 		return nil, &weir.Error{Op: r.op, Kind: weir.KindAbsent, Err: errors.New("the filter or the volume has left meanwhile")}
-	case slot.State == topology.SlotAttached:
-		return made{instanceOf(now, *slot)}, nil
+	case slot.State != topology.SlotAttached:
+		return nil, notAttached(r.op, *slot)
 	}
-	return nil, notAttached(r.op, *slot)
+	if told := e.Snapshot(); find(told, is) != nil { // with what the filter says of it
+		now, slot = told, find(told, is)
+	}
+	return made{instanceOf(now, *slot)}, nil
 }
 
 // notAttached says at which stage an instance has been refused, or has failed.

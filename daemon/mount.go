@@ -57,6 +57,7 @@ func (c controlled) introduced(ctx context.Context, coming *volume.Coming) contr
 		now = s
 		return settledOn(s, coming)
 	})
+	now = c.Snapshot() // with what the filters say of it
 	id := coming.Volume().ID()
 	m := control.Mounted{Volume: id, Instances: []string{}, Troubles: []string{}}
 	links := map[topology.FrameID]manager.LinkSnapshot{}
@@ -131,6 +132,10 @@ func troubleOf(slot manager.SlotSnapshot, link manager.LinkSnapshot) string {
 	case topology.SlotAttached:
 		if link.State != topology.LinkAttached {
 			return "is not told of changes on it: " + link.Why
+		}
+		if i := slices.IndexFunc(slot.Remarks, func(r weir.Remark) bool { return r.Held }); i >= 0 {
+			held := slot.Remarks[i]
+			return fmt.Sprintf("holds it: %s: %s; %s", weir.QuotePath(held.Path), held.Why, held.Todo)
 		}
 	}
 	return ""

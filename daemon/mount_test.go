@@ -247,6 +247,55 @@ func TestMountNamesWhatFails(t *testing.T) {
 	}
 }
 
+// TestMountNamesWhatIsHeld mounts another volume where one was replicated. It is refused if every filter is demanded, before
+// anybody could use it, and told otherwise.
+func TestMountNamesWhatIsHeld(t *testing.T) {
+	voltest.RequireRoot(t)
+	src := voltest.New(t, "ext4").Dir
+	at := filepath.Join(src, "m")
+	nested := voltest.New(t, "ext4", voltest.At(at))
+	write(t, filepath.Join(at, "f"), "1")
+	dst := voltest.New(t, "xfs").Dir
+	r := start(t, Options{Source: src, Targets: []string{dst}, State: filepath.Join(t.TempDir(), "st")})
+	r.awaitPhase(at, replicate.PhaseInSync)
+	nested.Unmount()
+	r.awaitPhase(at, replicate.PhaseSourceAbsent)
+	engine := controlled{r.m.manager, r.m}
+	other := voltest.New(t, "ext4", voltest.Unmounted())
+	for _, fs := range []string{"tmpfs", "ext4"} {
+		wanted := control.MountRequest{Type: fs, Device: "none", Dir: at, Require: true}
+		if fs == "ext4" {
+			wanted.Device = other.Device
+		}
+		_, err := engine.Mount(t.Context(), wanted, os.Getpid())
+		if err == nil || !strings.Contains(err.Error(), "filter replicate holds it: "+at+": ") || !strings.Contains(err.Error(), "--replaced") {
+			t.Errorf("%s with --require: %v", fs, err)
+		}
+		if r.m.watcher.IsMountPoint(at) {
+			t.Errorf("%s is mounted", fs)
+		}
+		r.awaitPhase(at, replicate.PhaseSourceAbsent)
+		wanted.Require = false
+		m, err := engine.Mount(t.Context(), wanted, os.Getpid())
+		if err != nil || len(m.Troubles) != 1 || !strings.Contains(m.Troubles[0], "filter replicate holds it: ") {
+			t.Errorf("%s without: %+v, %v", fs, m, err)
+		}
+		r.awaitPhase(at, replicate.PhaseHeld)
+		if err := unix.Unmount(at, 0); err != nil {
+			t.Fatal(err)
+		}
+		r.awaitPhase(at, replicate.PhaseSourceAbsent)
+	}
+	m, err := engine.Mount(t.Context(), control.MountRequest{Type: "ext4", Device: nested.Device, Dir: at, Require: true}, os.Getpid())
+	if err != nil || len(m.Troubles) > 0 {
+		t.Errorf("what stood there: %+v, %v", m, err)
+	}
+	r.awaitPhase(at, replicate.PhaseInSync)
+	if err := errors.Join(unix.Unmount(at, 0), r.stop()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A mount that demands every filter is refused, too, if weir has taken one away again.
 func TestRemovalIsATroubleOfAMount(t *testing.T) {
 	slot := manager.SlotSnapshot{State: topology.SlotRemoved, Why: "it has broken rule double-resume"}

@@ -38,6 +38,8 @@ func TestHeldPlacesAreTold(t *testing.T) {
 	asked(t, 1, "explain "+at, "would NOT be seen: replicate is held: "+at+": ", "observed by fanotify")
 	asked(t, 0, "instances", `replicate +\d+ +309999 +replicate +0 +held +`+at)
 	asked(t, 1, "coverage --json", `"state":"held","why":".*","fault":true`)
+	asked(t, 0, "detach replicate "+at, "is detached")
+	asked(t, 0, "attach replicate "+at, "is attached to volume", "it is held: "+at+": .*--replaced merge")
 	p.signal(unix.SIGINT)
 	p.ends(0, 10*time.Second)
 }

@@ -29,8 +29,9 @@ which a scan has to make up for.
 
 DEVICE may be LABEL=LABEL or UUID=UUID where udev keeps /dev/disk. TYPE is found out
 by blkid if it is not given, or auto; of several, with commas between, it is the one
-that blkid finds. A filter that fails, or does not answer within ten seconds, is named,
-and the file system is mounted all the same unless --require is given.
+that blkid finds. A filter that fails, does not answer within ten seconds, is told of
+nothing there, or holds it, is named, and the file system is mounted all the same
+unless --require is given.
 
 OPTIONS are those of mount(8), so that they may be taken from a line of fstab: ro,
 nosuid, noatime and so on, and what the file system takes. The last one counts of

@@ -81,7 +81,7 @@ func (r *Replicator) answered(volume weir.Volume, now weir.VolumeInfo, err error
 }
 
 // setup takes a volume that shows a part of the source still.
-func (r *Replicator) setup(_ context.Context, site weir.Site) (weir.Instance, error) {
+func (r *Replicator) setup(ctx context.Context, site weir.Site) (weir.Instance, error) {
 	volume := site.Volume
 	known := here(volume)
 	if err := r.concerns(volume); err != nil {
@@ -94,6 +94,9 @@ func (r *Replicator) setup(_ context.Context, site weir.Site) (weir.Instance, er
 	r.mu.Lock()
 	r.attached[volume.ID()] = volume
 	r.mu.Unlock()
+	if site.Reason == weir.SetupManual || comes(known) {
+		r.foresee(ctx, volume) // Somebody waits to be told what comes of it.
+	}
 	r.mountsChanged()
 	return i, nil
 }
@@ -265,6 +268,7 @@ func (i *instance) ended(reason weir.TeardownReason) (compared time.Time) {
 	compared = i.r.compared[i.volume.ID()]
 	delete(i.r.compared, i.volume.ID())
 	for _, p := range i.r.places {
+		p.believe(i.volume.ID())
 		if p.shows(i.volume) {
 			i.r.leftLocked(p, reason)
 			p.exclude(excluded)

@@ -52,10 +52,20 @@ func (r *Replicator) settle(ctx context.Context, s *survey, p *place) {
 
 // meet looks at a volume that has come to a place, and follows it unless that is in doubt.
 func (r *Replicator) meet(ctx context.Context, p *place, volume weir.Volume, mountRoot bool) error {
-	path := r.pathOf(p)
-	self, err := look(ctx, r, volume, path, (*tree.Dir).Self)
+	self, decision, err := r.judge(ctx, p, volume, r.pathOf(p))
 	if err != nil {
 		return err
+	}
+	r.follow(p, volume, volume.Info().Identity, self, mountRoot, decision)
+	return nil
+}
+
+// judge says what is to be done at a place with a volume that is at path, or is still nowhere if that is empty, and returns
+// its root.
+func (r *Replicator) judge(ctx context.Context, p *place, volume weir.Volume, path string) (self tree.Object, d policy.Decision, err error) {
+	self, err = look(ctx, r, volume, path, (*tree.Dir).Self)
+	if err != nil {
+		return self, d, err
 	}
 	info := volume.Info()
 	p.mu.Lock()
@@ -69,7 +79,7 @@ func (r *Replicator) meet(ctx context.Context, p *place, volume weir.Volume, mou
 	p.mu.Unlock()
 	holds, list, err := r.witnesses(p, facts.Match)
 	if err != nil {
-		return err
+		return self, d, err
 	}
 	facts.Holds, facts.Sample = holds, policy.SampleResolved
 	switch {
@@ -81,7 +91,7 @@ func (r *Replicator) meet(ctx context.Context, p *place, volume weir.Volume, mou
 			return slices.ContainsFunc(list, func(w witness) bool { return w.isIn(root) }), nil
 		})
 		if err != nil {
-			return err
+			return self, d, err
 		}
 		if !known {
 			facts.Sample = policy.SampleLost
@@ -90,8 +100,7 @@ func (r *Replicator) meet(ctx context.Context, p *place, volume weir.Volume, mou
 		facts.Sample = policy.SampleUntested
 	}
 	facts.Candidates = r.candidates(info)
-	r.follow(p, volume, info.Identity, self, mountRoot, r.options.Replaced.Decide(facts))
-	return nil
+	return self, r.options.Replaced.Decide(facts), nil
 }
 
 // mountedAt reports whether a volume is mounted at a path.
@@ -116,7 +125,7 @@ func (r *Replicator) candidates(info weir.VolumeInfo) int {
 
 // follow carries a decision out.
 func (r *Replicator) follow(p *place, volume weir.Volume, id weir.Identity, self tree.Object, mountRoot bool, d policy.Decision) {
-	if d.Action == policy.ActionHold || d.Action == policy.ActionAbsent {
+	if inDoubt(d) {
 		r.hold(p, volume, d.Reason)
 		return
 	}
@@ -129,7 +138,7 @@ func (r *Replicator) follow(p *place, volume weir.Volume, id weir.Identity, self
 	case p.known && (keysOf(p.epoch).ofRoot(self) != p.root || policy.Identify(p.identity, id) == policy.MatchOther):
 		p.epoch++
 	}
-	p.volume = nil // Until the walk is owed.
+	p.volume, p.doubt = nil, weir.Remark{} // Until the walk is owed.
 	p.holding, p.identity, p.mountRoot, p.beneath = "", id, mountRoot, time.Time{}
 	p.root = keysOf(p.epoch).ofRoot(self)
 	p.loseWayLocked()
@@ -168,7 +177,7 @@ func (r *Replicator) shown(p *place, volume weir.Volume) bool {
 func (r *Replicator) hold(p *place, volume weir.Volume, reason string) {
 	p.mu.Lock()
 	before := p.holding
-	p.volume, p.holding, p.beneath = volume, reason, time.Time{}
+	p.volume, p.holding, p.doubt, p.beneath = volume, reason, weir.Remark{}, time.Time{}
 	p.mu.Unlock()
 	if before != reason {
 		r.log.Warn("place is held: nothing is changed on its replica", "place", r.label(p), "reason", reason,

@@ -30,6 +30,7 @@ type place struct {
 	overdue  time.Time            // since when nobody has looked, although it is due; zero if that is not so
 	covering bool                 // what is mounted in it is being found out; until then no unit looks at it
 	holding  string               // why nothing is done although a volume is there; "" if it is followed
+	doubt    weir.Remark          // that a volume will be held here which has its instance and is not looked at yet; zero if none will
 	taken    bool                 // the volume stayed when its instance ended last: somebody has taken the filter from it
 	excluded string               // the option that excludes the volume which stands there; "" if none does
 	gone     bool                 // it was a directory of a volume, and is not where it was although the volume is

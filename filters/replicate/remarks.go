@@ -14,10 +14,12 @@ func (r *Replicator) remarks() (list []weir.Remark) {
 
 func (r *Replicator) remarkOn(p *place) (remark weir.Remark, any bool) {
 	p.mu.Lock()
-	rel, volume, holding, overdue := p.rel, p.volume, p.holding, p.overdue
+	rel, volume, holding, doubt, overdue := p.rel, p.volume, p.holding, p.doubt, p.overdue
 	p.mu.Unlock()
 	path := r.sourcePath(rel)
 	switch {
+	case volume == nil && doubt.Held:
+		return doubt, true
 	case volume != nil && holding != "":
 		return weir.Remark{Volume: volume.ID(), Path: path, Held: true, Why: holding, Todo: todoHeld}, true
 	case volume != nil && !overdue.IsZero():

@@ -1,0 +1,61 @@
+package replicate
+
+import (
+	"context"
+	"slices"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/policy"
+)
+
+// inDoubt reports whether a decision leaves a place as it is although a volume is there.
+func inDoubt(d policy.Decision) bool {
+	return d.Action == policy.ActionHold || d.Action == policy.ActionAbsent
+}
+
+// foresee notes at which places a volume will be held that has just been given to the filter: it may be shown nowhere yet,
+// and the survey that holds it comes later. What cannot be looked at now is left to the survey.
+func (r *Replicator) foresee(ctx context.Context, volume weir.Volume) {
+	for _, p := range r.allPlaces() {
+		path, shows := r.willShow(p, volume)
+		if !shows {
+			continue
+		}
+		if _, d, err := r.judge(ctx, p, volume, path); err == nil && inDoubt(d) {
+			p.mistrust(weir.Remark{Volume: volume.ID(), Path: r.pathOf(p), Held: true, Why: d.Reason, Todo: todoHeld})
+		}
+	}
+}
+
+// willShow reports whether a place shows a volume, and at which path, or will when that is mounted, without one.
+func (r *Replicator) willShow(p *place, volume weir.Volume) (path string, shows bool) {
+	path = r.pathOf(p)
+	if slices.ContainsFunc(here(volume).Mounts, func(m weir.Mount) bool { return m.Coming && m.Point == path }) {
+		return "", true
+	}
+	there, _, bare, err := r.shownAt(p)
+	return path, err == nil && !bare && there.ID() == volume.ID()
+}
+
+// comes reports whether weir is about to mount a volume.
+func comes(volume weir.VolumeInfo) bool {
+	return slices.ContainsFunc(volume.Mounts, func(m weir.Mount) bool { return m.Coming })
+}
+
+// mistrust notes that a volume will be held, unless one is at the place by now.
+func (p *place) mistrust(doubt weir.Remark) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.volume == nil {
+		p.doubt = doubt
+	}
+}
+
+// believe forgets what was foreseen of a volume.
+func (p *place) believe(volume weir.VolumeID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.doubt.Volume == volume {
+		p.doubt = weir.Remark{}
+	}
+}
