@@ -41,13 +41,13 @@ type CompareResult struct {
 // private is the directory at the root of a target that is no part of the tree.
 const private = ".weir"
 
-// LostFound is the directory at the root of a volume that belongs to fsck(8).
+// LostFound is the directory at the root of an ext file system that belongs to fsck(8); see Dir.ForFsck.
 const LostFound = "lost+found"
 
 // Compare compares every attribute of two trees: names, types, sizes, owners, the 12 permission bits, times of
 // modification, extended attributes and access control lists, texts of symbolic links, numbers of devices, and
 // content where asked for. Mounts below the roots belong to the trees. A directory ".weir" at a root, and
-// "lost+found" at the root of a volume, do not.
+// "lost+found" at the root of an ext file system, do not.
 // A snapshot of btrfs has an empty directory in place of each subvolume in the original: its time is the present one at
 // each look, and is not compared.
 //
@@ -146,14 +146,7 @@ func (c *comparison) names(l *level) {
 
 // foreign reports whether a name is no part of the tree.
 func (c *comparison) foreign(l *level, name string) bool {
-	switch name {
-	case private:
-		return len(c.levels) == 1
-	case LostFound:
-		root, err := l.dir[l.side].AtVolumeRoot()
-		return err == nil && root
-	}
-	return false
+	return name == private && len(c.levels) == 1 || l.dir[l.side].ForFsck(name)
 }
 
 // name compares what one name leads to on both sides. On b's side only absence on a's is news.

@@ -145,6 +145,24 @@ func TestCompareEqualOnEveryVolume(t *testing.T) {
 	})
 }
 
+// TestCompareLeavesOutWhatFsckKeeps has a lost+found at the root of an ext4, and at the top of mounts that show no such root.
+func TestCompareLeavesOutWhatFsckKeeps(t *testing.T) {
+	a, b := voltest.New(t, "ext4"), t.TempDir()
+	if lines, _ := diff(t, a.Dir, b, true); slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, LostFound) }) {
+		t.Errorf("%q", lines)
+	}
+	below := filepath.Join(t.TempDir(), "below")
+	shell(t, a.Dir, "mkdir -p d/lost+found")
+	voltest.Bind(t, filepath.Join(a.Dir, "d"), below)
+	memory := voltest.New(t, "tmpfs")
+	shell(t, memory.Dir, "mkdir lost+found")
+	for _, dir := range []string{below, memory.Dir} {
+		if lines, _ := diff(t, dir, b, true); !slices.Contains(lines, "lost+found: name: a directory | nothing") {
+			t.Errorf("%s: %q", dir, lines)
+		}
+	}
+}
+
 func TestCompareFollowsMounts(t *testing.T) {
 	a, b := voltest.New(t, "ext4"), voltest.New(t, "xfs")
 	must(t, os.Mkdir(b.Dir+"/mnt", 0o755))

@@ -123,15 +123,18 @@ func holeBytes(f *File) (int64, error) {
 	}
 }
 
-// AtVolumeRoot reports whether d is the root directory of a volume, where a "lost+found" belongs to fsck(8). A
-// mount of a directory below the root of an ext file system is told apart by the root's inode number, which is
-// 2 there; no other file system that makes a "lost+found" by itself can tell.
-func (d *Dir) AtVolumeRoot() (bool, error) {
-	s, err := at.StatFD(d.FD())
-	if err != nil || !s.MountRoot {
-		return false, err
+// ForFsck reports whether a name in d is that of the "lost+found" which belongs to fsck(8): at the root of an ext file system,
+// whose inode number is 2, wherever a mount shows that. Other file systems are made without one, so that one which stands there is
+// somebody's.
+func (d *Dir) ForFsck(name string) bool {
+	if name != LostFound {
+		return false
 	}
 	space, err := at.SpaceOf(d.FD())
+	if err != nil || space.Type != at.MagicExt {
+		return false
+	}
 	const extRoot = 2
-	return space.Type != at.MagicExt || s.Ino == extRoot, err
+	s, err := at.StatFD(d.FD())
+	return err == nil && s.Ino == extRoot
 }

@@ -56,6 +56,24 @@ func TestWhatIsNotReplicatedIsNotSeen(t *testing.T) {
 	p.ends(0, 10*time.Second)
 }
 
+// TestLostFoundIsNotSeenWhereFsckKeepsIt has one at the root of an ext4, and one at the root of a tmpfs.
+func TestLostFoundIsNotSeenWhereFsckKeepsIt(t *testing.T) {
+	s := newStage(t)
+	disk := voltest.New(t, "ext4", voltest.At(filepath.Join(s.source, "disk"))).Dir
+	memory := voltest.New(t, "tmpfs", voltest.At(filepath.Join(s.source, "memory"))).Dir
+	bound := filepath.Join(t.TempDir(), "bound")
+	voltest.Bind(t, disk, bound)
+	p := s.mirror()
+	for _, dir := range []string{disk, bound} {
+		asked(t, 1, "explain "+dir+"/lost+found", "would NOT be seen: replicate does nothing there: .*: fsck")
+		asked(t, 1, "explain "+dir+"/lost+found/x", "NOT be seen: replicate does nothing there: .*: fsck")
+		asked(t, 0, "explain "+dir+"/lost", "on the way to it would be seen")
+	}
+	asked(t, 0, "explain "+memory+"/lost+found", "on the way to it would be seen")
+	p.signal(unix.SIGINT)
+	p.ends(0, 10*time.Second)
+}
+
 // TestSilentPathIsToldAsThat explains a path for which a process answers that is stopped.
 func TestSilentPathIsToldAsThat(t *testing.T) {
 	s := newStage(t)

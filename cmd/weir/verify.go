@@ -24,9 +24,9 @@ Without --content, files of equal size and equal time of modification count as
 equal. With --content, the bytes of all files of equal size are compared.
 
 Mounts below A and B belong to the trees. A directory .weir at the root of either,
-and lost+found at the root of a volume, do not. Two names are hard links if they
-lead to one inode through one mount. Holes differ if a file of A has at least 64 KiB
-of holes and its twin less than half as much. The directory that a snapshot of btrfs
+and lost+found at the root of an ext file system, do not. Two names are hard links
+if they lead to one inode through one mount. Holes differ if a file of A has at least
+64 KiB of holes and its twin less than half as much. The directory that a snapshot of btrfs
 has in place of a subvolume in the original has the present time whenever it is looked
 at: that time is not compared.
 

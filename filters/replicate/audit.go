@@ -191,7 +191,7 @@ func (a *auditor) name(name string, nodes map[weir.Handle]*replica.Node) error {
 
 // hidden reports names on the target that are no part of the tree.
 func (s *session) hidden(at replica.Name) bool {
-	return at.Parent == s.root && s.rel == "" && (at.Name == target.HiddenDir || at.Name == tree.LostFound)
+	return at.Parent == s.root && s.rel == "" && s.dst.Keeps(at.Name)
 }
 
 // auditLost forgets a directory that is not where the index says.

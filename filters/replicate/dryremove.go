@@ -6,9 +6,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
-	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
-	"github.com/weirfs/weir/tree"
 )
 
 // vanished is a name that the replica has and the source has lost.
@@ -48,7 +46,7 @@ func (w *dryWalk) strays(n *dryNames) error {
 		return nil
 	}
 	return n.dst.List(func(name string, _ uint32) error {
-		if n.seen[name] || len(n.path) == 0 && w.s.rel == "" && (name == target.HiddenDir || name == tree.LostFound) {
+		if n.seen[name] || w.keeps(n.dryDir, name) {
 			return nil
 		}
 		if n.key != "" {

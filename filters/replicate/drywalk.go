@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
@@ -155,6 +156,10 @@ func (w *dryWalk) name(n *dryNames, name string) error {
 		w.say(Change{Act: ActLeave, Path: path, Reason: why})
 		return nil
 	}
+	if w.keeps(n.dryDir, name) {
+		w.say(Change{Act: ActCannot, Path: path, Reason: target.Kept.Error()})
+		return nil
+	}
 	if why := w.cannot(o.Attr, name); why != "" {
 		w.say(Change{Act: ActCannot, Path: path, Reason: why})
 		return nil
@@ -167,6 +172,11 @@ func (w *dryWalk) name(n *dryNames, name string) error {
 		n.folded[strings.ToLower(name)] = name
 	}
 	return w.object(n, at, path, o)
+}
+
+// keeps reports whether the target has something of its own under a name.
+func (w *dryWalk) keeps(d dryDir, name string) bool {
+	return len(d.path) == 0 && w.s.rel == "" && w.h != nil && w.h.Keeps(name)
 }
 
 // stays reports whether the source has a name still.

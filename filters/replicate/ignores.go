@@ -2,8 +2,11 @@ package replicate
 
 import (
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/tree"
 )
 
 // ignores says why what happens at a path comes to no replica, although the volume that shows it is followed; or nothing. A
@@ -11,15 +14,18 @@ import (
 func (r *Replicator) ignores(volume weir.VolumeID, path string, dir bool) (why string) {
 	why = "it is no part of " + weir.QuotePath(r.options.Source)
 	for _, below := range r.shownBelow(volume, path) {
-		if why = r.leavesOut(below, dir); why == "" {
+		if why = r.leavesOut(volume, below, dir); why == "" {
 			return ""
 		}
 	}
 	return why
 }
 
-// leavesOut says why a path below the source is not replicated, as far as its name tells.
-func (r *Replicator) leavesOut(path string, dir bool) string {
+// leavesOut says why a path below the source, which a volume shows, is not replicated, as far as its name tells.
+func (r *Replicator) leavesOut(volume weir.VolumeID, path string, dir bool) string {
+	if r.isForFsck(volume, path) {
+		return "fsck(8) keeps lost+found at the root of this file system, and it is not copied"
+	}
 	if private := r.options.Private; private != "" && private != r.options.Source && inside(private, path) {
 		return privateNote
 	}
@@ -32,6 +38,19 @@ func (r *Replicator) leavesOut(path string, dir bool) string {
 		return "left out by --exclude"
 	}
 	return ""
+}
+
+// isForFsck reports whether a path below the source is, or is in, the lost+found at the root of a volume, where a place shows that
+// root. A place whose own root is lost+found is copied.
+func (r *Replicator) isForFsck(volume weir.VolumeID, path string) bool {
+	return slices.ContainsFunc(r.allPlaces(), func(p *place) bool {
+		rel, shown, _ := p.at()
+		if shown == nil || shown.ID() != volume || !strings.HasPrefix(shown.Info().Identity.FSType, "ext") {
+			return false
+		}
+		top := r.sourcePath(rel)
+		return onVolume(shown.Info(), top) == "/" && inside(filepath.Join(top, tree.LostFound), path)
+	})
 }
 
 // shownBelow returns the paths at or below the source by which what a volume shows at a path can be reached.

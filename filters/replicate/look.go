@@ -72,13 +72,13 @@ func (b *batch) rests(f *find) bool {
 	return f.atRest && f.version == b.u.ix.Version() && (b.ix == nil || !b.ix.Changed())
 }
 
-// outside reports names that are no part of the tree: what a file system check left at the root of a
+// outside reports names that are no part of the tree: what a file system check keeps at the root of a
 // volume, and the hidden directory of a source that is itself a target.
 func (s *session) outside(at replica.Name) bool {
 	if at.Parent != s.root {
 		return false
 	}
-	return at.Name == tree.LostFound || at.Name == target.HiddenDir && s.rel == ""
+	return at.Name == target.HiddenDir && s.rel == "" || s.src.ForFsck(at.Name)
 }
 
 // excluded reports whether options leave a name out. The error is errUnknownDir if rules ask for its path and the replica

@@ -24,6 +24,9 @@ func (c collision) Error() string {
 // storable finds out whether the target takes what was found, before anything is copied. A name that the
 // replica has already is not asked about.
 func (b *batch) storable(f *find) error {
+	if b.s.hidden(f.at) {
+		return target.Kept
+	}
 	l, ok := b.u.target.Limits()
 	if !ok {
 		return nil

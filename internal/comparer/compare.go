@@ -47,7 +47,7 @@ type side struct {
 
 // Compare returns how the tree at b differs from the tree at a, in the order of names, and what is
 // missing as one difference however much is below it. It leaves out a replica's own directory, .weir, at
-// the roots of the trees and of subvolumes in them, and lost+found at the root of a volume.
+// the roots of the trees and of subvolumes in them, and lost+found at the root of an ext file system.
 func Compare(a, b string, options Options) ([]Difference, error) {
 	c := &comparison{options: options}
 	var roots [2]side

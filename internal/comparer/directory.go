@@ -111,7 +111,7 @@ func (c *comparison) withoutOwn(path string, s side, dir int, names []string) []
 		case ".weir":
 			return path == "." || isSubvolume(s.stat)
 		case "lost+found":
-			return isMountRoot(dir)
+			return isExtRoot(dir)
 		}
 		return false
 	})
@@ -120,10 +120,11 @@ func (c *comparison) withoutOwn(path string, s side, dir int, names []string) []
 // isSubvolume knows the root of a btrfs subvolume by its inode number, BTRFS_FIRST_FREE_OBJECTID.
 func isSubvolume(stat unix.Stat_t) bool { return stat.Ino == 256 }
 
-func isMountRoot(dir int) bool {
-	var stat unix.Statx_t
-	err := unix.Statx(dir, "", unix.AT_EMPTY_PATH, unix.STATX_TYPE, &stat)
-	return err == nil && stat.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
+// isExtRoot knows the root of an ext file system by its inode number, EXT4_ROOT_INO.
+func isExtRoot(dir int) bool {
+	var fs unix.Statfs_t
+	var stat unix.Stat_t
+	return unix.Fstatfs(dir, &fs) == nil && fs.Type == unix.EXT4_SUPER_MAGIC && unix.Fstat(dir, &stat) == nil && stat.Ino == 2
 }
 
 // rememberLinks notes the names of files that have several.

@@ -43,6 +43,9 @@ type Unstorable string
 
 func (u Unstorable) Error() string { return "the target cannot store " + string(u) }
 
+// Kept is why a target does not take a name of which Hold.Keeps says that it is the target's own.
+const Kept Unstorable = "this name, since fsck(8) keeps its own directory of that name there: take a directory below it as target"
+
 // IsUnstorable tells what no repetition heals.
 func IsUnstorable(err error) bool {
 	var u Unstorable

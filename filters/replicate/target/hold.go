@@ -35,6 +35,9 @@ func (h *Hold) Moved() <-chan struct{} { return h.moved }
 // Covered reports whether any file system is mounted below the target.
 func (h *Hold) Covered() bool { return len(h.covered) > 0 }
 
+// Keeps reports whether a name at the target's root is no part of the replica: weir's own directory, or that of fsck(8).
+func (h *Hold) Keeps(name string) bool { return name == HiddenDir || h.Root.ForFsck(name) }
+
 // Close gives the target back.
 func (h *Hold) Close() {
 	for _, d := range []*tree.Dir{h.aside, h.Parked, h.Tmp, h.hidden, h.Root} {

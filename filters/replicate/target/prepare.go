@@ -176,7 +176,7 @@ func (t *Target) mayUse(h *Hold) (*marker, error) {
 	}
 	foreign := ""
 	err = h.Root.List(func(name string, _ uint32) error {
-		if name != HiddenDir && name != tree.LostFound {
+		if !h.Keeps(name) {
 			foreign = name
 			return fs.SkipAll
 		}
