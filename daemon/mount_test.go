@@ -20,6 +20,7 @@ import (
 	"github.com/weirfs/weir/control"
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
+	"github.com/weirfs/weir/ledger"
 	"github.com/weirfs/weir/manager"
 	"github.com/weirfs/weir/policy"
 	"github.com/weirfs/weir/topology"
@@ -267,6 +268,7 @@ func TestMountNamesWhatIsHeld(t *testing.T) {
 		if fs == "ext4" {
 			wanted.Device = other.Device
 		}
+		before, gaps := len(r.m.manager.Snapshot().Volumes), r.gapsAt(at)
 		_, err := engine.Mount(t.Context(), wanted, os.Getpid())
 		if err == nil || !strings.Contains(err.Error(), "filter replicate holds it: "+at+": ") || !strings.Contains(err.Error(), "--replaced") {
 			t.Errorf("%s with --require: %v", fs, err)
@@ -275,16 +277,27 @@ func TestMountNamesWhatIsHeld(t *testing.T) {
 			t.Errorf("%s is mounted", fs)
 		}
 		r.awaitPhase(at, replicate.PhaseSourceAbsent)
+		r.await("the volume is no more", func() bool { return len(r.m.manager.Snapshot().Volumes) == before })
+		if now := r.gapsAt(at); len(now) > len(gaps) {
+			t.Errorf("%s, refused, has left a gap: %+v", fs, now[len(gaps):])
+		}
 		wanted.Require = false
 		m, err := engine.Mount(t.Context(), wanted, os.Getpid())
 		if err != nil || len(m.Troubles) != 1 || !strings.Contains(m.Troubles[0], "filter replicate holds it: ") {
 			t.Errorf("%s without: %+v, %v", fs, m, err)
 		}
 		r.awaitPhase(at, replicate.PhaseHeld)
+		if now := r.gapsAt(at); len(now) > len(gaps) {
+			t.Errorf("%s has a gap although weir has mounted it: %+v", fs, now[len(gaps):])
+		}
 		if err := unix.Unmount(at, 0); err != nil {
 			t.Fatal(err)
 		}
 		r.awaitPhase(at, replicate.PhaseSourceAbsent)
+		r.await("the volume is no more", func() bool { return len(r.m.manager.Snapshot().Volumes) == before })
+		if now := r.gapsAt(at); len(now) != len(gaps)+1 || now[len(gaps)].Cause != "left before its scan ended" {
+			t.Errorf("%s has left with the gaps %+v", fs, now[len(gaps):])
+		}
 	}
 	m, err := engine.Mount(t.Context(), control.MountRequest{Type: "ext4", Device: nested.Device, Dir: at, Require: true}, os.Getpid())
 	if err != nil || len(m.Troubles) > 0 {
@@ -294,6 +307,16 @@ func TestMountNamesWhatIsHeld(t *testing.T) {
 	if err := errors.Join(unix.Unmount(at, 0), r.stop()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// gapsAt lists the gaps of volumes that are mounted at a point, or were, or were to be.
+func (r *running) gapsAt(point string) (gaps []ledger.Gap) {
+	for _, g := range r.m.ledger.Gaps() {
+		if g.Volume != 0 && (g.Point == point || g.Point == "") {
+			gaps = append(gaps, g)
+		}
+	}
+	return gaps
 }
 
 // A mount that demands every filter is refused, too, if weir has taken one away again.

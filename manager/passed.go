@@ -2,11 +2,12 @@ package manager
 
 import "github.com/weirfs/weir"
 
-// passedLocked returns the call that tells of a volume to the filters that never had an instance on it.
+// passedLocked returns the call that tells of a volume to the filters that never had an instance on it. What weir was about to
+// mount itself, nobody could use.
 func (m *Manager) passedLocked(v *volume) (tell func()) {
 	var filters []*weir.Filter
 	for id, f := range m.filters {
-		if f.Passed != nil && !v.met[id] && !m.state.Stopping() {
+		if f.Passed != nil && !v.met[id] && !v.info.Coming() && !m.state.Stopping() {
 			filters = append(filters, f)
 		}
 	}

@@ -31,7 +31,7 @@ type Coming struct {
 	w      *Watcher
 	volume *volume
 	wanted Wanted
-	id     uint64
+	mount  foreign // that it will have
 
 	mu       sync.Mutex
 	detached *fd.FD // nil once it is attached or withdrawn
@@ -82,7 +82,7 @@ func (c *Coming) introduce(point string, namespace mount.Namespace) error {
 	if err != nil {
 		return err
 	}
-	c.id = entry.ID
+	c.mount = foreign{entry, namespace}
 	w := c.w
 	w.looking.Lock()
 	defer w.looking.Unlock()
@@ -95,7 +95,7 @@ func (c *Coming) introduce(point string, namespace mount.Namespace) error {
 		w.mu.Unlock()
 		return errEnded
 	}
-	id, told := w.model.introduce(foreign{entry, namespace})
+	id, told := w.model.introduce(c.mount)
 	notices := w.carryOutLocked([]change{told})
 	c.volume = w.volumes[id]
 	c.volume.coming = append(c.volume.coming, c)
@@ -130,7 +130,7 @@ func (c *Coming) describe(point string) (entry mount.Entry, err error) {
 func (c *Coming) Volume() weir.Volume { return c.volume }
 
 // Mount is the id of the mount that will show it.
-func (c *Coming) Mount() uint64 { return c.id }
+func (c *Coming) Mount() uint64 { return c.mount.ID }
 
 // Attach shows the volume at its place. After an error it is not shown, and to be withdrawn.
 func (c *Coming) Attach() error {
@@ -149,9 +149,23 @@ func (c *Coming) Attach() error {
 	if err != nil {
 		return c.wanted.failed(err)
 	}
+	c.shown()
 	c.w.goRound() // also if its namespace was not known yet
 	c.forget()
 	return nil
+}
+
+// shown notes where a volume was seen first that has been mounted nowhere before.
+func (c *Coming) shown() {
+	if c.mount.namespace != (mount.Namespace{}) {
+		return
+	}
+	was := c.w.describe([]mount.Entry{c.mount.Entry})
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	if len(c.volume.was) == 0 {
+		c.volume.was = was
+	}
 }
 
 // Withdraw dissolves the file system.
@@ -175,7 +189,7 @@ func (c *Coming) forget() {
 	c.w.mu.Lock()
 	c.volume.coming = slices.DeleteFunc(c.volume.coming, func(other *Coming) bool { return other == c })
 	c.w.mu.Unlock()
-	c.w.apply(func() []change { return c.w.model.withdraw(c.volume.id, c.id) })
+	c.w.apply(func() []change { return c.w.model.withdraw(c.volume.id, c.mount.ID) })
 }
 
 // open opens the root of what is coming, on a clone if the kernel makes one of it (Linux 6.15).

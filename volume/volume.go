@@ -13,10 +13,10 @@ type volume struct {
 	id     weir.VolumeID
 	device mount.Device
 	fsType string
-	was    []weir.Mount // where it was seen first
 	source string
 
 	// The rest is guarded by w.mu.
+	was          []weir.Mount // where it was seen first; nothing if it was shown nowhere yet
 	leases       map[*lease]struct{}
 	coming       []*Coming
 	examination  *examination
@@ -66,7 +66,7 @@ func (v *volume) Info() weir.VolumeInfo {
 	}
 	info.Identity.FSType = v.fsType
 	if !mounts.any {
-		info.Source, info.Was = v.source, slices.Clone(v.was)
+		info.Source, info.Was = v.source, mounts.was
 		return info
 	}
 	first := mounts.first
@@ -94,6 +94,7 @@ func (v *volume) Info() weir.VolumeInfo {
 // mounts are those of one volume.
 type mounts struct {
 	former  weir.VolumeID // what the volume was before
+	was     []weir.Mount
 	any     bool
 	first   mount.Entry
 	own     []mount.Entry
@@ -116,7 +117,7 @@ func (w *Watcher) mountsOf(v *volume) (m mounts) {
 	w.looking.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	m.former = v.former
+	m.former, m.was = v.former, slices.Clone(v.was)
 	in := w.model.find(v.id)
 	if in == nil {
 		return m

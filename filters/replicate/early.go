@@ -28,8 +28,8 @@ func (r *Replicator) passed(volume weir.VolumeInfo) {
 // leftEarly records that the volume was not compared as a whole while it was there. The gap that is open since it was
 // mounted is then a part of that one. at is when its last whole comparison began.
 func (i *instance) leftEarly(at time.Time) {
-	if at.After(i.since) || !i.r.shows(i.known) {
-		return
+	if at.After(i.since) || !i.r.shows(i.known) || i.known.Coming() && len(i.volume.Info().Was) == 0 {
+		return // Of what weir did not mount in the end, nobody could use anything.
 	}
 	early := i.r.gapSince(i.known, i.since, leftEarly)
 	if i.unseen == 0 {
