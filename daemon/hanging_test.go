@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -60,7 +61,15 @@ func TestTargetThatHangsDelaysNoVolume(t *testing.T) {
 	s.within(4*time.Second, "it is on the other target", func() bool { return !absent(s.at("m/file")) })
 	resume()
 	s.equal(s.src, slow)
-	s.end()
+
+	resume = voltest.Hang(t, server)
+	write(t, s.in("late"), "1")
+	s.awaitText(s.at("late"), "1")
+	s.endBehind()
+	if told := s.log.String(); strings.Contains(told, "left behind") && !regexp.MustCompile(`left behind" (busy|asked)=\S*`+regexp.QuoteMeta(filepath.Dir(slow))).MatchString(told) {
+		t.Errorf("%s is not told of:\n%s", slow, told)
+	}
+	resume()
 }
 
 // TestMountComesWithADirectory moves a directory into the source in which a volume is mounted, and out again.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -88,26 +89,26 @@ func (m *Mirror) Run(ctx context.Context, once bool) error {
 	endWork()
 	together := time.Now().Add(grace)
 	for _, t := range []*task{work, listed, watch} {
-		m.end(t, time.Until(together), "a replica")
+		m.end(t, time.Until(together), m.replicator.Busy)
 	}
-	m.end(served, time.Until(together), "an answer on the control socket")
+	m.end(served, time.Until(together), func() []string { return []string{"an answer on the control socket"} })
 	endManaging()
 	patience := teardownTime
 	if !m.endBy.IsZero() {
 		patience = min(patience, max(time.Until(m.endBy), grace))
 	}
-	m.end(manage, patience, "a volume")
+	m.end(manage, patience, func() []string { return append(m.manager.Busy(), m.watcher.Asked()...) })
 	return err
 }
 
 // end waits for a goroutine that was told to end. All that is to be told of the mirror itself was told before, so
 // that its error is no more than a note.
-func (m *Mirror) end(t *task, patience time.Duration, what string) {
+func (m *Mirror) end(t *task, patience time.Duration, busy func() []string) {
 	switch {
 	case t == nil:
 	case !t.endsWithin(patience):
 		m.hangs = true
-		m.options.Logger.Warn(what + " hangs in the kernel and is left behind")
+		m.options.Logger.Warn("what hangs in the kernel is left behind", "busy", strings.Join(busy(), "; "))
 	case t.err != nil && !errors.Is(t.err, context.Canceled):
 		m.options.Logger.Warn("not everything ended as it should", "error", t.err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -201,17 +202,26 @@ func (m *Manager) stop() error {
 
 // leftBehind names the work that has not ended.
 func (m *Manager) leftBehind() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	var errs []error
-	for work, r := range m.runs {
-		kept := ""
-		if keepers := r.keepers(); len(keepers) > 0 {
-			kept = ": " + strings.Join(keepers, "; ")
-		}
-		errs = append(errs, fmt.Errorf("stop manager: %s has not ended%s", m.describeLocked(work), kept))
+	for _, work := range m.Busy() {
+		errs = append(errs, fmt.Errorf("stop manager: %s", work))
 	}
 	return errors.Join(errs...)
+}
+
+// Busy names the work that has not ended, and what keeps it.
+func (m *Manager) Busy() (names []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for work, r := range m.runs {
+		name := m.describeLocked(work) + " has not ended"
+		if keepers := r.keepers(); len(keepers) > 0 {
+			name += ": " + strings.Join(keepers, "; ")
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 func (m *Manager) describe(work topology.Work) string {

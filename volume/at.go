@@ -72,7 +72,7 @@ func (w *Watcher) showing(id uint64) weir.Volume {
 // a symbolic link leads there. The directory above is asked for its device: an overlay whose layers are on several file
 // systems gives every file the device of one of these, and only directories its own.
 func (w *Watcher) locatedOn(ctx context.Context, table []mount.Entry, m mount.Entry, path string) (bool, error) {
-	dir, err := w.within(ctx, func() (*fd.FD, error) { return enterAbove(table, path) })
+	dir, err := w.within(ctx, path, func() (*fd.FD, error) { return enterAbove(table, path) })
 	if errors.Is(err, syscall.EXDEV) {
 		return false, nil // Something has been mounted there meanwhile.
 	}
@@ -105,7 +105,7 @@ func (w *Watcher) atLink(ctx context.Context, path string) (weir.Volume, error) 
 		err error
 	}
 	answers := make(chan answer, 1)
-	err := w.inBackground(func() {
+	err := w.inBackground(path, func() {
 		id, err := w.mountID(path)
 		answers <- answer{id, err}
 	})

@@ -108,13 +108,13 @@ type opened struct {
 func (w *Watcher) enterWithin(
 	ctx context.Context, table []mount.Entry, path string, mode mount.Mode, links linkRule,
 ) (*fd.FD, error) {
-	return w.within(ctx, func() (*fd.FD, error) { return enter(table, path, mode, links) })
+	return w.within(ctx, path, func() (*fd.FD, error) { return enter(table, path, mode, links) })
 }
 
-// within opens something on a goroutine of its own: a volume that hangs holds that one, not the caller.
-func (w *Watcher) within(ctx context.Context, open func() (*fd.FD, error)) (*fd.FD, error) {
+// within opens something on a goroutine of its own: a volume that hangs holds that one, not the caller. what is asked is named.
+func (w *Watcher) within(ctx context.Context, what string, open func() (*fd.FD, error)) (*fd.FD, error) {
 	result := make(chan opened)
-	err := w.inBackground(func() {
+	err := w.inBackground(what, func() {
 		file, err := open()
 		select {
 		case result <- opened{file, err}:
@@ -137,15 +137,27 @@ func (w *Watcher) within(ctx context.Context, open func() (*fd.FD, error)) (*fd.
 
 var errEnded = errors.New("weir is shutting down")
 
-// inBackground runs fn on a goroutine that Run waits for.
-func (w *Watcher) inBackground(fn func()) error {
+// inBackground runs fn, which asks what is named, on a goroutine that Run waits for.
+func (w *Watcher) inBackground(what string, fn func()) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.state == ended {
 		return &weir.Error{Op: "reach a volume", Kind: weir.KindAbsent, Err: errEnded}
 	}
-	w.background.Go(fn)
+	w.asked[what]++
+	w.background.Go(func() {
+		defer w.hasAnswered(what)
+		fn()
+	})
 	return nil
+}
+
+func (w *Watcher) hasAnswered(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.asked[what]--; w.asked[what] == 0 {
+		delete(w.asked, what)
+	}
 }
 
 // openVolume opens a directory that shows v: the superblock's root if a mount shows that, in weir's own namespace, whose

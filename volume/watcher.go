@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +41,7 @@ type Watcher struct {
 	departed []departed // by when they left
 	queue    []notice
 	state    runState
+	asked    map[string]int // what goroutines in the background ask now
 	marks    *probe.Marks // to try marks; nil until first used while Run runs
 
 	notify     chan struct{} // holds one token when queue may be non-empty
@@ -88,6 +91,7 @@ func New(options Options) *Watcher {
 		log:      logger,
 		fallback: options.Fallback,
 		volumes:  map[weir.VolumeID]*volume{},
+		asked:    map[string]int{},
 		notify:   make(chan struct{}, 1),
 		entering: make(chan struct{}, manyEntering),
 	}
@@ -172,8 +176,19 @@ func (w *Watcher) waitBackground(limit time.Duration) {
 	select {
 	case <-done:
 	case <-time.After(limit):
-		w.log.Warn("a volume does not answer; its request is left behind")
+		w.log.Warn("a volume does not answer; what asks it is left behind", "asked", strings.Join(w.Asked(), "; "))
 	}
+}
+
+// Asked names what is asked now: paths, sources of volumes.
+func (w *Watcher) Asked() (names []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for what := range w.asked {
+		names = append(names, weir.QuotePath(what))
+	}
+	slices.Sort(names)
+	return names
 }
 
 // tell empties the queue into sink.

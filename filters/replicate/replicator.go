@@ -206,7 +206,21 @@ func (r *Replicator) startLocked(u *unit) {
 		return
 	}
 	ctx := r.ctx
-	r.background.Go(func() { u.run(ctx) })
+	u.running.Store(true)
+	r.background.Go(func() {
+		defer u.running.Store(false)
+		u.run(ctx)
+	})
+}
+
+// Busy names the replicas that Run has not ended yet.
+func (r *Replicator) Busy() (names []string) {
+	for _, u := range r.allUnits() {
+		if u.running.Load() {
+			names = append(names, fmt.Sprintf("%s on %s", r.label(u.place), weir.LogPath(u.target.Path())))
+		}
+	}
+	return names
 }
 
 // scanBlind asks for a scan of the places whose volumes report no events, and notes where the last one has not come to its end.

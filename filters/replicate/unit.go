@@ -42,6 +42,8 @@ type unit struct {
 
 	privileges string // how all files were copied; empty until the first walk has ended
 
+	running atomic.Bool // its goroutine has not ended
+
 	moved atomic.Int64 // when the work got on last, in nanoseconds since 1970
 
 	barrier barrier
