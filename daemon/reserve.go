@@ -28,9 +28,17 @@ func openTargets() (*os.File, error) {
 		file, err = os.OpenFile(targetsFile, os.O_RDWR|os.O_CREATE, 0o600)
 	}
 	if err != nil {
-		return nil, &weir.Error{Op: "claim the targets", Kind: weir.KindRefused, Err: err, Hint: "make /run a file system that can be written"}
+		return nil, &weir.Error{Op: "claim the targets", Kind: weir.KindRefused, Err: err, Hint: claimHint(err)}
 	}
 	return file, nil
+}
+
+// claimHint says what helps where the file cannot be opened.
+func claimHint(err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return "run weir as root; weir doctor says what it needs"
+	}
+	return "make /run a file system that can be written"
 }
 
 // mayReserve refuses what reserve would refuse, claims nothing and makes no file.
@@ -40,7 +48,7 @@ func mayReserve(w *volume.Watcher, targets []string) error {
 		return nil // Nobody has claimed anything since the machine was started.
 	}
 	if err != nil {
-		return &weir.Error{Op: "look who has claimed the targets", Kind: weir.KindRefused, Err: err, Hint: "see to /run"}
+		return &weir.Error{Op: "look who has claimed the targets", Kind: weir.KindRefused, Err: err, Hint: claimHint(err)}
 	}
 	defer file.Close()
 	return reserve(w, targets, func(at int64, shared bool) (int, error) { return syslock.ByteFree(file, at, shared) })
