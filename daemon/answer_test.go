@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
 )
@@ -65,4 +67,26 @@ func TestFrozenStateIsSaid(t *testing.T) {
 	s.awaitText(s.at("f"), "2")
 	s.awaitPhase(s.src, replicate.PhaseInSync)
 	s.end()
+}
+
+// TestFailingTargetIsSaid has the disk of a target fail below a mirror that works, or be read only.
+func TestFailingTargetIsSaid(t *testing.T) {
+	for name, fail := range map[string]func(*voltest.Volume){
+		"broken":    func(v *voltest.Volume) { v.Shutdown(voltest.ShutdownFlush) },
+		"read only": func(v *voltest.Volume) { v.Remount(unix.MS_RDONLY, "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, "ext4", "xfs", false)
+			write(t, s.in("f"), "1")
+			s.begin()
+			s.alike()
+			fail(s.to)
+			write(t, s.in("f"), "2")
+			s.await("it says what helps", func() bool {
+				u := s.unit(s.src, s.dst)
+				return u.Phase == replicate.PhaseWaiting && strings.HasPrefix(u.Todo, "see to the disk of the target, or mount it anew")
+			})
+			s.endBehind()
+		})
+	}
 }

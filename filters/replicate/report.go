@@ -184,7 +184,7 @@ func (u *unit) report() UnitStatus {
 	case outage != nil && target.Full(outage):
 		st.Phase, st.Reason = PhaseFull, plain(outage)
 	case outage != nil:
-		st.Phase, st.Reason = PhaseWaiting, outage.Error()
+		st.Phase, st.Reason, st.Todo = PhaseWaiting, outage.Error(), todoOutage(outage)
 	case silence > 0 && mute > patience/2:
 		st.Phase, st.Reason = PhaseWaiting, fmt.Sprintf("the state directory %s has not answered for %s", weir.QuotePath(u.r.options.Private), mute.Round(time.Second))
 		st.Todo = SilentHint

@@ -2,9 +2,11 @@ package replicate
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 )
 
 // What helps.
@@ -15,6 +17,7 @@ const (
 	todoTarget = "mount it, or see why it is not there; one that was removed for good is made again, empty, and taken with --adopt"
 	todoRoom   = "free some room"
 	untilThen  = ": its replica stays as it is until then"
+	todoDisk   = "see to the disk of %s, or mount it anew: weir tries again until then"
 	todoBrake  = "start with --max-delete off, or a larger number, if the deletions are meant"
 )
 
@@ -60,6 +63,18 @@ func remedy(err error) string {
 		return e.Hint
 	}
 	return ""
+}
+
+// todoOutage is what helps where a file system fails, as far as the error tells. What the error says itself stands beside it.
+func todoOutage(err error) string {
+	var e *weir.Error
+	switch {
+	case errors.As(err, &e) && e.Hint != "" || !target.Broken(err):
+		return ""
+	case errors.As(err, &e) && e.Op == opSource:
+		return fmt.Sprintf(todoDisk, "the source")
+	}
+	return fmt.Sprintf(todoDisk, "the target")
 }
 
 // todoAbsent is what helps where the volume of a place is away, which may be mounted below the source.
