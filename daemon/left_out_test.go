@@ -36,6 +36,11 @@ func TestLeftOutVolumesOweNothing(t *testing.T) {
 		ok(t, unix.Mount("proc", proc, "proc", 0, ""))
 		t.Cleanup(func() { _ = unix.Unmount(proc, unix.MNT_DETACH) })
 		voltest.New(t, "tmpfs", voltest.At(s.in("scratch")))
+		one, single := filepath.Join(voltest.New(t, "tmpfs").Dir, "one"), s.in("single")
+		write(t, one, "1")
+		write(t, single, "covered")
+		ok(t, unix.Mount(one, single, "", unix.MS_BIND, ""))
+		t.Cleanup(func() { _ = unix.Unmount(single, unix.MNT_DETACH) })
 
 		owesNothing := func() {
 			t.Helper()
@@ -43,6 +48,7 @@ func TestLeftOutVolumesOweNothing(t *testing.T) {
 				s.awaitDeclined(path, "it is of a pseudo file system, which holds no data")
 			}
 			s.awaitDeclined(s.in("scratch"), "excluded")
+			s.awaitDeclined(single, "a single file is mounted here; weir follows directories")
 			s.quiet(10e9)
 			for _, gap := range s.m.ledger.Gaps() {
 				if gap.Open() {

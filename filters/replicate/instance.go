@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/replica"
+	"github.com/weirfs/weir/tree"
 )
 
 // instance is the replicator on one volume.
@@ -31,7 +33,7 @@ func here(volume weir.Volume) weir.VolumeInfo {
 }
 
 // asked takes note of a volume, and declines it if it shows no part of the source.
-func (r *Replicator) asked(_ context.Context, volume weir.Volume) error {
+func (r *Replicator) asked(ctx context.Context, volume weir.Volume) error {
 	now := here(volume)
 	if len(now.Mounts) == 0 {
 		return r.nothingOf() // It is a container's: nothing of source and targets is looked at for it.
@@ -43,7 +45,7 @@ func (r *Replicator) asked(_ context.Context, volume weir.Volume) error {
 	r.askTargets()
 	r.coverTargets()
 	r.mountsChanged() // Also what is left out covers something.
-	err := r.concerns(volume)
+	err := r.concerns(ctx, volume)
 	r.answered(volume, now, err)
 	return err
 }
@@ -84,7 +86,7 @@ func (r *Replicator) answered(volume weir.Volume, now weir.VolumeInfo, err error
 func (r *Replicator) setup(ctx context.Context, site weir.Site) (weir.Instance, error) {
 	volume := site.Volume
 	known := here(volume)
-	if err := r.concerns(volume); err != nil {
+	if err := r.concerns(ctx, volume); err != nil {
 		return nil, err
 	}
 	i := &instance{r: r, volume: volume, known: known, since: time.Now()}
@@ -103,7 +105,7 @@ func (r *Replicator) setup(ctx context.Context, site weir.Site) (weir.Instance, 
 
 // concerns declines a volume that shows no part of the source that is followed, and will not unless a mount of it comes or
 // is uncovered: it is not asked about again before that. An instance on it would owe scans that nobody makes.
-func (r *Replicator) concerns(volume weir.Volume) error {
+func (r *Replicator) concerns(ctx context.Context, volume weir.Volume) error {
 	info := volume.Info()
 	if by := r.excludes(info); by != "" {
 		return fmt.Errorf("%w: the volume is left out by %s", weir.ErrDecline, by)
@@ -116,7 +118,7 @@ func (r *Replicator) concerns(volume weir.Volume) error {
 		if m.Point == r.options.Source {
 			return nil
 		}
-		if why = r.leaveOut(info, m, relative(r.options.Source, m.Point), true); why == "" {
+		if why = r.leaveOut(info, m, relative(r.options.Source, m.Point), !r.showsFile(ctx, volume, m)); why == "" {
 			return nil
 		}
 	}
@@ -134,6 +136,16 @@ func (r *Replicator) concerns(volume weir.Volume) error {
 		return fmt.Errorf("%w: the volume is not followed: %s", weir.ErrDecline, why)
 	}
 	return r.nothingOf()
+}
+
+// showsFile reports whether a mount shows a single file of a volume, as a bind mount can. One of which that is not known counts
+// as that of a directory.
+func (r *Replicator) showsFile(ctx context.Context, volume weir.Volume, m weir.Mount) bool {
+	if m.Root == "/" || m.Coming {
+		return false
+	}
+	_, err := look(ctx, r, volume, m.Point, func(*tree.Dir) (none struct{}, err error) { return none, nil })
+	return errors.Is(err, syscall.ENOTDIR)
 }
 
 func (r *Replicator) nothingOf() error {
