@@ -63,13 +63,14 @@ func (s *Server) coverage(r *request) (any, error) {
 		return nil, err
 	}
 	gaps, dropped, session := s.options.Engine.Gaps()
-	c := coverageOf(s.options.Engine.Snapshot(), gaps, session, time.Now())
+	c := coverageOf(s.options.Engine.Snapshot(), gaps, session, time.Now(), s.options.Engine.Troubles()...)
 	c.Dropped, c.OutOfSight = dropped, s.outOfSight()
 	return c, nil
 }
 
-func coverageOf(s manager.Snapshot, gaps []ledger.Gap, session uint64, now time.Time) Coverage {
+func coverageOf(s manager.Snapshot, gaps []ledger.Gap, session uint64, now time.Time, troubles ...string) Coverage {
 	c := Coverage{Epoch: s.Epoch, Time: now, Faults: []string{}, Columns: columnsOf(s), Volumes: []CoveredVolume{}, Gaps: []Gap{}}
+	c.Faults = append(c.Faults, troubles...)
 	if !s.Complete {
 		c.Faults = append(c.Faults, "not all volumes are known: "+cmp.Or(s.Missed, "they are being listed"))
 	}

@@ -73,6 +73,9 @@ func TestCoverage(t *testing.T) {
 	if c = get[Coverage](b, "/v1/coverage"); !c.Covered {
 		t.Errorf("without the odd one and the sick one: %q", c.Faults)
 	}
+	if c := coverageOf(manager.Snapshot{Complete: true}, nil, 1, time.Now(), "the disk is full"); c.Covered || c.Faults[0] != "the disk is full" {
+		t.Errorf("with a trouble it answers %+v", c)
+	}
 	if c := coverageOf(manager.Snapshot{Missed: "lost"}, nil, 1, time.Now()); c.Covered || c.Faults[0] != "not all volumes are known: lost" {
 		t.Errorf("%+v", c)
 	}

@@ -39,6 +39,9 @@ type Engine interface {
 	// and the number of its session.
 	Gaps() (gaps []ledger.Gap, dropped, session uint64)
 
+	// Troubles says in full clauses what keeps weir itself from its work, and what to do.
+	Troubles() []string
+
 	// OutOfSight says in full sentences where there may be volumes that are not known.
 	OutOfSight() []string
 

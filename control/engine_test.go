@@ -30,8 +30,12 @@ type bench struct {
 	state     string
 	logged    voltest.Output // by the server
 	volumes   []*memory.Volume
+	troubles  []string
 	end       func() // ends server and manager; may be called twice
 }
+
+// Troubles implements Engine.
+func (b *bench) Troubles() []string { return b.troubles }
 
 // Gaps implements Engine.
 func (b *bench) Gaps() ([]ledger.Gap, uint64, uint64) {

@@ -15,6 +15,9 @@
 // can, or the loss of the whole file: so who opens a ledger asks Damaged and First, and opens a gap on what it knows to
 // have been followed before.
 //
+// A write that fails, as on a full disk, is no error of the call: what was recorded is kept in memory, and Retry writes it when
+// that is possible again. Until then Health says why the file is behind.
+//
 // # Sessions
 //
 // A weir.VolumeID means something in one session only. Gaps therefore keep the identity of their volume,

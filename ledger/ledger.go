@@ -25,7 +25,7 @@ type Ledger struct {
 	book  *book
 	size  int64
 	floor int64 // size after the last compaction
-	err   error // of a write that left the file in an unknown state; nothing is written after it
+	err   error // of a write that left the file in an unknown state; nothing is written after it but the whole book
 }
 
 // Open opens the ledger in directory dir, or makes one. It begins a new session: volumes that were there
@@ -142,19 +142,38 @@ func (l *Ledger) Volumes() []Volume {
 	return l.book.sortedVolumes()
 }
 
-// Sync makes what has been recorded survive a power cut.
+// Sync makes what has been recorded survive a power cut, if Health returns nil after it.
 func (l *Ledger) Sync() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.file == nil {
 		return fmt.Errorf("sync ledger: %w", os.ErrClosed)
 	}
+	if l.err != nil {
+		return nil
+	}
 	if err := l.file.Sync(); err != nil {
-		// Pages that could not be written may be lost though the next sync succeeds: say all of it again.
-		l.err = err
-		return errors.Join(fmt.Errorf("sync ledger: %w", err), l.compactLocked())
+		l.err = err // Pages that could not be written may be lost though the next sync succeeds: all of it is said again.
 	}
 	return nil
+}
+
+// Health returns nil, or why the file lacks something that was recorded, as when its disk is full: a kill or a power cut now
+// would lose that.
+func (l *Ledger) Health() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// Retry writes what the file lacks, and returns what Health returns then. Without anything to write it costs nothing.
+func (l *Ledger) Retry() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil && l.file != nil {
+		l.compactLocked()
+	}
+	return l.err
 }
 
 // Close ends the session, syncs and closes the file. It may be called twice.
@@ -164,7 +183,11 @@ func (l *Ledger) Close() error {
 	if l.file == nil {
 		return nil
 	}
-	err := errors.Join(l.appendLocked(func(r *record) { r.Kind = kindEnd }), l.file.Sync(), l.file.Close())
+	err := l.appendLocked(func(r *record) { r.Kind = kindEnd })
+	if l.err != nil {
+		l.compactLocked()
+	}
+	err = errors.Join(err, l.err, l.file.Sync(), l.file.Close())
 	l.file = nil
 	if err != nil {
 		return fmt.Errorf("close ledger: %w", err)
@@ -190,26 +213,25 @@ func (l *Ledger) appendLocked(fill func(*record)) error {
 		return err
 	}
 	l.book.apply(r)
-	if l.err != nil || l.size > compactFrom && l.size > 2*l.floor {
-		return l.compactLocked() // the book has the record
-	}
-	n, err := l.file.Write(line)
-	l.size += int64(n)
-	if err != nil {
-		l.err = err
-		return fmt.Errorf("write ledger: %w", err)
+	switch {
+	case l.err != nil: // The book has the record, and Retry writes it.
+	case l.size > compactFrom && l.size > 2*l.floor:
+		l.compactLocked()
+	default:
+		var n int
+		n, l.err = l.file.Write(line)
+		l.size += int64(n)
 	}
 	return nil
 }
 
 // compactLocked writes the book anew. It also repairs a file that a failed write has left torn.
-func (l *Ledger) compactLocked() error {
+func (l *Ledger) compactLocked() {
 	l.book.forget()
 	file, size, err := rewrite(l.dir, l.book)
-	if err != nil {
-		return err
+	if l.err = err; err != nil {
+		return
 	}
 	_ = l.file.Close() // replaced, and nothing in it is needed
-	l.file, l.size, l.floor, l.err = file, size, size, nil
-	return nil
+	l.file, l.size, l.floor = file, size, size
 }

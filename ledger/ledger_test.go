@@ -232,6 +232,37 @@ func TestSizeIsBounded(t *testing.T) {
 	}
 }
 
+// TestWriteThatFails has the file refuse writes for a while, and its directory, too.
+func TestWriteThatFails(t *testing.T) {
+	dir, c := t.TempDir(), newClock()
+	l := mustOpen(t, dir, c)
+	must(t, l.VolumeArrived(info(1), false), l.file.Close())
+	l.dir = filepath.Join(dir, "missing")
+	id, err := l.OpenGap(info(1), "f", c.at, "a")
+	must(t, err, l.Sync(), l.VolumeArrived(info(2), false))
+	if l.Health() == nil || l.Retry() == nil {
+		t.Error("it is written, which cannot be")
+	}
+	l.dir = dir
+	if err := l.Retry(); err != nil || l.Health() != nil {
+		t.Errorf("error %v, health %v", err, l.Health())
+	}
+	must(t, l.CloseGap(id, "scan"), l.Sync())
+	b, damaged, err := readFile(dir) // as after a kill
+	if err != nil || damaged > 0 || len(b.volumes) != 2 || b.gaps[id] == nil || b.gaps[id].Open() {
+		t.Errorf("the file says %+v, %d damaged, error %v", b, damaged, err)
+	}
+
+	must(t, l.file.Close(), l.VolumeLeft(2)) // an end writes what it can
+	if l.Health() == nil {
+		t.Error("it is written, which cannot be")
+	}
+	must(t, l.Close())
+	if left := mustOpen(t, dir, c).Volumes()[1]; left.Left.IsZero() {
+		t.Errorf("the volume is %+v", left)
+	}
+}
+
 func TestNewerVersionIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	line, err := encode(record{Kind: kindHeader, Version: version + 1})
