@@ -74,6 +74,38 @@ func TestLostFoundIsNotSeenWhereFsckKeepsIt(t *testing.T) {
 	p.ends(0, 10*time.Second)
 }
 
+// TestMountThatIsNotFollowedIsNotSeen binds files of a volume that is followed below the source: one that is beside the source,
+// one that is in it, and so is replicated under its other name, and one of a volume of which nothing else is shown there.
+func TestMountThatIsNotFollowedIsNotSeen(t *testing.T) {
+	s := newStage(t)
+	disk, memory := voltest.New(t, "ext4").Dir, voltest.New(t, "tmpfs").Dir
+	s.source = filepath.Join(disk, "s")
+	if err := os.Mkdir(s.source, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	bind := func(file, name string) {
+		s.write(name)
+		at := filepath.Join(s.source, name)
+		err := os.WriteFile(file, nil, 0o644)
+		if err == nil {
+			err = unix.Mount(file, at, "", unix.MS_BIND, "")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Unmount(at, unix.MNT_DETACH) })
+	}
+	bind(filepath.Join(disk, "beside"), "one")
+	bind(filepath.Join(s.source, "within"), "two")
+	bind(filepath.Join(memory, "elsewhere"), "three")
+	p := s.mirror()
+	asked(t, 1, "explain "+s.source+"/one", "NOT be seen: replicate does nothing there: .*: a single file is mounted here; weir follows directories")
+	asked(t, 0, "explain "+s.source+"/two", "would be seen\n")
+	asked(t, 1, "explain "+s.source+"/three", "NOT be seen: replicate has no business there: .*: a single file is mounted here")
+	p.signal(unix.SIGINT)
+	p.ends(0, 10*time.Second)
+}
+
 // TestSilentPathIsToldAsThat explains a path for which a process answers that is stopped.
 func TestSilentPathIsToldAsThat(t *testing.T) {
 	s := newStage(t)

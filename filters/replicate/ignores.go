@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"cmp"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,13 +13,14 @@ import (
 // ignores says why what happens at a path comes to no replica, although the volume that shows it is followed; or nothing. A
 // path beside the source is part of it where another mount shows the same directory below the source.
 func (r *Replicator) ignores(volume weir.VolumeID, path string, dir bool) (why string) {
-	why = "it is no part of " + weir.QuotePath(r.options.Source)
 	for _, below := range r.shownBelow(volume, path) {
-		if why = r.leavesOut(volume, below, dir); why == "" {
+		not := r.leavesOut(volume, below, dir)
+		if not == "" {
 			return ""
 		}
+		why = cmp.Or(why, not)
 	}
-	return why
+	return cmp.Or(why, "it is no part of "+weir.QuotePath(r.options.Source))
 }
 
 // leavesOut says why a path below the source, which a volume shows, is not replicated, as far as its name tells.
@@ -37,7 +39,25 @@ func (r *Replicator) leavesOut(volume weir.VolumeID, path string, dir bool) stri
 	if r.options.Rules.Excluded(relative(r.options.Source, path), dir) {
 		return "left out by --exclude"
 	}
-	return ""
+	return r.notFollowed(relative(r.options.Source, path))
+}
+
+// notFollowed says why the mount that shows a path, relative to the source, is not followed; or nothing, if it is.
+func (r *Replicator) notFollowed(rel string) (why string) {
+	nearest := 0
+	for _, p := range r.allPlaces() {
+		if at, shown, _ := p.at(); shown != nil && inside(at, rel) {
+			nearest = max(nearest, len(at))
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for at, note := range r.notes {
+		if inside(at, rel) && len(at) > nearest {
+			nearest, why = len(at), note
+		}
+	}
+	return why
 }
 
 // isForFsck reports whether a path below the source is, or is in, the lost+found at the root of a volume, where a place shows that
@@ -53,10 +73,11 @@ func (r *Replicator) isForFsck(volume weir.VolumeID, path string) bool {
 	})
 }
 
-// shownBelow returns the paths at or below the source by which what a volume shows at a path can be reached.
+// shownBelow returns the paths at or below the source by which what a volume shows at a path can be reached: the path itself if
+// it is one, and those by way of other mounts.
 func (r *Replicator) shownBelow(volume weir.VolumeID, path string) (paths []string) {
 	if inside(r.options.Source, path) {
-		return []string{path}
+		paths = append(paths, path)
 	}
 	for _, p := range r.allPlaces() {
 		rel, shown, _ := p.at()
