@@ -50,7 +50,7 @@ func (c controlled) Load(name string, instances *manifest.Manifest) error {
 	if err := checkReplicator(f); err != nil {
 		return err
 	}
-	return c.Start(f)
+	return c.keepLoaded(f)
 }
 
 // filter returns one that can be loaded.

@@ -73,22 +73,28 @@ func (c controlled) lendLocked(ctx context.Context, name string) error {
 	return nil
 }
 
-// Unload implements control.Engine. Who loads the filter again has it for good, whoever has yet to part from it.
-func (c controlled) Unload(ctx context.Context, name string, mandatory bool, by string) error {
+// keepLoaded starts a filter for good, whoever has yet to part from one of that name that was lent, and has been unloaded.
+func (c controlled) keepLoaded(f *weir.Filter) error {
 	l := &c.mirror.loans
 	l.mu.Lock()
-	delete(l.out, name)
-	l.mu.Unlock()
-	return c.Manager.Unload(ctx, name, mandatory, by)
+	defer l.mu.Unlock()
+	err := c.Start(f)
+	if err == nil {
+		delete(l.out, f.Name)
+	}
+	return err
 }
 
-// returnLocked takes one user from a loan, and the filter back with the last, unless it has been unloaded by hand meanwhile.
+// returnLocked takes one user from a loan, and the filter back with the last, unless somebody unloads it already.
 func (c controlled) returnLocked(name string, lent *loan) {
 	lent.users--
 	if lent.users > 0 || c.mirror.loans.out[name] != lent {
 		return
 	}
 	delete(c.mirror.loans.out, name)
+	if f := c.Snapshot().Filter(name); f == nil || f.Stopping {
+		return
+	}
 	bounded, cancel := context.WithTimeout(context.Background(), settleTime)
 	defer cancel()
 	if err := c.Manager.Unload(bounded, name, true, ""); err != nil && weir.KindOf(err) != weir.KindAbsent {

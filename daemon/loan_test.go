@@ -60,6 +60,28 @@ func TestFilterIsLent(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	loaded(true)
 
+	// One that refuses to be unloaded goes with the last all the same.
+	if err := c.Unload(t.Context(), activity.Name, false, ""); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	place, err := c.Connect(ctx, activity.Name, weir.Peer{}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := &watching{told: make(chan struct{}, 1)}
+	go func() { _ = place.Talk(port) }()
+	<-port.told
+	if err := c.Unload(t.Context(), activity.Name, false, ""); weir.KindOf(err) != weir.KindRefused {
+		t.Errorf("unloaded while somebody watches: %v", err)
+	}
+	cancel()
+	loaded(false)
+	if err := c.Load(activity.Name, nil); err != nil {
+		t.Fatal(err)
+	}
+
 	// Who unloads it by hand, and loads it again, has it for good.
 	unload := func() {
 		t.Helper()
@@ -82,4 +104,27 @@ func TestFilterIsLent(t *testing.T) {
 	<-ended
 	time.Sleep(100 * time.Millisecond)
 	loaded(true)
+}
+
+// watching is the port of a program that watches everything, from its first question on.
+type watching struct {
+	asked bool
+	told  chan struct{}
+}
+
+func (w *watching) Receive(ctx context.Context) ([]byte, error) {
+	if !w.asked {
+		w.asked = true
+		return []byte("{}"), nil
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (w *watching) Send(context.Context, []byte) error {
+	select {
+	case w.told <- struct{}{}:
+	default:
+	}
+	return nil
 }
