@@ -52,7 +52,7 @@ type Engine interface {
 	At(path string) (weir.Volume, error)
 
 	// Resolve returns a path without symbolic links, as far as it leads, and whether it leads to a directory. What does not
-	// answer is an error.
+	// answer, or is Broken, is an error.
 	Resolve(ctx context.Context, path string) (resolved string, dir bool, err error)
 
 	// Ignored says why a filter does nothing with what happens at a path, which Resolve has returned, on a volume that it is

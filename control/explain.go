@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/manager"
@@ -63,7 +64,10 @@ func (s *Server) explain(r *request) (any, error) {
 		return nil, refusal(r.op, path, errors.New("the path is not absolute"), "begin it with /")
 	}
 	resolved, dir, err := s.options.Engine.Resolve(r.Context(), path)
-	if err != nil {
+	switch {
+	case Broken(err):
+		return broken(s.options.Engine.Snapshot(), path, err), nil
+	case err != nil:
 		return nil, err
 	}
 	volume, nearest, err := s.nearest(resolved)
@@ -76,6 +80,8 @@ func (s *Server) explain(r *request) (any, error) {
 	case weir.KindOf(err) == weir.KindAbsent && err != nil:
 		x.Why = "there is no such path: " + reasonOf(err)
 		return x, nil
+	case Broken(err):
+		return broken(snapshot, path, err), nil
 	case err != nil:
 		return nil, err
 	case volume == nil || snapshotOf(snapshot, volume.ID()) == nil:
@@ -91,6 +97,17 @@ func (s *Server) explain(r *request) (any, error) {
 		x.Why = x.Passes[0].whyNot()
 	}
 	return x, nil
+}
+
+// broken is the answer about a path that cannot be looked at, since its file system has failed.
+func broken(s manager.Snapshot, path string, err error) Explanation {
+	return Explanation{Epoch: s.Epoch, Path: quoted(path), Passes: []Pass{}, Why: "its file system has failed: " + reasonOf(err) +
+		"; the kernel's log says why: unmount it, check it with fsck or xfs_repair, and mount it again"}
+}
+
+// Broken tells whether an error says that a file system has failed: it has been shut down, or its disk or what is on it is damaged.
+func Broken(err error) bool {
+	return slices.ContainsFunc([]error{syscall.EIO, syscall.EUCLEAN, syscall.ESHUTDOWN}, func(broken error) bool { return errors.Is(err, broken) })
 }
 
 // nearest returns the volume that shows a path, or else the farthest directory on the way there that exists.

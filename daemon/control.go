@@ -87,9 +87,12 @@ func (c controlled) Resolve(ctx context.Context, path string) (string, bool, err
 	found, err := ask(ctx, replicate.KnownPatience, func() (end, error) {
 		resolved, _, err := resolve(path)
 		if err != nil {
-			return end{path: filepath.Clean(path)}, nil
+			resolved = filepath.Clean(path)
 		}
 		info, err := os.Stat(resolved)
+		if control.Broken(err) {
+			return end{}, err
+		}
 		return end{resolved, err == nil && info.IsDir()}, nil
 	})
 	if errors.Is(err, errSilent) {

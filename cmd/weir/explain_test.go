@@ -123,3 +123,21 @@ func TestSilentPathIsToldAsThat(t *testing.T) {
 	p.signal(unix.SIGINT)
 	p.ends(0, 10*time.Second)
 }
+
+// TestShutDownVolumeIsNotSeen has a file system fail everything.
+func TestShutDownVolumeIsNotSeen(t *testing.T) {
+	s := newStage(t)
+	at := filepath.Join(s.source, "v")
+	v := voltest.New(t, "xfs", voltest.At(at))
+	if err := os.WriteFile(filepath.Join(at, "f"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := s.mirror()
+	asked(t, 0, "explain "+at+"/f", "would be seen")
+	v.Shutdown(voltest.ShutdownFlush)
+	for _, path := range []string{at, at + "/f", at + "/new"} {
+		asked(t, 1, "explain "+path, "an event at "+path+" would NOT be seen: its file system has failed: .*input/output error; .*: unmount it, ")
+	}
+	p.signal(unix.SIGINT)
+	p.ends(0, 10*time.Second)
+}
