@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/weirfs/weir/internal/voltest"
+	"github.com/weirfs/weir/ledger"
 )
 
 // unremembered is how the cause of such a gap begins.
@@ -72,6 +74,29 @@ func TestDamagedLedgerIsAGap(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestVolumeWithoutIdentityIsKnownAgain mirrors a FUSE file system, which nothing tells from others, and restarts weir while it
+// stays mounted, and while its ledger is lost: the comparison of the place closes the gaps.
+func TestVolumeWithoutIdentityIsKnownAgain(t *testing.T) {
+	s := newScene(t, "ext4", "ext4", false)
+	backing := mkdir(t, filepath.Join(s.from.Dir, "backing"))
+	voltest.Bindfs(t, backing, mkdir(t, s.in("fuse")))
+	write(t, filepath.Join(backing, "f"), "1")
+	s.begin()
+	s.alike()
+	for _, lost := range []bool{false, true, false} {
+		s.end()
+		if lost {
+			remove(t, filepath.Join(s.o.State, "ledger"))
+		}
+		s.begin()
+		s.await("the gaps of what was compared are closed", func() bool {
+			gaps := s.m.ledger.Gaps()
+			return len(gaps) > 1 && !slices.ContainsFunc(gaps, ledger.Gap.Open)
+		})
+	}
+	s.end()
 }
 
 // quietGap waits until so many gaps of a damaged ledger are open and closed.

@@ -9,8 +9,8 @@ import (
 )
 
 // OpenGap records that filter has not covered the volume since from, the zero time if that is not known, and why. It returns
-// the gap's number for CloseGap. One on a volume without a number, of which the identity is known, waits for that volume. The gap
-// is over at once if the volume has left, or is none that anybody knows.
+// the gap's number for CloseGap. One on a volume without a number, of which the identity or a mount point is known, waits for that
+// volume. The gap is over at once if the volume has left, or is none that anybody knows.
 func (l *Ledger) OpenGap(volume weir.VolumeInfo, filter string, from time.Time, cause string) (uint64, error) {
 	return l.addGap(volume, Gap{Filter: filter, From: from, Cause: cause})
 }
@@ -27,7 +27,7 @@ func (l *Ledger) addGap(volume weir.VolumeInfo, g Gap) (uint64, error) {
 	err := l.append(func(r *record) {
 		g.ID, g.Session = l.book.lastGap+1, l.book.session
 		v := l.book.volumes[volumeKey{l.book.session, volume.ID}]
-		nobodys := volume.ID == 0 && !identified(volume.Identity)
+		nobodys := volume.ID == 0 && !identified(volume.Identity) && pointOf(volume) == ""
 		if !g.Open() || nobodys || v != nil && !v.Left.IsZero() {
 			g.end(r.At)
 		}
@@ -97,13 +97,25 @@ func pointOf(info weir.VolumeInfo) string {
 }
 
 // On tells whether the gap is on the volume of a session: on this very one, or on what a former session, or a former
-// mount, knew by the same identity.
+// mount, knew by the same identity, or at the same place where volumes have none.
 func (g Gap) On(session uint64, volume weir.VolumeInfo) bool {
 	if g.Session == session && g.Volume == volume.ID {
 		return true
 	}
 	over := g.Session != session || !g.To.IsZero()
-	return (over || g.Volume == 0) && sameIdentity(g.Identity, volume.Identity)
+	return (over || g.Volume == 0) && (sameIdentity(g.Identity, volume.Identity) || g.samePlace(volume))
+}
+
+// samePlace reports whether the gap is on a volume that nothing tells from others, as FUSE file systems are: one of the same
+// type and source that is mounted where the gap's was counts as the same then. A scan finds what was missed there, whatever it is.
+func (g Gap) samePlace(volume weir.VolumeInfo) bool {
+	if identified(g.Identity) || identified(volume.Identity) || g.Identity.FSType != volume.Identity.FSType {
+		return false
+	}
+	if g.Volume != 0 && g.Source != weir.QuotePath(volume.Source) {
+		return false // Of one without a number the place is all that is known.
+	}
+	return slices.ContainsFunc(volume.Mounts, func(m weir.Mount) bool { return m.Own && weir.QuotePath(m.Point) == g.Point })
 }
 
 // sameIdentity reports whether both are of one volume. Of a volume that left before it could be looked at hardly

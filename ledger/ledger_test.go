@@ -317,7 +317,7 @@ func TestGapWaitsForAVolumeThatIsNotThere(t *testing.T) {
 		dir, c := t.TempDir(), newClock()
 		l := mustOpen(t, dir, c)
 		away, other := info(0), info(0)
-		other.Identity = weir.Identity{FSType: "tmpfs"}
+		other.Identity, other.Mounts = weir.Identity{FSType: "fuse"}, nil
 		_, err := l.OpenGap(away, "f", time.Time{}, "the ledger was lost")
 		_, err2 := l.OpenGap(other, "f", time.Time{}, "the ledger was lost")
 		must(t, err, err2)
@@ -335,6 +335,43 @@ func TestGapWaitsForAVolumeThatIsNotThere(t *testing.T) {
 		if gaps = l.Gaps(); gaps[0].ClosedBy != "a scan" || gaps[0].Ended().IsZero() || !gaps[1].Open() {
 			t.Errorf("when it was scanned: %+v", gaps)
 		}
+	}
+}
+
+// TestVolumeWithoutIdentityIsKnownByItsPlace has a gap of a former session on a volume that nothing tells from others.
+func TestVolumeWithoutIdentityIsKnownByItsPlace(t *testing.T) {
+	fuse := func(source, point string) weir.VolumeInfo {
+		return weir.VolumeInfo{ID: 7, Source: source, Identity: weir.Identity{FSType: "fuse"}, Mounts: []weir.Mount{
+			{Point: "/elsewhere", Own: true}, {Point: point, Own: true},
+		}}
+	}
+	named, other := fuse("a", "/m"), fuse("a", "/m")
+	named.Identity.UUID, other.Identity.FSType = "u", "fuse.sshfs"
+	foreign := fuse("a", "/m")
+	foreign.Mounts[1].Own = false
+	gap := Gap{Session: 1, Volume: 3, Source: "a", Point: "/m", Identity: weir.Identity{FSType: "fuse"}}
+	unnumbered := gap
+	unnumbered.Volume, unnumbered.Source = 0, "/m"
+	for name, c := range map[string]struct {
+		volume weir.VolumeInfo
+		gap    Gap
+		on     bool
+	}{
+		"the same":                                {fuse("a", "/m"), gap, true},
+		"another source":                          {fuse("b", "/m"), gap, false},
+		"another place":                           {fuse("a", "/n"), gap, false},
+		"another namespace":                       {foreign, gap, false},
+		"another type":                            {other, gap, false},
+		"one that is known":                       {named, gap, false},
+		"the place, of a ledger that is lost":     {fuse("a", "/m"), unnumbered, true},
+		"another place, of a ledger that is lost": {fuse("a", "/n"), unnumbered, false},
+	} {
+		if got := c.gap.On(2, c.volume); got != c.on {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if gap.On(1, fuse("a", "/m")) {
+		t.Error("two volumes of one session count as one while the first is there")
 	}
 }
 

@@ -40,8 +40,13 @@ func (r *Replicator) Unremembered() (any bool) {
 		if !p.known || r.leftOutBy(p) != "" {
 			continue
 		}
-		// The index has the identity, by which the gap is closed. Of the source it has the place alone, and no time at all.
-		r.gapSince(weir.VolumeInfo{Source: r.sourcePath(p.rel), Identity: p.identity}, time.Time{}, unremembered)
+		// The index has the identity, or the place where there is none, by which the gap is closed. Of the source it has the place
+		// alone, and no time at all.
+		volume := weir.VolumeInfo{Source: r.sourcePath(p.rel), Identity: p.identity}
+		if p.mountRoot {
+			volume.Mounts = []weir.Mount{{Point: volume.Source, Own: true}}
+		}
+		r.gapSince(volume, time.Time{}, unremembered)
 		any = true
 	}
 	return any
