@@ -74,7 +74,7 @@ func (s *Server) unload(r *request) (any, error) {
 	return filtersOf(s.options.Engine.Snapshot(), s.options.Engine.Loadable()), nil
 }
 
-// AttachRequest is the body of POST /v1/instances. No name of an instance means the filter's first.
+// AttachRequest is the body of POST /v1/instances. No name of an instance means the filter's default.
 type AttachRequest struct {
 	Filter   string        `json:"filter"`
 	Instance string        `json:"instance,omitempty"`
@@ -89,7 +89,7 @@ func (s *Server) attach(r *request) (any, error) {
 	}
 	e := s.options.Engine
 	is := func(slot manager.SlotSnapshot) bool {
-		return slot.Filter == wanted.Filter && slot.Volume == wanted.Volume && (wanted.Instance == "" || slot.Instance == wanted.Instance)
+		return slot.Filter == wanted.Filter && slot.Volume == wanted.Volume && (wanted.Instance == "" && isDefault(slot) || slot.Instance == wanted.Instance)
 	}
 	before := e.Snapshot()
 	switch slot := find(before, is); {

@@ -25,7 +25,8 @@ type Instance struct {
 	Pseudo   bool          `json:"pseudo"`      // the volume holds no data, such as proc
 	Altitude weir.Altitude `json:"altitude"`
 	Instance string        `json:"instance"`
-	Attach   weir.Attach   `json:"attach"` // how it comes to volumes
+	Default  bool          `json:"default"` // it is the one that a command means which names none
+	Attach   weir.Attach   `json:"attach"`  // how it comes to volumes
 	Frame    int           `json:"frame"`
 	State    string        `json:"state"`         // the word that the matrix has for it
 	Why      string        `json:"why,omitempty"` // why it is not attached, or sees less
@@ -79,10 +80,13 @@ func instanceOf(s manager.Snapshot, slot manager.SlotSnapshot) Instance {
 	cell := sightedAs(s, v, slot)
 	return Instance{
 		ID: idOf(slot), Filter: slot.Filter, Volume: slot.Volume, Name: nameOf(v), Pseudo: v != nil && v.Info.Pseudo, Altitude: slot.Altitude,
-		Instance: slot.Instance, Attach: slot.Attach, Frame: int(slot.Frame), State: cell.State, Why: cell.Why, By: slot.By,
+		Instance: slot.Instance, Default: isDefault(slot), Attach: slot.Attach, Frame: int(slot.Frame), State: cell.State, Why: cell.Why, By: slot.By,
 		Attempts: slot.Attempts, Hung: slot.Hung,
 	}
 }
+
+// isDefault tells whether a slot is of the instance that is meant where none is named: the first of its filter.
+func isDefault(slot manager.SlotSnapshot) bool { return slot.Pair.Instance == 0 }
 
 // sightedAs is stateOf on a volume that may have left.
 func sightedAs(s manager.Snapshot, v *manager.VolumeSnapshot, slot manager.SlotSnapshot) Cell {

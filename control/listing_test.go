@@ -45,17 +45,17 @@ func TestListingsBeginFarthestFromTheVolumes(t *testing.T) {
 		fmt.Fprintln(&got, f.ID, f.Low, f.High, f.Filters, len(f.Links))
 	}
 	for _, in := range get[Instances](b, "/v1/instances?volume=2").Instances {
-		fmt.Fprintln(&got, in.ID, in.Filter, in.Instance, in.Altitude, in.Frame, in.State, in.Why, in.By)
+		fmt.Fprintln(&got, in.ID, in.Filter, in.Instance, in.Altitude, in.Frame, in.Default, in.State, in.Why, in.By)
 	}
 	want := `spare 5 400 1
 high 1 200 0
 low 3 100 0
 1 350 0 [spare] 5
 0 0 350 [high low] 5
-3.0.2 spare spare 400 1 attached  
-2.1.2 high second 201.5 0 detached  its definition
-2.0.2 high high 200 0 attached  
-1.0.2 low low 100 0 attached  
+3.0.2 spare spare 400 1 true attached  
+2.1.2 high second 201.5 0 false detached  its definition
+2.0.2 high high 200 0 true attached  
+1.0.2 low low 100 0 true attached  
 `
 	if got.String() != want {
 		t.Errorf("got\n%swant\n%s", &got, want)

@@ -66,9 +66,9 @@ func misplacedError(f *weir.Filter, a weir.Altitude, frame topology.FrameView) e
 	}
 }
 
-// Attach asks for an instance by hand; one of no name is the filter's first. It undoes Detach, a removal, an exclusion and a
-// refusal of the filter, and returns before the instance is set up. The error is of KindAbsent if filter or volume is not
-// there, and of KindRefused for an instance that is attached by itself only.
+// Attach asks for an instance by hand; one of no name is the filter's default, the first that it defines. It undoes Detach, a
+// removal, an exclusion and a refusal of the filter, and returns before the instance is set up. The error is of KindAbsent if
+// filter or volume is not there, and of KindRefused for an instance that is attached by itself only.
 func (m *Manager) Attach(name, instance string, volume weir.VolumeID) error {
 	pair, d, err := m.pair(name, instance, volume)
 	switch {

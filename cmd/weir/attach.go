@@ -14,7 +14,7 @@ const attachLong = `Have an instance of a filter on a volume, and wait for what 
 a detach and a refusal of the filter, and tries a failed set-up at once.
 
 VOLUME is a number that weir volumes shows, a mount point, a device, or a label.
-INSTANCE is the name of one of several that the filter has; without it the first.`
+INSTANCE is the name of one of several that the filter has; without it the default.`
 
 func newAttachCommand() *cobra.Command {
 	a := new(asker)

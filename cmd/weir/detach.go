@@ -20,8 +20,7 @@ the volume. One that serves who comes, such as activity, is no fault. Where the 
 the volume, or a rule excludes it, there is nothing to detach, and that is refused.
 
 VOLUME is a number that weir volumes shows, a mount point, a device, or a label.
-INSTANCE is the name of one of several that the filter has; without it the highest
-that is not detached.`
+INSTANCE is the name of one of several that the filter has; without it the default.`
 
 func newDetachCommand() *cobra.Command {
 	a := new(asker)
@@ -46,7 +45,7 @@ func newDetachCommand() *cobra.Command {
 			if err := client.Get(c.Context(), "/v1/instances", query, &list); err != nil {
 				return detaching(mistaken(err))
 			}
-			in, err := highest(list.Instances, args)
+			in, err := meant(list.Instances, args)
 			if err != nil {
 				return err
 			}
@@ -70,16 +69,12 @@ func detaching(err error) error {
 	return err
 }
 
-// highest returns the instance that args name, or else the first that is not detached: the list begins with the highest.
-// If all are, the first is, which the running weir says of it.
-func highest(list []control.Instance, args []string) (control.Instance, error) {
+// meant returns the instance that args name, or else the default.
+func meant(list []control.Instance, args []string) (control.Instance, error) {
 	for _, in := range list {
-		if len(args) > 2 && in.Instance == args[2] || len(args) == 2 && in.State != "detached" && in.State != "removed" {
+		if len(args) > 2 && in.Instance == args[2] || len(args) == 2 && in.Default {
 			return in, nil
 		}
-	}
-	if len(args) == 2 && len(list) > 0 {
-		return list[0], nil
 	}
 	return control.Instance{}, detaching(&weir.Error{
 		Kind: weir.KindRefused, Path: args[0], Err: errors.New("it has no such instance on the volume"),
