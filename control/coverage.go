@@ -48,7 +48,7 @@ type CoveredVolume struct {
 type Gap struct {
 	ID       uint64        `json:"id"`
 	Volume   weir.VolumeID `json:"volume,omitempty"` // its number now, if it is there
-	Name     string        `json:"volume_name"`      // where it is mounted, or was, or else its source
+	Name     string        `json:"volume_name"`      // where it is mounted, or was, or else its source, or a word for none
 	Source   string        `json:"source"`
 	Filter   string        `json:"filter"`
 	From     time.Time     `json:"from,omitzero"` // zero if that is not known
@@ -137,9 +137,16 @@ func slotsOf(s manager.Snapshot) map[weir.VolumeID][]manager.SlotSnapshot {
 	return of
 }
 
+// nobodys names what was missed on a mount of which nothing is known.
+const nobodys = "a mount that nobody could look at"
+
 // gapOf looks which volume a gap is on. It is a fault if that is there and the filter should cover it.
 func gapOf(s manager.Snapshot, g ledger.Gap, session uint64) Gap {
-	gap := Gap{ID: g.ID, Name: cmp.Or(g.Point, g.Source), Source: g.Source, Filter: g.Filter, From: g.From, To: g.Ended(), Cause: g.Cause, ClosedBy: g.ClosedBy}
+	source := g.Source
+	if source == weir.QuotePath("") { // as the ledger has it of a mount that was gone before anybody could look at it
+		source = ""
+	}
+	gap := Gap{ID: g.ID, Name: cmp.Or(g.Point, source, nobodys), Source: source, Filter: g.Filter, From: g.From, To: g.Ended(), Cause: g.Cause, ClosedBy: g.ClosedBy}
 	for _, v := range s.Volumes {
 		if !g.On(session, v.Info) {
 			continue

@@ -286,3 +286,16 @@ func BenchmarkCoverage(b *testing.B) {
 		coverageOf(s, nil, 1, time.Now())
 	}
 }
+
+// What is known of a volume that has left names its gaps.
+func TestGapsAreNamedByWhatIsKnown(t *testing.T) {
+	for want, gap := range map[string]ledger.Gap{
+		"/mnt": {Point: "/mnt", Source: "disk"}, "disk": {Source: "disk"},
+		"a mount that nobody could look at": {Source: weir.QuotePath("")},
+	} {
+		c := coverageOf(manager.Snapshot{Complete: true}, []ledger.Gap{gap}, 1, time.Now())
+		if got := c.Gaps[0].Name; got != want || c.Gaps[0].Source == weir.QuotePath("") {
+			t.Errorf("a gap on %+v is named %s, its source %s", gap, got, c.Gaps[0].Source)
+		}
+	}
+}
