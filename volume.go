@@ -132,6 +132,7 @@ type VolumeInfo struct {
 	Layer         bool       `json:"layer"`
 	LayerAltitude Altitude   `json:"layer_altitude,omitzero"`
 	Lower         []VolumeID `json:"lower,omitempty"`
+	LowerReason   string     `json:"lower_reason,omitempty"` // why Lower may lack some of them
 
 	Mounts []Mount `json:"mounts"`        // weir's own namespace's first, in the order in which they were made, as far as that is known
 	Was    []Mount `json:"was,omitempty"` // of a volume that has left: the mounts with which it arrived

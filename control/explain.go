@@ -39,6 +39,7 @@ type Pass struct {
 	FSType   string        `json:"fs_type"`
 	Above    weir.VolumeID `json:"above,omitempty"`   // the layer that lies on the volume
 	Altitude weir.Altitude `json:"altitude,omitzero"` // of the volume, if it is a layer
+	Unfound  string        `json:"unfound,omitempty"` // of a layer, why volumes below it may be left out
 	Marks    []Link        `json:"marks"`             // the frames that observe the volume, or should
 	Blind    []string      `json:"blind"`             // what they cannot see
 	Seen     bool          `json:"seen"`
@@ -170,7 +171,7 @@ func (s *Server) pass(snapshot manager.Snapshot, v manager.VolumeSnapshot, above
 		Marks: []Link{}, Blind: []string{}, Instances: []Explained{},
 	}
 	if v.Info.Layer {
-		p.Altitude = v.Info.LayerAltitude
+		p.Altitude, p.Unfound = v.Info.LayerAltitude, v.Info.LowerReason
 	}
 	frames := map[int]bool{}
 	slots := slotsOf(snapshot)[v.Info.ID]

@@ -44,7 +44,7 @@ func fuse(fsType string) bool {
 func stacked(fsType, source, options string) (layer bool, lower []string) {
 	switch {
 	case fsType == "overlay":
-		return true, overlayDirectories(options)
+		return true, absolute(overlayDirectories(options)...)
 	case fsType == "ecryptfs", fsType == "aufs", fsType == "unionfs", fsType == "wrapfs":
 		return true, absolute(source)
 	case fuse(fsType) && !shared(fsType) && !strings.HasPrefix(source, "/dev/"):
@@ -90,7 +90,21 @@ func overlayDirectories(options string) []string {
 			}
 		}
 	}
-	return absolute(dirs...)
+	return dirs
+}
+
+// relativeTo says why it is not known what a layer stands on, if its directories were named from where it was mounted: the kernel
+// tells nobody where that was.
+func relativeTo(fsType, options string) string {
+	if fsType != "overlay" {
+		return ""
+	}
+	for _, dir := range overlayDirectories(options) {
+		if !strings.HasPrefix(dir, "/") {
+			return "it was mounted with the relative directory " + weir.QuotePath(dir) + ", and the kernel does not tell what that led to"
+		}
+	}
+	return ""
 }
 
 // splitQuoted yields the parts of s between separators that no backslash quotes.

@@ -76,6 +76,7 @@ func (v *volume) Info() weir.VolumeInfo {
 	if info.Layer = layer; layer {
 		info.LayerAltitude = layerAltitude(v.fsType)
 	}
+	info.LowerReason = relativeTo(v.fsType, first.SuperOptions)
 	info.Lower = v.w.volumesAt(mounts.around, lower, v.id)
 	info.Mounts = v.w.describe(mounts.own)
 	for _, f := range mounts.coming {

@@ -116,6 +116,9 @@ func printPass(w io.Writer, p control.Pass, told string) error {
 		fmt.Fprintf(w, ": a layer at altitude %s", p.Altitude)
 	}
 	fmt.Fprintln(w)
+	if p.Unfound != "" {
+		fmt.Fprintf(w, "  what lies below could not be found, and is left out: %s\n", p.Unfound)
+	}
 	for _, m := range p.Marks {
 		if slices.ContainsFunc(p.Instances, func(in control.Explained) bool { return in.Frame == m.Frame && !in.Seen && in.Why != "" }) {
 			m.Why = "" // The instance has it, in other words.

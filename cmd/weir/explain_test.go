@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -138,6 +139,33 @@ func TestShutDownVolumeIsNotSeen(t *testing.T) {
 	for _, path := range []string{at, at + "/f", at + "/new"} {
 		asked(t, 1, "explain "+path, "an event at "+path+" would NOT be seen: its file system has failed: .*input/output error; .*: unmount it, ")
 	}
+	p.signal(unix.SIGINT)
+	p.ends(0, 10*time.Second)
+}
+
+// TestOverlayOfRelativeDirectories has an overlay of which the kernel does not tell what it lies on.
+func TestOverlayOfRelativeDirectories(t *testing.T) {
+	s := newStage(t)
+	below := voltest.New(t, "ext4").Dir
+	at := filepath.Join(s.source, "merged")
+	for _, dir := range []string{"lower", "upper", "work", at} {
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(below, dir)
+		}
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mount := exec.Command("mount", "-t", "overlay", "-o", "lowerdir=lower,upperdir=upper,workdir=work", "overlay", at)
+	mount.Dir = below
+	if out, err := mount.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(at, unix.MNT_DETACH) })
+	p := s.mirror()
+	const why = `it was mounted with the relative directory (lower|upper), and the kernel does not tell what that led to\n`
+	asked(t, 0, "volumes", `overlay +overlay +- +\? `, `volume \d+, what it lies on is not known: `+why)
+	asked(t, 1, "explain "+at, "what lies below could not be found, and is left out: "+why)
 	p.signal(unix.SIGINT)
 	p.ends(0, 10*time.Second)
 }

@@ -239,6 +239,9 @@ func printReasons(w io.Writer, list volumeList) error {
 		if v.SightReason != "" && !v.Pseudo {
 			reasons = append(reasons, v.Sight.String()+": "+v.SightReason)
 		}
+		if v.LowerReason != "" {
+			reasons = append(reasons, "what it lies on is not known: "+v.LowerReason)
+		}
 		if v.Excluded.Why != "" {
 			reasons = append(reasons, fmt.Sprintf("excluded: %s, since %s", v.Excluded.Why, moment(v.Excluded.Since)))
 		}
