@@ -166,7 +166,14 @@ func TestVolumesOutOfReachAreNoFault(t *testing.T) {
 	if got := c.Volumes[0].Cells[0].String(); got != "out of reach: other mounts hide it" || !c.Covered {
 		t.Errorf("told: %s, and the faults are %q", got, c.Faults)
 	}
+	s.Frames = []manager.FrameSnapshot{{}}
+	if l := framesOf(s).Frames[0].Links[0]; l.State != "out of reach" || l.Why != "other mounts hide it" {
+		t.Errorf("the frame is %s: %s", l.State, l.Why)
+	}
 	s.Volumes[0].Info.OutOfReach = false
+	if l := framesOf(s).Frames[0].Links[0]; l.State != "failed" {
+		t.Errorf("the frame is %s: %s", l.State, l.Why)
+	}
 	if c := coverageOf(s, nil, 1, time.Now()); c.Covered || c.Volumes[0].Cells[0].State != "pending" {
 		t.Errorf("told: %+v", c)
 	}

@@ -196,7 +196,11 @@ func framesOf(s manager.Snapshot) Frames {
 func linksOf(v manager.VolumeSnapshot) []Link {
 	list := []Link{}
 	for _, l := range v.Links {
-		list = append(list, Link{int(l.Frame), v.Info.ID, l.State.String(), l.Why, l.Plane})
+		link := Link{int(l.Frame), v.Info.ID, l.State.String(), l.Why, l.Plane}
+		if unreachable(v, l) {
+			link.State, link.Why = outOfReach, v.Info.SightReason
+		}
+		list = append(list, link)
 	}
 	return list
 }
