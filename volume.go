@@ -2,6 +2,7 @@ package weir
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -101,6 +102,12 @@ type Identity struct {
 	RootBirth  time.Time `json:"root_birth"`
 }
 
+// SilentReason is why nothing is seen of a volume that has not answered yet.
+const SilentReason = "the volume does not answer"
+
+// ErrSilent says that a file system has not answered in time, as one that is frozen, or whose disk or server is gone.
+var ErrSilent = errors.New("it does not answer")
+
 // VolumeInfo describes a volume at one moment.
 type VolumeInfo struct {
 	ID       VolumeID `json:"id"`
@@ -121,7 +128,7 @@ type VolumeInfo struct {
 	Handles bool `json:"handles"`
 
 	Sight       Sight  `json:"sight"`
-	SightReason string `json:"sight_reason,omitempty"` // why it is not full
+	SightReason string `json:"sight_reason,omitempty"` // why it is not full; SilentReason where the volume has not answered yet
 
 	// OutOfReach says that no mount of the volume could be reached when it was looked at, so that nobody can observe it:
 	// others hide them all, or only namespaces show it that weir does not enter. It is looked at again when that has changed.

@@ -13,11 +13,8 @@ import (
 	"github.com/weirfs/weir/filters/replicate"
 )
 
-// errSilent says that a file system has not answered in time. Whoever has asked it hangs.
-var errSilent = errors.New("it does not answer")
-
 // ask has fn ask a file system, on a goroutine that is left behind with its thread if there is no answer. The error is
-// errSilent then. fn changes nothing that others use.
+// weir.ErrSilent then. fn changes nothing that others use.
 func ask[T any](ctx context.Context, patience time.Duration, fn func() (T, error)) (T, error) {
 	var value, none T
 	asked := begin(func() (err error) {
@@ -30,7 +27,7 @@ func ask[T any](ctx context.Context, patience time.Duration, fn func() (T, error
 	case <-ctx.Done():
 		return none, ctx.Err()
 	case <-time.After(patience):
-		return none, errSilent
+		return none, weir.ErrSilent
 	}
 }
 
@@ -39,7 +36,7 @@ type found struct {
 	path    string // absolute, and without symbolic links as far as it could be asked
 	exists  bool
 	dangles bool  // it is a symbolic link that leads nowhere
-	err     error // why it could not be asked: errSilent, or a refusal
+	err     error // why it could not be asked: weir.ErrSilent, or a refusal
 }
 
 // findTrees finds the source and the targets side by side, since each may hang.
@@ -59,8 +56,8 @@ func find(ctx context.Context, patience time.Duration, what, path string) found 
 	if err == nil {
 		return f
 	}
-	if errors.Is(err, errSilent) {
-		err = &weir.Error{Op: "use " + what, Kind: weir.KindRefused, Path: path, Err: errSilent, Hint: replicate.SilentHint}
+	if errors.Is(err, weir.ErrSilent) {
+		err = &weir.Error{Op: "use " + what, Kind: weir.KindRefused, Path: path, Err: weir.ErrSilent, Hint: replicate.SilentHint}
 	}
 	return found{path: resolveAbove(ctx, path), err: err}
 }
@@ -81,7 +78,7 @@ func resolveAbove(ctx context.Context, path string) string {
 		rest = rest[1:]
 		link, err := ask(ctx, replicate.KnownPatience, func() (string, error) { return os.Readlink(next) })
 		switch {
-		case errors.Is(err, errSilent):
+		case errors.Is(err, weir.ErrSilent):
 			return filepath.Join(append([]string{next}, rest...)...)
 		case err != nil || links == mostLinks:
 			at = next
@@ -121,7 +118,7 @@ func (o *Options) admit(target string) error {
 // askState is ask for the state directory.
 func askState[T any](ctx context.Context, dir string, fn func() (T, error)) (T, error) {
 	value, err := ask(ctx, replicate.NewPatience, fn)
-	if errors.Is(err, errSilent) {
+	if errors.Is(err, weir.ErrSilent) {
 		err = &weir.Error{Op: "use state directory", Kind: weir.KindFailed, Path: dir,
 			Err:  errors.New("it does not answer within " + replicate.NewPatience.String()),
 			Hint: replicate.SilentHint + ", or name another with --state"}

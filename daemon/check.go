@@ -25,7 +25,7 @@ func check(ctx context.Context, o Options) (Options, *volume.Watcher, error) {
 	}
 	typed := o
 	source, targets := findTrees(ctx, o)
-	if source.err != nil && !errors.Is(source.err, errSilent) {
+	if source.err != nil && !errors.Is(source.err, weir.ErrSilent) {
 		return o, nil, source.err
 	}
 	var err error
@@ -44,8 +44,13 @@ func check(ctx context.Context, o Options) (Options, *volume.Watcher, error) {
 		return o, nil, err
 	}
 	o.State = state.path
+	if source.err != nil && (state.fresh || o.Once) {
+		if source = insist(ctx, typed, source); source.err != nil {
+			return o, nil, source.err
+		}
+	}
 	if state.fresh {
-		if err := mayBegin(ctx, typed, source, targets); err != nil {
+		if err := mayBegin(typed, source, targets); err != nil {
 			return o, nil, err
 		}
 	}

@@ -95,7 +95,7 @@ func (c controlled) Resolve(ctx context.Context, path string) (string, bool, err
 		}
 		return end{resolved, err == nil && info.IsDir()}, nil
 	})
-	if errors.Is(err, errSilent) {
+	if errors.Is(err, weir.ErrSilent) {
 		err = &weir.Error{Op: "look at", Kind: weir.KindFailed, Path: path, Err: errors.New("its file system does not answer"), Hint: replicate.SilentHint}
 	}
 	return found.path, found.dir, err

@@ -43,6 +43,7 @@ func DryRun(ctx context.Context, o Options, tell func(replicate.Change)) (totals
 
 // dryRun is DryRun with a directory for a copy of the index.
 func dryRun(ctx context.Context, o Options, copied string, tell func(replicate.Change)) (totals []replicate.Total, err error) {
+	o.Once = true
 	o, watcher, err := check(ctx, o)
 	if err != nil {
 		return nil, err

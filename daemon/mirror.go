@@ -43,6 +43,7 @@ type Options struct {
 
 	State    string // directory; "" for the default
 	Announce string // directory in which the control socket is announced; "" for none
+	Once     bool   // Run will be called so: a source that does not answer is refused, and not waited for
 	Idle     bool   // an engine does its first comparison and copy at idle I/O priority
 	Fallback bool   // find mounts by mountinfo alone, as on kernels before 6.15
 	Logger   *slog.Logger

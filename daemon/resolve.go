@@ -54,20 +54,23 @@ func resolveTree(what, path string) (found, error) {
 	return f, mustBeDir(what, path)
 }
 
+// insist asks a source again that has not answered.
+func insist(ctx context.Context, o Options, source found) found {
+	o.Logger.Warn("the source does not answer; weir waits for it a little longer", "source", weir.LogPath(source.path), "hint", replicate.SilentHint)
+	return find(ctx, replicate.NewPatience, "source", o.Source)
+}
+
 // mayBegin refuses what is waited for once it has been replicated, since it may be away, and is a mistake before.
-func mayBegin(ctx context.Context, o Options, source found, targets []found) error {
+func mayBegin(o Options, source found, targets []found) error {
 	if source.err != nil {
-		o.Logger.Warn("the source does not answer; weir waits for it a little longer", "source", weir.LogPath(source.path), "hint", replicate.SilentHint)
-		if source = find(ctx, replicate.NewPatience, "source", o.Source); source.err != nil {
-			return source.err
-		}
+		return source.err
 	}
 	if !source.exists {
 		return refuse("use source", o.Source, "it does not exist", missingHint(o.Source))
 	}
 	for i, t := range targets {
 		switch path := o.Targets[i]; {
-		case t.err != nil && !errors.Is(t.err, errSilent):
+		case t.err != nil && !errors.Is(t.err, weir.ErrSilent):
 			return t.err
 		case t.dangles:
 			return refuse("use target", path, "it is a symbolic link that leads nowhere", "make the directory it names, or name another")

@@ -19,7 +19,7 @@ func (w *Watcher) At(path string) (weir.Volume, error) {
 	}
 	path = filepath.Clean(path)
 	// A mount that comes or goes between the look and the lookup makes the answer of neither moment.
-	ctx, cancel := context.WithTimeout(context.Background(), 10*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 	defer cancel()
 	for range 3 {
 		v, err := w.atNow(ctx, path)
@@ -33,6 +33,11 @@ func (w *Watcher) At(path string) (weir.Volume, error) {
 var errUnsteady = errors.New("what is mounted there keeps changing")
 
 func atError(kind weir.Kind, path string, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &weir.Error{
+			Op: "find the volume of", Kind: kind, Path: path, Err: weir.ErrSilent, Hint: "see whether its file system is frozen, or its disk or server is gone",
+		}
+	}
 	return &weir.Error{Op: "find the volume of", Kind: kind, Path: path, Err: err}
 }
 
@@ -72,6 +77,9 @@ func (w *Watcher) showing(id uint64) weir.Volume {
 // a symbolic link leads there. The directory above is asked for its device: an overlay whose layers are on several file
 // systems gives every file the device of one of these, and only directories its own.
 func (w *Watcher) locatedOn(ctx context.Context, table []mount.Entry, m mount.Entry, path string) (bool, error) {
+	if w.isSilent(path) {
+		return false, context.DeadlineExceeded
+	}
 	dir, err := w.within(ctx, path, func() (*fd.FD, error) { return enterAbove(table, path) })
 	if errors.Is(err, syscall.EXDEV) {
 		return false, nil // Something has been mounted there meanwhile.
@@ -103,6 +111,9 @@ func (w *Watcher) atLink(ctx context.Context, path string) (weir.Volume, error) 
 	type answer struct {
 		id  uint64
 		err error
+	}
+	if w.isSilent(path) {
+		return nil, atError(weir.KindFailed, path, context.DeadlineExceeded)
 	}
 	answers := make(chan answer, 1)
 	err := w.inBackground(path, func() {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/sys/fd"
@@ -144,7 +145,10 @@ func (w *Watcher) inBackground(what string, fn func()) error {
 	if w.state == ended {
 		return &weir.Error{Op: "reach a volume", Kind: weir.KindAbsent, Err: errEnded}
 	}
-	w.asked[what]++
+	if w.asked[what] == nil {
+		w.asked[what] = &asking{since: time.Now()}
+	}
+	w.asked[what].count++
 	w.background.Go(func() {
 		defer w.hasAnswered(what)
 		fn()
@@ -155,9 +159,23 @@ func (w *Watcher) inBackground(what string, fn func()) error {
 func (w *Watcher) hasAnswered(what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.asked[what]--; w.asked[what] == 0 {
+	if w.asked[what].count--; w.asked[what].count == 0 {
 		delete(w.asked, what)
 	}
+}
+
+// asking is what goroutines in the background ask.
+type asking struct {
+	count int
+	since time.Time // the first of them
+}
+
+// isSilent reports whether what is asked in the background has not answered for a while: asking again would take as long.
+func (w *Watcher) isSilent(what string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a := w.asked[what]
+	return a != nil && time.Since(a.since) > patience
 }
 
 // openVolume opens a directory that shows v: the superblock's root if a mount shows that, in weir's own namespace, whose

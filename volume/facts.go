@@ -75,7 +75,7 @@ func (v *volume) waitFacts() facts {
 	if away {
 		return facts{sight: weir.SightNothing, sightReason: "it has not been looked at yet"}
 	}
-	return facts{sight: weir.SightNothing, sightReason: "the volume does not answer"}
+	return facts{sight: weir.SightNothing, sightReason: weir.SilentReason}
 }
 
 // wait waits for the end of the examination, but not for ever.

@@ -241,6 +241,7 @@ func (f *mirrorFlags) run(c *cobra.Command, source string, targets []string) err
 	if o.Logger, err = f.logger(); err != nil {
 		return err
 	}
+	o.Once = f.once
 	if f.dryRun {
 		return f.dry(c, o)
 	}

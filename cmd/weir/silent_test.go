@@ -142,7 +142,7 @@ func TestSilentSourceIsWaitedFor(t *testing.T) {
 	resume := silence(t, server)
 
 	p = startWeir(t, s.args()...)
-	time.Sleep(3 * time.Second)
+	p.says(`reason="it does not answer" todo="see whether `, 2)
 	asksNobody(t, p.cmd.Process.Pid)
 	p.signal(syscall.SIGTERM)
 	p.ends(3, 6*time.Second)
@@ -150,6 +150,14 @@ func TestSilentSourceIsWaitedFor(t *testing.T) {
 	time.Sleep(500 * time.Millisecond)
 	p.signal(syscall.SIGTERM)
 	p.ends(3, daemon.StopTimeout)
+
+	for _, flag := range []string{"--once", "--dry-run"} {
+		p = startWeir(t, s.args(flag)...)
+		p.ends(2, replicate.NewPatience+10*time.Second)
+		if out := p.output(); !strings.Contains(out, "weir: use source "+s.source+": it does not answer; see whether ") {
+			t.Errorf("%s says\n%s", flag, out)
+		}
+	}
 
 	p = startWeir(t, s.args()...)
 	time.Sleep(2 * time.Second)

@@ -20,7 +20,7 @@ const (
 )
 
 // SilentHint is what helps then.
-const SilentHint = "see whether its file system is frozen, or its disk or server is gone"
+const SilentHint = target.SilentHint
 
 // errLate says that a target that the index knows has not answered in time, and is prepared when it does.
 var errLate = errors.New("a target does not answer")

@@ -58,7 +58,7 @@ func (r *Replicator) sourceIsBack() bool {
 	if !away {
 		return false
 	}
-	volume, err := r.options.Discovery.At(r.options.Source)
+	volume, err := r.at(r.options.Source)
 	if err != nil {
 		return false
 	}

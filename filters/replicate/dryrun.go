@@ -106,7 +106,7 @@ func (r *Replicator) attachAll(ctx context.Context) error {
 	r.ctx = ctx
 	r.mu.Unlock()
 	for _, path := range paths {
-		v, err := r.options.Discovery.At(path)
+		v, err := r.at(path)
 		switch {
 		case err == nil:
 			r.mu.Lock()

@@ -128,6 +128,8 @@ func (r *Replicator) concerns(ctx context.Context, volume weir.Volume) error {
 		return nil // What is mounted on the directory may leave.
 	}
 	switch near, err := r.nearest(); {
+	case err != nil && !slices.ContainsFunc(info.Mounts, func(m weir.Mount) bool { return m.Own && inside(m.Point, r.options.Source) }):
+		return r.nothingOf() // The source does not answer; but it is on none of the volume's mounts.
 	case err != nil:
 		return err
 	case near.ID() == volume.ID():
@@ -155,7 +157,7 @@ func (r *Replicator) nothingOf() error {
 // nearest returns the volume that shows the source or, while that is away, would show it if it were made.
 func (r *Replicator) nearest() (weir.Volume, error) {
 	for path := r.options.Source; ; path = filepath.Dir(path) {
-		volume, err := r.options.Discovery.At(path)
+		volume, err := r.at(path)
 		if err == nil || weir.KindOf(err) != weir.KindAbsent || path == "/" {
 			return volume, err
 		}

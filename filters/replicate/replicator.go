@@ -68,6 +68,7 @@ type Replicator struct {
 	draining  atomic.Bool   // no more events are taken
 	signal    chan struct{} // holds a token when the status may have changed
 
+	silent      atomic.Bool   // the source did not answer when it was looked for last
 	temps       atomic.Uint64 // number of the last temporary; counts from the time of the start
 	listed      atomic.Bool   // every volume that was there at the start has had its chance
 	background  sync.WaitGroup

@@ -168,6 +168,8 @@ func (u *unit) report() UnitStatus {
 		st.Phase, st.Reason = PhaseLeftOut, "by "+leftOutBy+replicaStays
 	case memory != nil:
 		st.Phase, st.Reason = PhaseWaiting, "the state directory cannot be written: "+memory.Error()
+	case volume == nil && why == whySilent:
+		st.Phase, st.Reason, st.Todo = PhaseWaiting, whySilent, SilentHint
 	case volume == nil && !u.r.listed.Load():
 		st.Phase, st.Reason = PhaseWaiting, "the volumes of this machine are being listed"
 	case volume == nil:

@@ -134,7 +134,10 @@ func openOrMakeAll(dir *tree.Dir, names []string) (*tree.Dir, error) {
 // OpenRoot opens whatever directory is at the target's path.
 func (t *Target) OpenRoot(ctx context.Context) (*Hold, error) {
 	volume, err := t.options.Discovery.At(t.options.Path)
-	if err != nil {
+	switch {
+	case errors.Is(err, weir.ErrSilent):
+		return nil, Absent(t.options.Path, weir.ErrSilent.Error(), SilentHint)
+	case err != nil:
 		return nil, err
 	}
 	lease, err := volume.Borrow(ctx, t.options.Path)
