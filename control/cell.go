@@ -114,6 +114,9 @@ func seenAs(info weir.VolumeInfo, link manager.LinkSnapshot, idle, scans bool) C
 		why = cmp.Or(info.SightReason, link.Why) // what has been found out of the file system, and not of one try
 	}
 	switch {
+	case idle && link.State == topology.LinkUnsupported:
+		asked := seenAs(info, link, false, scans)
+		return Cell{State: "attached", Why: "it asks for nothing now; if it did, it would be " + asked.String(), idle: true}
 	case idle:
 		return Cell{State: "attached", Why: "it asks for nothing now", idle: true}
 	case link.State != topology.LinkAttached && scans:

@@ -306,3 +306,28 @@ func TestGapsAreNamedByWhatIsKnown(t *testing.T) {
 		}
 	}
 }
+
+// TestIdleInstancesSayWhatTheyWouldSee of a volume that tells of nothing, and say no more of others.
+func TestIdleInstancesSayWhatTheyWouldSee(t *testing.T) {
+	for _, c := range []struct {
+		link  topology.LinkState
+		scans bool
+		want  string
+	}{
+		{topology.LinkAttached, false, "attached: it asks for nothing now"},
+		{topology.LinkUnsupported, false, "attached: it asks for nothing now; if it did, it would be blind: it does not scan, and is told of nothing: no handles"},
+		{topology.LinkUnsupported, true, "attached: it asks for nothing now; if it did, it would be scan only: no handles"},
+	} {
+		v := manager.VolumeSnapshot{
+			Info:  weir.VolumeInfo{ID: 1, Sight: weir.SightScan, SightReason: "no handles"},
+			Links: []manager.LinkSnapshot{{State: c.link}},
+		}
+		s := manager.Snapshot{
+			Filters: []manager.FilterSnapshot{{Name: "f", Scans: c.scans}},
+			Slots:   []manager.SlotSnapshot{{Filter: "f", Instance: "f", Volume: 1, State: topology.SlotAttached, Idle: true}},
+		}
+		if got := cellOf(s, v, s.Slots, Column{Filter: "f", Instance: "f"}); got.String() != c.want || got.Fault {
+			t.Errorf("on a link that is %s: %s, fault %v, want %s", c.link, got, got.Fault, c.want)
+		}
+	}
+}
