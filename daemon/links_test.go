@@ -3,6 +3,7 @@ package daemon
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -194,4 +195,27 @@ func TestChangeThroughALinkOutside(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestEachNameIsListed has an attribute that the target refuses, on a file with several names: each of them is listed.
+func TestEachNameIsListed(t *testing.T) {
+	s := newScene(t, "xfs", "ext4", false)
+	write(t, s.in("a"), "1")
+	ok(t, unix.Setxattr(s.in("a"), "user.large", make([]byte, 30_000), 0))
+	mkdir(t, s.in("d"))
+	ok(t, os.Link(s.in("a"), s.in("d/b")))
+	s.begin()
+	lists := func(want ...string) func() bool {
+		return func() bool {
+			var paths []string
+			for _, p := range s.m.Status().Problems {
+				paths = append(paths, p.Path)
+			}
+			return slices.Equal(paths, want)
+		}
+	}
+	s.await("both names are listed", lists("a", "d/b"))
+	ok(t, os.Link(s.in("a"), s.in("c")))
+	s.await("the name that has come is listed", lists("a", "c", "d/b"))
+	s.end()
 }

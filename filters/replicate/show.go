@@ -148,6 +148,7 @@ func (b *batch) bringUp(f *find) error {
 		flags |= replica.Touched // A store through a mapping has the same ctime if the mtime was set back after it.
 	}
 	if f.copied != nil && f.isNew && node.Source == attr {
+		b.noteRefused(f, &node, refused)
 		return b.pin(f) // Another name of the same file has brought this version.
 	}
 	if f.copied != nil && f.copied.temp != "" {
