@@ -43,8 +43,9 @@ type Filter struct {
 	// Contexts are the kinds of contexts that the instances use, each named once.
 	Contexts []ContextKind
 
-	// Concerns is asked before a volume is observed, which costs every writer of it, and again when the mounts of a
-	// volume that it declined have changed. It returns nil, or ErrDecline (possibly wrapped, with the reason) if the
+	// Concerns is asked before a volume is observed, which costs every writer of it, and again when the volume's mounts
+	// have changed: of a volume that it declined, and of one with an instance, which ends if it declines then, after Changed,
+	// whose return is not waited for. It returns nil, or ErrDecline (possibly wrapped, with the reason) if the
 	// filter has no business on the volume; any other error is retried. A nil Concerns means every volume. What
 	// changes meanwhile need not be known: the volume is observed before Setup begins, which may still decline.
 	Concerns func(ctx context.Context, volume Volume) error
@@ -265,6 +266,7 @@ const (
 	TeardownExcluded                              // a rule keeps filters off the volume, as it is now
 	TeardownMandatoryUnload                       // it is being unloaded by force: soon nobody waits for it
 	TeardownInternalError                         // the manager cannot go on with the instance
+	TeardownUnconcerned                           // the filter has no business on the volume any more, as its Concerns says
 )
 
 // Unloads tells whether the instance ends since its filter does, whether or not that could refuse.
@@ -272,7 +274,8 @@ func (r TeardownReason) Unloads() bool {
 	return r == TeardownFilterUnload || r == TeardownMandatoryUnload
 }
 
-// String returns "volume left", "manual", "filter unload", "shutdown", "excluded", "mandatory unload" or "internal error".
+// String returns "volume left", "manual", "filter unload", "shutdown", "excluded", "mandatory unload", "internal error" or
+// "unconcerned".
 func (r TeardownReason) String() string {
-	return [...]string{"volume left", "manual", "filter unload", "shutdown", "excluded", "mandatory unload", "internal error"}[r]
+	return [...]string{"volume left", "manual", "filter unload", "shutdown", "excluded", "mandatory unload", "internal error", "unconcerned"}[r]
 }

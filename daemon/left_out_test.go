@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
 	"github.com/weirfs/weir/policy"
 	"github.com/weirfs/weir/topology"
@@ -69,6 +70,57 @@ func TestLeftOutVolumesOweNothing(t *testing.T) {
 		ok(t, unix.Unmount(proc, 0))
 		write(t, filepath.Join(proc, "bare"), "1")
 		s.awaitText(s.at("proc/bare"), "1")
+		s.end()
+	})
+}
+
+// TestVolumeWhoseLastMountBelowTheSourceLeavesIsDeclined binds a directory of a volume below the source, and unmounts it while the
+// volume stays elsewhere: at once, so that its scan may not have ended, and after it was compared.
+func TestVolumeWhoseLastMountBelowTheSourceLeavesIsDeclined(t *testing.T) {
+	eachDiscovery(t, func(t *testing.T, fallback bool) {
+		s := newScene(t, "ext4", "ext4", fallback)
+		memory := voltest.New(t, "tmpfs").Dir
+		write(t, filepath.Join(mkdir(t, filepath.Join(memory, "d")), "f"), "1")
+		bound, again := mkdir(t, s.in("bound")), mkdir(t, s.in("again"))
+		s.begin()
+		s.alike()
+		inSync := func(place string) {
+			t.Helper()
+			s.await(place+" is in sync", func() bool {
+				u, known := s.find(place, s.dst)
+				return known && u.Phase == replicate.PhaseInSync
+			})
+		}
+		owesNothing := func() {
+			t.Helper()
+			s.awaitDeclined(memory, "the volume shows no part of "+s.src)
+			for _, gap := range s.m.ledger.Gaps() {
+				if gap.Open() && gap.Volume != 0 { // Of a mount that had gone too soon nobody knows what it showed.
+					t.Errorf("a gap is open: %+v", gap)
+				}
+			}
+		}
+		owesNothing()
+		for _, wait := range []bool{true, false, true} {
+			voltest.Bind(t, filepath.Join(memory, "d"), bound)
+			if wait {
+				inSync(bound)
+			}
+			voltest.Bind(t, filepath.Join(memory, "d"), again)
+			ok(t, unix.Unmount(bound, 0))
+			if wait {
+				inSync(again)
+				if slot, _ := s.slotAt(memory); slot == nil || slot.State != topology.SlotAttached {
+					t.Errorf("it is shown at another place below the source: %+v", slot)
+				}
+			}
+			ok(t, unix.Unmount(again, 0))
+			owesNothing()
+		}
+		s.end()
+		s.begin()
+		inSync(s.src)
+		owesNothing()
 		s.end()
 	})
 }

@@ -47,7 +47,10 @@ func (m *Manager) carryOutLocked(effect topology.Effect) (after func()) {
 		return m.commitLocked(e.Pair)
 	case topology.NotifyChanged:
 		if in := m.instances[e.Pair]; in != nil {
-			return func() { m.running.Go(in.Change) }
+			return func() {
+				m.running.Go(in.Change)
+				m.running.Go(func() { m.reconsider(in) })
+			}
 		}
 	case topology.NotifyObserved:
 		if in := m.instances[e.Pair]; in != nil {

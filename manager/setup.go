@@ -23,6 +23,31 @@ func (m *Manager) ask(ctx context.Context, work topology.Work) {
 	m.finish(work, err, func() {})
 }
 
+// reconsider asks the filter of an instance whether the volume, whose mounts have changed, concerns it still. If the filter cannot
+// tell, the instance goes on.
+func (m *Manager) reconsider(in *instance) {
+	m.mu.Lock()
+	f, v, l := m.filters[in.pair.Filter], m.volumes[in.pair.Volume], m.lives[in.pair.Filter]
+	m.mu.Unlock()
+	if f == nil || v == nil || f.Concerns == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(m.work, m.options.WorkTimeout)
+	defer cancel()
+	err := within(l.over.Done(), func() error { return m.guard(f, "Concerns", func() error { return f.Concerns(ctx, v.volume) }) }, nil)
+	outcome, why := outcomeOf(topology.Ask, err)
+	if outcome != topology.Declined {
+		return
+	}
+	m.mu.Lock()
+	var after []func()
+	if m.instances[in.pair] == in {
+		after = m.applyLocked(topology.Unconcern{Pair: in.pair, Why: why})
+	}
+	m.mu.Unlock()
+	carryOut(after)
+}
+
 var errGivenUp = errors.New("it has not returned, and is not waited for any more")
 
 // within makes a call on a goroutine of its own and returns what it does, or errGivenUp as soon as over is closed. Then

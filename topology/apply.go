@@ -176,6 +176,17 @@ func (i Remove) apply(s *State) {
 	s.take(i.Pair, weir.TeardownInternalError, func(l *slot) { l.removed = i.Why })
 }
 
+func (i Unconcern) apply(s *State) {
+	l, known := s.slots[i.Pair]
+	if !known || !s.wanted(i.Pair) || l.state != SlotAttached {
+		return
+	}
+	l.declined = refusal{why: i.Why}
+	s.slots[i.Pair] = l
+	s.withdraw(i.Pair, weir.TeardownUnconcerned)
+	s.review(i.Pair.Volume)
+}
+
 // take takes an instance away, or cancels it before it exists, until somebody attaches it by hand: note says so.
 func (s *State) take(p Pair, reason weir.TeardownReason, note func(*slot)) {
 	l, known := s.slots[p]

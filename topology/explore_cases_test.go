@@ -54,6 +54,7 @@ func actors() []actor {
 		does("detach", Detach{oldPair, "operator"}),
 		does("detach and attach", Detach{newPair, "operator"}, Attach{newPair}),
 		does("attach", Attach{oldPair}),
+		does("lose concern", Unconcern{oldPair, "none of its business"}),
 		does("overflow", DiscoveryMissed{"overflow"}, VolumeArrived{Volume: newVolume, Listed: true}, DiscoveryListed{}),
 		does("excluded mount", VolumeArrived{Volume: 3, Excluded: "rule"}, Attach{Pair{oldFilter, 0, 3}}),
 		does("exclude", VolumeChanged{oldVolume, "rule"}),

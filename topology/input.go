@@ -65,6 +65,13 @@ type Remove struct {
 	Why  string // not empty
 }
 
+// Unconcern says that a filter which has an instance on a volume has no business there any more. The instance is taken down,
+// and the filter asked anew: the volume may have changed meanwhile.
+type Unconcern struct {
+	Pair Pair
+	Why  string // as the filter says
+}
+
 // Claim asks to do work that was offered. If it is granted, the effects hold its Start.
 type Claim struct{ Work Work }
 

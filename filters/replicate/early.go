@@ -40,6 +40,18 @@ func (i *instance) leftEarly(at time.Time) {
 	}
 }
 
+// settled closes the gaps of a volume that stays, and shows nothing of the source any more: nobody will look for what they hid
+// there, and what is mounted below the source again is compared then.
+func (i *instance) settled() {
+	if i.r.options.Gaps == nil {
+		return
+	}
+	const by = "the volume shows no part of the source any more; it is compared when it does again"
+	if err := i.r.options.Gaps.CloseGaps(i.volume.Info(), filterName, time.Now(), by); err != nil {
+		i.r.log.Error("the ledger does not close a gap", "volume", i.volume.ID(), "error", err)
+	}
+}
+
 // shows reports whether a volume shows, or showed before it left, a part of the source that is replicated.
 func (r *Replicator) shows(volume weir.VolumeInfo) bool {
 	source := r.options.Source

@@ -41,6 +41,9 @@ func (r *Replicator) asked(ctx context.Context, volume weir.Volume) error {
 	if err := r.declinedBefore(volume, now); err != nil {
 		return err
 	}
+	if r.isAttached(volume) {
+		return r.concerns(ctx, volume) // Its instance looks at what has changed.
+	}
 	r.kick() // A target may be on it.
 	r.askTargets()
 	r.coverTargets()
@@ -48,6 +51,12 @@ func (r *Replicator) asked(ctx context.Context, volume weir.Volume) error {
 	err := r.concerns(ctx, volume)
 	r.answered(volume, now, err)
 	return err
+}
+
+func (r *Replicator) isAttached(volume weir.Volume) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.attached[volume.ID()] != nil
 }
 
 // declined is a volume that is none of the replicator's business, as it was.
@@ -263,8 +272,11 @@ func (i *instance) Teardown(_ context.Context, reason weir.TeardownReason) {
 		return
 	}
 	compared := i.ended(reason)
-	if reason == weir.TeardownVolumeLeft {
+	switch reason {
+	case weir.TeardownVolumeLeft:
 		i.leftEarly(compared)
+	case weir.TeardownUnconcerned:
+		i.settled()
 	}
 	i.r.mountsChanged()
 }
