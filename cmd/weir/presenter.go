@@ -33,6 +33,7 @@ type presenter struct {
 type shown struct {
 	place    string // a place moves when a directory above its mount point is renamed
 	phase    replicate.Phase
+	absence  string    // why the source is absent, as it was told with that phase
 	problems int       // as they were told with the phase
 	settled  bool      // it has been in sync
 	pending  time.Time // since when it copies, or waits at the start, without a word; zero if it does not
@@ -120,7 +121,8 @@ func (p *presenter) gone(place, target string, now []replicate.UnitStatus) {
 	}
 }
 
-// news reports whether a phase has to be told: another one, or one at rest in which there are more problems, or fewer.
+// news reports whether a phase has to be told: another one, one at rest in which there are more problems, or fewer, or that the
+// source is absent in another way.
 func (r *shown) news(u replicate.UnitStatus, now time.Time) bool {
 	if u.Phase == replicate.PhaseWaiting && r.phase == "" {
 		if r.pending.IsZero() {
@@ -140,9 +142,14 @@ func (r *shown) news(u replicate.UnitStatus, now time.Time) bool {
 		}
 	}
 	r.pending = time.Time{}
-	if r.phase == u.Phase && (r.problems == u.Problems || u.Phase != replicate.PhaseInSync) {
+	absence := ""
+	if u.Phase == replicate.PhaseSourceAbsent {
+		absence = u.Reason
+	}
+	if r.phase == u.Phase && r.absence == absence && (r.problems == u.Problems || u.Phase != replicate.PhaseInSync) {
 		return false
 	}
+	r.absence = absence
 	r.phase, r.problems, r.settled = u.Phase, u.Problems, r.settled || u.Phase == replicate.PhaseInSync
 	return true
 }

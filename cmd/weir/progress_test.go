@@ -267,3 +267,17 @@ func TestJSONIsComplete(t *testing.T) {
 		}
 	}
 }
+
+// TestAbsenceIsToldAnew has a source be absent in one way and then in another.
+func TestAbsenceIsToldAnew(t *testing.T) {
+	r, now := &shown{}, time.Now()
+	absent := func(reason string) bool {
+		return r.news(replicate.UnitStatus{Phase: replicate.PhaseSourceAbsent, Reason: reason}, now)
+	}
+	if !absent("bare") || absent("bare") || !absent("no directory") || absent("no directory") {
+		t.Error("each reason is to be told once")
+	}
+	if !r.news(replicate.UnitStatus{Phase: replicate.PhaseInSync}, now) || !absent("no directory") {
+		t.Error("a phase that has come anew is to be told")
+	}
+}
