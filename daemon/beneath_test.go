@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
@@ -101,6 +102,41 @@ func TestDataBeneathTheSource(t *testing.T) {
 		s.awaitBeneath(".", true)
 		v.Mount()
 		s.awaitBeneath(".", false)
+		s.alike()
+		s.end()
+	})
+}
+
+// TestMountedForLessThanAMoment mounts volumes over directories that hold data, and takes them away while they are being found:
+// what lies there is copied, or told of, and can be given up.
+func TestMountedForLessThanAMoment(t *testing.T) {
+	eachDiscovery(t, func(t *testing.T, fallback bool) {
+		s := newScene(t, "ext4", "xfs", fallback)
+		var list []string
+		for n := range 24 {
+			list = append(list, name("m", n))
+			write(t, filepath.Join(mkdir(t, s.in(list[n])), "data"), "1")
+		}
+		s.begin()
+		s.alike()
+		for n, rel := range list {
+			v := voltest.New(t, "tmpfs", voltest.At(s.in(rel)))
+			time.Sleep(time.Duration(n%8) * 3 * time.Millisecond)
+			v.Unmount()
+		}
+		for _, rel := range list {
+			s.await(rel+" to be copied or told of", func() bool {
+				_, any := s.beneath(rel)
+				return any == absent(s.at(rel+"/data"))
+			})
+		}
+		for _, rel := range list {
+			if _, any := s.beneath(rel); any {
+				s.o.Forget = append(s.o.Forget, s.in(rel))
+			}
+		}
+		s.end()
+		s.begin()
 		s.alike()
 		s.end()
 	})

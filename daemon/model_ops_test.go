@@ -71,7 +71,8 @@ func (w *world) operation() {
 	case 2: // Swaps, cycles and parents into children.
 		ops = append(ops[:0:0], operation{"mkdirall", w.mkdirAll}, operation{"mkdirall", w.mkdirAll}, operation{"write", w.write},
 			operation{"rename", w.rename}, operation{"exchange", w.exchange}, operation{"swap", w.swap}, operation{"cycle", w.cycle},
-			operation{"parent into child", w.parentIntoChild}, operation{"link", w.link}, operation{"mount", w.mount}, operation{"pause", w.pause})
+			operation{"parent into child", w.parentIntoChild}, operation{"link", w.link}, operation{"mount", w.mount}, operation{"move a mount point", w.movePoint},
+			operation{"pause", w.pause})
 	}
 	op := rapid.SampledFrom(ops).Draw(w.T, "op")
 	w.judge(op.name, op.do())
@@ -125,6 +126,7 @@ func (w *world) operations() []operation {
 		{"link outside", w.linkOutside},
 		{"change outside", w.changeOutside},
 		{"mount", w.mount},
+		{"move a mount point", w.movePoint},
 		{"pause", w.pause},
 	}
 }

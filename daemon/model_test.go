@@ -188,6 +188,7 @@ func (w *world) compare() {
 	for _, target := range targets {
 		w.mirror.equalBut(w.source, target, func(path string) bool { return away[path] })
 	}
+	w.tellsOfAway()
 }
 
 // settle waits until every unit whose volumes are there is in sync.

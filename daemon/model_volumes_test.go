@@ -6,12 +6,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
+	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
 )
 
@@ -24,6 +27,7 @@ type nested struct {
 	at    string          // where it is mounted now; "" if it is not
 	id    inodeID         // of the directory that it covers
 	holds int             // places that it has been mounted at
+	was   []string        // the paths of those, as they were then
 }
 
 type inodeID struct{ dev, ino uint64 }
@@ -52,19 +56,21 @@ func (w *world) mount() error {
 	at := ""
 	if known := w.pointsOf(v); len(known) > 0 && rapid.Bool().Draw(w.T, "where it was") {
 		at = rapid.SampledFrom(known).Draw(w.T, "point")
+	} else if len(v.was) > 0 && rapid.Bool().Draw(w.T, "where that was") {
+		at = rapid.SampledFrom(v.was).Draw(w.T, "path")
+		if err := w.point(at); err != nil {
+			return err
+		}
 	} else {
 		parent := filepath.Dir(w.path("point"))
 		if w.blind != "" && strings.HasPrefix(parent, w.blind+"/") {
 			parent = w.blind // No rename is seen there: what is mounted below a directory that gets another name is in a new place.
 		}
-		at = filepath.Join(parent, fmt.Sprintf("mount %d.%d", v.n, v.holds))
-		if err := os.MkdirAll(at, 0o755); err != nil {
+		at = filepath.Join(parent, v.name())
+		if err := w.point(at); err != nil {
 			return err
 		}
-		v.holds++
-		if err := os.WriteFile(filepath.Join(at, keepName), nil, 0o600); err != nil {
-			return err
-		}
+		v.was = append(v.was, at)
 	}
 	id, err := idOf(at)
 	if err != nil {
@@ -81,6 +87,31 @@ func (w *world) mount() error {
 	v.at, v.id = at, id
 	w.points[id] = v.n
 	return nil
+}
+
+// name returns a name for a mount point that none has had.
+func (v *nested) name() string {
+	v.holds++
+	return fmt.Sprintf("mount %d.%d", v.n, v.holds)
+}
+
+// point makes a mount point, unless it is there.
+func (w *world) point(at string) error {
+	if err := os.MkdirAll(at, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(at, keepName), nil, 0o600)
+}
+
+// movePoint renames the mount point of a volume that is away.
+func (w *world) movePoint() error {
+	v := rapid.SampledFrom(w.nested).Draw(w.T, "volume")
+	known := slices.DeleteFunc(w.pointsOf(v), func(path string) bool { return w.blind != "" && strings.HasPrefix(path, w.blind+"/") })
+	to := filepath.Dir(w.path("point"))
+	if len(known) == 0 || w.blind != "" && strings.HasPrefix(to+"/", w.blind+"/") {
+		return syscall.ENOENT
+	}
+	return os.Rename(rapid.SampledFrom(known).Draw(w.T, "point"), filepath.Join(to, v.name()))
 }
 
 // unmount takes a volume away. It may be busy for another that is mounted in it, and for nothing else.
@@ -174,6 +205,39 @@ func (w *world) away() map[string]bool {
 	return list
 }
 
+// tellsOfAway waits until each directory of the source's own volume on which a volume was mounted is told of, as a place that
+// is away, with what lies there, or is copied: one at which the volume was for a moment only may never have become a place.
+func (w *world) tellsOfAway() {
+	own, err := idOf(w.source)
+	must(w, err)
+	missed := ""
+	defer func() {
+		if missed != "" {
+			w.Log(missed)
+		}
+	}()
+	w.mirrorless("what is told of mount points", func() bool {
+		status := w.mirror.m.Status()
+		missed = ""
+		w.walkPoints(w.source, func(path string, _ int) {
+			id, err := idOf(path)
+			if err != nil || id.dev != own.dev {
+				return // It is seen where the volume around it is now.
+			}
+			rel := strings.TrimPrefix(path, w.source+"/")
+			away := slices.ContainsFunc(status.Units, func(u replicate.UnitStatus) bool { return u.Place == path && u.Phase == replicate.PhaseSourceAbsent })
+			beneath := slices.ContainsFunc(status.Problems, func(p replicate.Problem) bool {
+				return p.Path == rel && strings.Contains(p.Reason, "bare mount point")
+			})
+			_, err = os.Lstat(filepath.Join(w.target, rel, keepName))
+			if away != beneath || away == (err == nil) {
+				missed = fmt.Sprintf("%q: away %v, told %v, copied %v", rel, away, beneath, err == nil)
+			}
+		})
+		return missed == ""
+	})
+}
+
 // unmountAll leaves the nested volumes empty for the next world.
 func (w *world) unmountAll() {
 	for range len(w.nested) {
@@ -184,7 +248,7 @@ func (w *world) unmountAll() {
 		}
 	}
 	for _, v := range w.nested {
-		v.at, v.holds = "", 0
+		v.at, v.holds, v.was = "", 0, nil
 		at := v.home
 		if at == "" {
 			at = w.tb.TempDir()

@@ -25,7 +25,7 @@ func (r *Replicator) shownAt(p *place) (volume weir.Volume, mounted, bare bool, 
 	mounted = mountedAt(volume.Info(), path)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return volume, mounted, p.known && p.mountRoot && !mounted, nil
+	return volume, mounted, !mounted && (p.parent != nil || p.known && p.mountRoot), nil
 }
 
 // at returns the volume of a path. It is said if the source does not answer, until it does.

@@ -105,14 +105,21 @@ func (b *batch) doubtful(node replica.Node) bool {
 }
 
 // pin marks the directory on which a followed volume is mounted: its content belongs to the replica of that
-// volume from now on. What the replica has in it from before the mount is set aside.
+// volume from now on. What the replica has in it from before the mount is set aside. One that is no such directory any more
+// is compared like any other.
 func (b *batch) pin(f *find) error {
-	if !f.owned {
+	if !f.object.IsDir() || !b.u.r.anyPlaceIn(b.u.place) {
 		return nil
 	}
 	node, known, err := b.ix.Get(f.key)
-	if err != nil || !known || node.Flags&replica.Pinned != 0 {
+	if err != nil || !known {
 		return err
+	}
+	switch anchor, pinned := b.u.r.isAnchor(b.u.place, f.key), node.Flags&replica.Pinned != 0; {
+	case anchor == pinned:
+		return nil
+	case pinned:
+		return b.unpin(node)
 	}
 	if err := b.clear(f.key); err != nil {
 		return err
@@ -120,7 +127,62 @@ func (b *batch) pin(f *find) error {
 	node.Flags |= replica.Pinned
 	b.ix.Put(node)
 	b.pinned = true
+	at, known, err := b.nameOfFormer(f.key)
+	if known {
+		b.u.add(replica.Item{Dir: at.Parent, Name: at.Name})
+	}
+	return errors.Join(err, b.ix.Err())
+}
+
+// nameOfFormer returns the name that the replica has for what was the mount point of a place before it was mounted on the
+// directory of that key.
+func (b *batch) nameOfFormer(key weir.Handle) (at replica.Name, known bool, err error) {
+	former := b.u.r.formerAnchor(b.u.place, key)
+	if former == "" {
+		return at, false, nil
+	}
+	node, known, err := b.ix.Get(former)
+	if err != nil || !known {
+		return at, false, err
+	}
+	return anyName(b.ix, node)
+}
+
+// unpin has a directory compared that was the mount point of a place which has another one now. What it holds of that
+// place's replica is set aside, unless the source has it too.
+func (b *batch) unpin(node replica.Node) error {
+	if holds, err := b.holds(node); err != nil || holds {
+		return err
+	}
+	node.Flags &^= replica.Pinned
+	b.ix.Put(node)
+	b.touch(node.Key)
+	b.u.add(replica.Item{Dir: node.Key, Tree: true})
 	return b.ix.Err()
+}
+
+// holds reports whether a directory of the replica is a mount point whose content is that of another place. One that is no
+// place's any more may still be, on a target that has missed what became of it, until each place has its own there.
+func (b *batch) holds(node replica.Node) (bool, error) {
+	if node.Flags&replica.Pinned == 0 {
+		return false, nil
+	}
+	bare := false
+	for _, p := range b.u.r.allPlaces() {
+		if p.parent != b.u.place {
+			continue
+		}
+		key := p.anchor()
+		if key == node.Key {
+			return true, nil
+		}
+		own, _, err := b.ix.Get(key)
+		if err != nil {
+			return true, err
+		}
+		bare = bare || own.Flags&replica.Pinned == 0
+	}
+	return bare, nil
 }
 
 // clear sets aside what the replica has in a directory.
@@ -152,16 +214,24 @@ func (b *batch) clear(key weir.Handle) error {
 
 // kept reports whether a name stays on the replica although the source has lost it: the mount point of a
 // volume that may come back, and what a rule has excluded since it was copied.
-func (b *batch) kept(key weir.Handle, f *find) bool {
+func (b *batch) kept(key weir.Handle, f *find) (bool, error) {
 	node, ok, err := b.ix.Get(key)
 	if err != nil || !ok {
-		return false
+		return false, err
 	}
-	if node.Flags&replica.Pinned != 0 || b.s.merge && b.s.keys.former(key) {
-		return true
+	if holds, err := b.holds(node); err != nil {
+		return false, err
+	} else if holds {
+		if !b.u.r.isAnchor(b.u.place, key) {
+			return true, errPinned // No place is told of there.
+		}
+		return true, nil
+	}
+	if b.s.merge && b.s.keys.former(key) {
+		return true, nil
 	}
 	rules := &b.u.r.options.Rules
-	return !rules.Empty() && rules.ExcludedEntry(b.s.path(b.ix, f.at), node.Source.IsDir())
+	return !rules.Empty() && rules.ExcludedEntry(b.s.path(b.ix, f.at), node.Source.IsDir()), nil
 }
 
 // mayPark asks whether a node may leave the visible tree: not if the brake holds, and not if it holds the replica of
@@ -247,9 +317,11 @@ func (b *batch) weigh(top weir.Handle) (n int, keeps bool, err error) {
 	visit := func(_ string, key weir.Handle) (bool, error) {
 		n++
 		node, _, err := b.ix.Get(key)
-		if node.Source.IsDir() {
+		if err == nil && node.Source.IsDir() {
 			stack = append(stack, key)
-			keeps = keeps || nested && node.Flags&replica.Pinned != 0
+			if nested && !keeps {
+				keeps, err = b.holds(node)
+			}
 		}
 		return n < countLimit || nested && !keeps, err
 	}

@@ -53,7 +53,7 @@ func (w *dryWalk) object(n *dryNames, at replica.Name, path string, o tree.Objec
 			w.copy(ActCopy, path, o, objectKey)
 			break
 		}
-		takes := former || displaced.Flags&replica.Pinned != 0
+		takes := former
 		if !takes && o.IsDir() {
 			alive, err := w.s.alive(occupant)
 			if err != nil {

@@ -182,7 +182,7 @@ func (i *instance) Completed(operations []weir.Operation) {
 		k := p.keys()
 		units := i.r.unitsOf(p)
 		for n := range operations {
-			if op := &operations[n]; markOperation(p, k, units, op) {
+			if op := &operations[n]; markOperation(p, k, units, op) || i.r.stirsAnchor(p, op) {
 				i.r.mountsHinted() // There may be mounts in what has been moved.
 			}
 			if p.mayStray(&operations[n]) {

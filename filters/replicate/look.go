@@ -48,7 +48,7 @@ func (b *batch) look(f *find) {
 	if f.work < replica.Compare && f.object.IsFile() {
 		b.u.rested(f.key)
 	}
-	if f.work == replica.Nothing && !f.isNew && !f.exists && !f.owned && slices.Contains(node.Names, f.at) {
+	if f.work == replica.Nothing && !f.isNew && !f.exists && !f.owned && node.Flags&replica.Pinned == 0 && slices.Contains(node.Names, f.at) {
 		f.atRest = true // What has a name could be stored under it.
 		return
 	}

@@ -125,7 +125,7 @@ func (r *Replicator) reconcile() {
 	for _, p := range r.places {
 		p.exclude(s.excluded[p])
 		if p.parent != nil {
-			s.cover(p.parent, p.mountKey, true)
+			s.cover(p.parent, p.anchor(), true)
 		}
 	}
 	for _, p := range r.places {
@@ -193,6 +193,9 @@ func (r *Replicator) survey(ctx context.Context) *survey {
 		}
 	}
 	for _, p := range r.allPlaces() {
+		if !s.present[p] {
+			r.traceAway(ctx, s, p)
+		}
 		if !s.present[p] || p == root && p.isAway() {
 			r.lookBeneath(ctx, p)
 		}
@@ -244,6 +247,9 @@ func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, r
 	if err != nil {
 		return fmt.Errorf("its mount point cannot be reached: %w", err)
 	}
+	if err := r.vacate(ctx, s, parent, key, rel); err != nil {
+		return err
+	}
 	if why := r.leaveOut(volume.Info(), m, rel, isDir); why != "" {
 		s.cover(parent, key, false)
 		if p, _ := r.knownPlace(parent, key, rel); p != nil {
@@ -261,15 +267,8 @@ func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, r
 		return err
 	}
 	s.present[p] = true
-	p.mu.Lock()
-	moved := p.rel != rel || p.mountKey != key
-	p.rel, p.mountKey = rel, key
-	p.mu.Unlock()
-	if moved {
-		s.moved[p] = true
-		if err := p.save(r); err != nil {
-			return err
-		}
+	if err := errors.Join(r.remount(s, p, key), r.relocate(s, p, rel)); err != nil {
+		return err
 	}
 	r.settle(ctx, s, p)
 	s.pins[parent] = append(s.pins[parent], replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpCreate})

@@ -357,11 +357,16 @@ func (b *batch) rekey(step replica.Step, f *find) error {
 	if err != nil || !known {
 		return err
 	}
+	if node.Flags&replica.Pinned != 0 {
+		if err := b.u.r.remade(b.u.place, step.Old, step.Key); err != nil {
+			return err
+		}
+		b.pinned = true // Now the volume's replica finds its way.
+	}
 	children := node.Source.IsDir()
 	b.s.dirs.drop(step.Old) // What was found in the former one, before it went away, finds no directory now.
 	b.ix.Delete(step.Old)
 	node.Key = step.Key
-	b.pinned = b.pinned || node.Flags&replica.Pinned != 0 // Now the volume's replica finds its way.
 	node.Source.Ctime, node.Source.Mtime = replica.Time{}, replica.Time{}
 	b.ix.Put(node)
 	if children {
@@ -399,8 +404,8 @@ func (b *batch) reparent(old, key weir.Handle) error {
 func (b *batch) vanish(f *find) error {
 	if key, ok, err := b.ix.Child(f.at.Parent, f.at.Name); err != nil || !ok {
 		return err
-	} else if b.kept(key, f) {
-		return nil
+	} else if kept, err := b.kept(key, f); err != nil || kept {
+		return err
 	}
 	steps, err := replica.Vanish(view{b}, f.at)
 	if err != nil {

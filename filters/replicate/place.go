@@ -20,9 +20,12 @@ type place struct {
 	id     uint32
 	parent *place // nil for the root of the source
 
+	saving sync.Mutex // held while the index is told of it
+
 	mu       sync.Mutex
 	rel      string               // where it is, relative to SOURCE; "" for the root
 	mountKey weir.Handle          // the covered directory, as a key of the parent's
+	former   weir.Handle          // the one before that, which may have to be compared like any other; "" if there was none
 	epoch    uint16               // counts the volumes that this place has shown; part of every key
 	root     weir.Handle          // key of the root directory
 	volume   weir.Volume          // nil while the volume is away

@@ -110,6 +110,8 @@ func (r *Replicator) addPlace(p *place) error {
 }
 
 func (p *place) save(r *Replicator) error {
+	p.saving.Lock()
+	defer p.saving.Unlock()
 	p.mu.Lock()
 	rec := placeRecord{
 		ID: p.id, Parent: p.id, Rel: []byte(p.rel), MountKey: []byte(p.mountKey), Epoch: p.epoch, Root: []byte(p.root),
@@ -171,7 +173,7 @@ func (r *Replicator) placeAbove(rel string, present map[*place]bool) *place {
 }
 
 // placeFor returns the place of a mount point: the one on that directory, or the one that had this path
-// before the directory was made anew, or a new one.
+// before the directory was made anew, or a new one, which the index knows from now on.
 func (r *Replicator) placeFor(parent *place, key weir.Handle, rel string) (*place, error) {
 	p, next := r.knownPlace(parent, key, rel)
 	if p != nil {
@@ -181,7 +183,7 @@ func (r *Replicator) placeFor(parent *place, key weir.Handle, rel string) (*plac
 		return nil, errors.New("more places than weir can number")
 	}
 	p = &place{id: next, parent: parent, rel: rel, mountKey: key}
-	return p, r.addPlace(p)
+	return p, errors.Join(r.addPlace(p), p.save(r)) // So that it can be forgotten, also if its volume leaves at once.
 }
 
 // knownPlace returns the place of a mount point if there is one, and the number of the next place.
@@ -192,7 +194,7 @@ func (r *Replicator) knownPlace(parent *place, key weir.Handle, rel string) (kno
 		if next = max(next, p.id+1); p.parent != parent {
 			continue
 		}
-		if p.mountKey == key {
+		if p.anchor() == key {
 			return p, 0
 		}
 		if p.rel == rel {

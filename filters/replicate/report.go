@@ -174,7 +174,9 @@ func (u *unit) report() UnitStatus {
 		st.Phase, st.Reason = PhaseWaiting, "the volumes of this machine are being listed"
 	case volume == nil:
 		if st.Phase, st.Reason = away, why; away == PhaseSourceAbsent {
-			if st.Todo = todoAbsent(st.Place, u.place.parent != nil); sourceLeft {
+			if st.Todo = todoAbsent(st.Place, u.place.parent != nil); why == whyNothing && u.place.parent != nil && around == "" {
+				st.Todo = "make the directory and " + st.Todo
+			} else if sourceLeft {
 				st.Todo = "put " + weir.QuotePath(u.r.options.Source) + " back" + untilThen
 			}
 		}

@@ -161,9 +161,7 @@ func (u *unit) rootNames() ([]string, error) {
 		return nil, err
 	}
 	_, _, root := u.place.parent.at()
-	u.place.mu.Lock()
-	key := u.place.mountKey
-	u.place.mu.Unlock()
+	key := u.place.anchor()
 	own, parked, ok, err := names(up.ix, root, key)
 	if err != nil {
 		return nil, err
