@@ -6,12 +6,14 @@ import (
 )
 
 // Brake counts what one replica loses: deletions, and files that were emptied or replaced by another type.
-// Above the limit it trips, and refuses until Consent or Settled: what it refuses must wait, while
+// Above the limit it trips, and refuses until Release or Settled: what it refuses must wait, while
 // everything else goes on.
 //
 // It measures the net loss: how far the number of files is below its highest within the last Window. What
 // Grew reports makes up for deletions that come later, so that a spool whose files come and go all day
-// loses nothing, while a tree that was filled by a first copy and is then emptied loses everything.
+// loses nothing, while a tree that was filled by a first copy and is then emptied loses everything. What
+// comes within a Window after the brake has tripped makes up for what waits, as MadeUp says: all of that
+// together, so that an accident is not let go in parts. Time alone lets nothing go.
 //
 // A Brake is used by one goroutine. Time is the caller's; a clock that was set back makes no deletion
 // count less.
@@ -22,13 +24,15 @@ type Brake struct {
 
 // brakeState is what survives a restart.
 type brakeState struct {
-	// Tripped is set while deletions wait for consent.
+	// Tripped is set while deletions wait. The steps stay as they are meanwhile.
 	Tripped bool
+	// Came is what has come within a window since the brake tripped last.
+	Came int64
 	// Level is the number of files, counted from an arbitrary one: only differences mean anything.
 	Level int64
 	// Steps are the parts of the window in which something happened, oldest first.
 	Steps []brakeStep
-	// Allowed is what is left of a consent until Until.
+	// Allowed is what has been counted and may pass until Until.
 	Allowed int64
 	Until   int64
 }
@@ -54,30 +58,30 @@ func (b *Brake) Ask(now time.Time, n int, total int64) bool {
 	if n <= 0 || b.limit.form == limitOff {
 		return true
 	}
+	s := &b.state
+	if s.Tripped {
+		return false
+	}
 	step := b.step(now)
 	step.Total = max(step.Total, total)
-	if b.state.Allowed > 0 && step.Minute <= b.state.Until {
-		return b.askAllowed(int64(n))
+	counted := int64(0)
+	if step.Minute <= s.Until {
+		counted = min(int64(n), s.Allowed)
 	}
-	if b.state.Tripped {
+	more := int64(n) - counted
+	if lost, peak := b.Lost(); more > 0 && b.limit.exceeded(lost+more, peak) {
+		b.trip()
 		return false
 	}
-	if lost, peak := b.Lost(); b.limit.exceeded(lost+int64(n), peak) {
-		b.state.Tripped = true
-		return false
-	}
-	b.state.Level -= int64(n)
+	s.Allowed -= counted
+	s.Level -= more
 	return true
 }
 
-// askAllowed takes n from what was consented to. It counts for nothing else.
-func (b *Brake) askAllowed(n int64) bool {
-	if n > b.state.Allowed {
-		b.state.Tripped, b.state.Allowed = true, 0
-		return false
-	}
-	b.state.Allowed -= n
-	return true
+// trip begins to refuse. What was counted and has not gone yet waits with the rest.
+func (b *Brake) trip() {
+	b.raise(b.state.Allowed)
+	b.state.Tripped, b.state.Came, b.state.Allowed = true, 0, 0
 }
 
 // Allows reports whether Ask would let n files go. total is as there.
@@ -88,20 +92,32 @@ func (b *Brake) Allows(n int, total int64) bool {
 
 // Undo takes back n that Ask has let pass and that were not lost after all: a parked file whose new name
 // was found.
-func (b *Brake) Undo(n int) { b.raise(max(n, 0)) }
+func (b *Brake) Undo(n int) { b.raise(int64(max(n, 0))) }
 
 // Grew says that n files came to the replica that were not on the source before. Files of a first copy,
 // or of a place that returned, are not reported: they are what the brake protects.
 func (b *Brake) Grew(now time.Time, n int) {
-	if n > 0 {
+	switch {
+	case n <= 0:
+	case !b.state.Tripped:
 		b.step(now)
-		b.raise(n)
+		b.raise(int64(n))
+	case floorMinute(now) < b.tripped()+windowMinutes:
+		b.state.Came += int64(n)
 	}
 }
 
-func (b *Brake) raise(n int) {
+// tripped returns the minute at which the brake has tripped.
+func (b *Brake) tripped() int64 {
+	if last := len(b.state.Steps) - 1; last >= 0 {
+		return b.state.Steps[last].Minute
+	}
+	return math.MinInt64 / 2 // A state that was read says no more.
+}
+
+func (b *Brake) raise(n int64) {
 	s := &b.state
-	s.Level += int64(n)
+	s.Level += n
 	if last := len(s.Steps) - 1; last >= 0 {
 		s.Steps[last].High = max(s.Steps[last].High, s.Level)
 	}
@@ -121,13 +137,19 @@ func (b *Brake) Lost() (lost, peak int64) {
 // Tripped reports whether deletions wait for consent.
 func (b *Brake) Tripped() bool { return b.state.Tripped }
 
-// Consent lets n deletions pass within the next Window, those that wait, and begins to count anew.
-func (b *Brake) Consent(now time.Time, n int64) {
-	b.state = brakeState{}
-	if n > 0 {
-		b.state.Allowed = n
-		b.state.Until = b.step(now).Minute + windowMinutes
-	}
+// MadeUp reports whether what has come since the brake tripped makes up for the n that wait: if those had
+// gone at once, no more than the limit would be lost by now. total is as for Ask. It is false for a brake
+// that has not tripped.
+func (b *Brake) MadeUp(n, total int64) bool {
+	lost, peak := b.Lost()
+	return b.state.Tripped && !b.limit.exceeded(lost+n-b.state.Came, max(peak, total))
+}
+
+// Release lets the n pass that wait and were made up for, within the next Window. They are counted now.
+func (b *Brake) Release(now time.Time, n int64) {
+	b.raise(b.state.Came - n)
+	b.state.Tripped, b.state.Allowed = false, n
+	b.state.Until = b.step(now).Minute + windowMinutes
 }
 
 // Settled says that nothing waits any more, since the source has the files again: the brake is released

@@ -82,24 +82,59 @@ func TestAllOrNothing(t *testing.T) {
 	}
 }
 
-func TestConsent(t *testing.T) {
+// TestWhatComesMakesUp: what waits passes when no more would be lost by now if it had gone at once.
+func TestWhatComesMakesUp(t *testing.T) {
 	b := mustBrake(t, "10")
-	b.Ask(noon, 11, 100)
-	b.Consent(noon, 11)
-	if b.Tripped() || !b.Ask(noon.Add(time.Minute), 6, 100) || !b.Ask(noon.Add(2*time.Minute), 5, 94) {
+	b.Ask(noon, 4, 100)
+	if b.Ask(noon, 20, 96) || b.MadeUp(20, 96) {
+		t.Fatal("20 of 10 pass")
+	}
+	b.Grew(noon.Add(time.Minute), 13)
+	if b.MadeUp(20, 109) || !b.MadeUp(19, 109) {
+		t.Fatal("of 4 and 20, less 13, 11 are lost")
+	}
+	b.Grew(noon.Add(59*time.Minute), 1)
+	if !b.MadeUp(20, 110) || b.Ask(noon.Add(59*time.Minute), 1, 110) {
+		t.Fatal("the brake lets go when it is released, and not before")
+	}
+	b.Release(noon.Add(59*time.Minute), 20)
+	if !b.Ask(noon.Add(59*time.Minute), 12, 110) || !b.Ask(noon.Add(59*time.Minute), 8, 98) {
 		t.Fatal("what waited does not pass")
 	}
-	if !b.Ask(noon.Add(2*time.Minute), 10, 89) || b.Ask(noon.Add(2*time.Minute), 1, 79) {
-		t.Fatal("after what waited, the limit counts from 0")
+	if lost, _ := b.Lost(); lost != 10 || b.Ask(noon.Add(59*time.Minute), 1, 90) {
+		t.Fatalf("%d are lost", lost)
 	}
+}
 
-	b.Consent(noon, 50)
-	if b.Ask(noon.Add(2*time.Hour), 11, 79) {
-		t.Fatal("a consent does not last")
+// TestTimeMakesUpForNothing: neither what was lost before, nor what comes long after, is another when an hour has passed.
+func TestTimeMakesUpForNothing(t *testing.T) {
+	b := mustBrake(t, "10")
+	b.Ask(noon, 10, 100)
+	b.Ask(noon, 5, 90)
+	b.Grew(noon.Add(30*time.Minute), 4)
+	b.Grew(noon.Add(Window), 1000)
+	if b.Ask(noon.Add(24*time.Hour), 1, 90) || b.MadeUp(5, 90) {
+		t.Fatal("a tripped brake lets go by itself")
 	}
-	b.Consent(noon, 50)
-	if b.Ask(noon, 51, 79) || !b.Tripped() {
-		t.Fatal("a consent is to no more than was shown")
+}
+
+// TestReleaseIsForWhatWaited: if more is to go than was made up for, what has not gone yet waits with it, and what has
+// come already makes up for nothing twice.
+func TestReleaseIsForWhatWaited(t *testing.T) {
+	b := mustBrake(t, "10")
+	b.Ask(noon, 20, 100)
+	b.Grew(noon, 15)
+	b.Release(noon, 20)
+	if !b.Ask(noon, 8, 115) || b.Ask(noon, 18, 107) {
+		t.Fatal("12 wait, and 5 may go besides")
+	}
+	b.Grew(noon, 7)
+	if b.MadeUp(18, 114) {
+		t.Fatal("11 of 18 are too many")
+	}
+	b.Grew(noon, 1)
+	if !b.MadeUp(18, 115) {
+		t.Fatal("what comes then does not count")
 	}
 }
 
@@ -208,20 +243,54 @@ func FuzzRestoreBrake(f *testing.F) {
 type brakeModel struct {
 	limit   Limit
 	tripped bool
+	minute  int64 // of the last look; that stands still while the brake has tripped
 	level   int64
+	came    int64
+	allowed int64
+	until   int64
 	changes []modelChange // the level before and after, and the total, of each minute's calls
 }
 
 type modelChange struct{ minute, high, total int64 }
 
-func (m *brakeModel) at(minute int64) (lost, peak int64) {
+func (m *brakeModel) look(minute, total int64) (lost, peak int64) {
+	m.minute = minute
+	m.note(total)
+	return m.lost()
+}
+
+func (m *brakeModel) note(total int64) {
+	m.changes = append(m.changes, modelChange{m.minute, m.level, total})
+}
+
+func (m *brakeModel) lost() (lost, peak int64) {
 	high := m.level
 	for _, c := range m.changes {
-		if c.minute > minute-60 {
+		if c.minute > m.minute-60 {
 			high, peak = max(high, c.high), max(peak, c.total)
 		}
 	}
 	return high - m.level, peak
+}
+
+func (m *brakeModel) ask(minute, n, total int64) bool {
+	if m.limit.form == limitOff || m.tripped {
+		return !m.tripped
+	}
+	lost, peak := m.look(minute, total)
+	free := int64(0)
+	if minute <= m.until {
+		free = min(n, m.allowed)
+	}
+	if free < n && m.limit.exceeded(lost+n-free, peak) {
+		m.level += m.allowed
+		m.tripped, m.came, m.allowed = true, 0, 0
+		m.note(0)
+		return false
+	}
+	m.allowed -= free
+	m.level -= n - free
+	return true
 }
 
 // TestBrakeModel: any sequence of calls, with restarts between them, is answered as by the model, and what
@@ -237,27 +306,37 @@ func TestBrakeModel(t *testing.T) {
 			},
 			"ask": func(t *rapid.T) {
 				n, total := rapid.IntRange(1, 800).Draw(t, "n"), rapid.Int64Range(0, 4000).Draw(t, "total")
-				minute := now.Unix() / 60
-				m.changes = append(m.changes, modelChange{minute, m.level, total})
-				lost, peak := m.at(minute)
-				m.tripped = m.tripped || limit.exceeded(lost+int64(n), peak)
-				if !m.tripped && limit.form != limitOff {
-					m.level -= int64(n)
-				}
-				if got := b.Ask(now, n, total); got == m.tripped {
+				if got, want := b.Ask(now, n, total), m.ask(now.Unix()/60, int64(n), total); got != want {
 					t.Fatalf("ask %d of %d: %v", n, total, got)
 				}
 			},
 			"grow": func(t *rapid.T) {
-				n := rapid.IntRange(0, 100).Draw(t, "n")
+				n := rapid.IntRange(0, 400).Draw(t, "n")
 				b.Grew(now, n)
-				m.changes = append(m.changes, modelChange{now.Unix() / 60, m.level, 0})
-				m.level += int64(n)
-				m.changes = append(m.changes, modelChange{now.Unix() / 60, m.level, 0})
+				switch minute := now.Unix() / 60; {
+				case !m.tripped:
+					m.look(minute, 0)
+					m.level += int64(n)
+					m.note(0)
+				case minute < m.minute+60:
+					m.came += int64(n)
+				}
 			},
-			"consent": func(t *rapid.T) {
-				b.Consent(now, 0)
-				*m = brakeModel{limit: limit}
+			"made up": func(t *rapid.T) {
+				n, total := rapid.Int64Range(1, 800).Draw(t, "n"), rapid.Int64Range(0, 4000).Draw(t, "total")
+				lost, peak := m.lost()
+				made := m.tripped && !limit.exceeded(lost+n-m.came, max(peak, total))
+				if got := b.MadeUp(n, total); got != made {
+					t.Fatalf("%d of %d are made up for: %v", n, total, got)
+				}
+				if !made {
+					return
+				}
+				b.Release(now, n)
+				m.level += m.came - n
+				m.note(0)
+				m.tripped, m.allowed, m.until = false, n, now.Unix()/60+60
+				m.look(now.Unix()/60, 0)
 			},
 			"settled": func(t *rapid.T) {
 				b.Settled()

@@ -16,6 +16,7 @@ type brakeJSON struct {
 	Version int        `json:"version"`
 	Limit   string     `json:"limit"`
 	Tripped bool       `json:"tripped,omitempty"`
+	Came    int64      `json:"came,omitempty"`
 	Level   int64      `json:"level,omitempty"`
 	Steps   [][3]int64 `json:"steps,omitempty"` // minute, high, total
 	Allowed int64      `json:"allowed,omitempty"`
@@ -25,7 +26,7 @@ type brakeJSON struct {
 // MarshalJSON returns the state, so that a restart forgets neither a tripped brake nor what was lost.
 func (b *Brake) MarshalJSON() ([]byte, error) {
 	s := b.state
-	out := brakeJSON{brakeVersion, b.limit.String(), s.Tripped, s.Level, nil, s.Allowed, s.Until}
+	out := brakeJSON{brakeVersion, b.limit.String(), s.Tripped, s.Came, s.Level, nil, s.Allowed, s.Until}
 	for _, step := range s.Steps {
 		out.Steps = append(out.Steps, [3]int64{step.Minute, step.High, step.Total})
 	}
@@ -43,7 +44,7 @@ func RestoreBrake(limit Limit, state []byte) (*Brake, error) {
 	if in.Version != brakeVersion {
 		return nil, fmt.Errorf("read the state of the brake: version %d is not known", in.Version)
 	}
-	s := brakeState{Level: in.Level, Allowed: in.Allowed, Until: in.Until}
+	s := brakeState{Came: in.Came, Level: in.Level, Allowed: in.Allowed, Until: in.Until}
 	for _, step := range in.Steps {
 		s.Steps = append(s.Steps, brakeStep{step[0], step[1], step[2]})
 	}
@@ -56,6 +57,7 @@ func RestoreBrake(limit Limit, state []byte) (*Brake, error) {
 
 func (s brakeState) sane() bool {
 	ok := inRange(s.Level) && inRange(s.Allowed) && inRange(s.Until) && s.Allowed >= 0 &&
+		inRange(s.Came) && s.Came >= 0 &&
 		int64(len(s.Steps)) <= windowMinutes
 	for i, step := range s.Steps {
 		ok = ok && inRange(step.Minute) && inRange(step.High) && step.Total >= 0 && inRange(step.Total)

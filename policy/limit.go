@@ -19,7 +19,7 @@ const Window = time.Hour
 // The default is meant to catch accidents (a tree that was emptied or moved away, a script that ran in the
 // wrong place) and not daily work: a rebuilt project, a cleared cache, a spool whose files come and go. It
 // cannot tell a cleared cache that was most of the tree from an accident; then the files stay on the
-// replica until somebody consents, and nothing else waits.
+// replica until somebody consents, or as much has come, and nothing else waits.
 type Limit struct {
 	form  limitForm
 	value int64 // of percent and count
