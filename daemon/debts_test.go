@@ -144,37 +144,6 @@ func TestParkingIsKeptWhileANameIsMissed(t *testing.T) {
 	s.end()
 }
 
-// TestBrakeKeepsWhatWaitsInTheParking renames a directory to the name of one whose deletion the brake holds. However often
-// all is compared, the replica keeps both until there is consent.
-func TestBrakeKeepsWhatWaitsInTheParking(t *testing.T) {
-	s := newScene(t, "ext4", "xfs", false)
-	s.o.Brake = brake(t, "10")
-	populate(t, s.src, 1, 20) // d000
-	write(t, filepath.Join(mkdir(t, s.in("x")), "f"), "1")
-	s.begin()
-	s.alike()
-	s.end()
-	was := inode(t, s.at("x/f"))
-	remove(t, s.in("d000"))
-	rename(t, s.in("x"), s.in("d000"))
-
-	for range 2 {
-		s.begin()
-		s.awaitPhase(s.src, replicate.PhaseBraked)
-		s.end()
-		if absent(s.at("d000/f000")) || len(s.parked("*/f")) != 1 {
-			t.Fatalf("the replica has lost one of them\n%s", s.log)
-		}
-	}
-	s.o.Brake = brake(t, "off")
-	s.begin()
-	s.spotless(s.src, s.dst)
-	if inode(t, s.at("d000/f")) != was {
-		t.Error("it was copied anew")
-	}
-	s.end()
-}
-
 // TestReaperCountsNothingTwice moves a directory out of the source, takes files out of it there, and deletes the rest. The
 // brake has counted the files with the directory.
 func TestReaperCountsNothingTwice(t *testing.T) {

@@ -296,7 +296,7 @@ func TestBrake(t *testing.T) {
 }
 
 // TestRotationIsDailyWork makes whole directories of files and removes those before: what comes makes up for what goes, also
-// on a volume that is only scanned. What goes may be seen before what comes, so that two rounds have to stay below the limit.
+// on a volume that is only scanned. What goes may be seen before what comes, and waits for that then.
 func TestRotationIsDailyWork(t *testing.T) {
 	for _, how := range []string{"followed", "scanned"} {
 		t.Run(how, func(t *testing.T) {
@@ -306,11 +306,11 @@ func TestRotationIsDailyWork(t *testing.T) {
 				s.o.Source, s.o.ScanInterval = s.src, 200*time.Millisecond
 				voltest.Bindfs(t, mkdir(t, filepath.Join(s.from.Dir, "backing")), s.src)
 			}
-			populate(t, s.in("round000"), 1, 300)
+			populate(t, s.in("round000"), 1, 900)
 			s.begin()
 			s.alike()
 			for n := range 6 {
-				populate(t, s.in(name("round", n+1)), 1, 300)
+				populate(t, s.in(name("round", n+1)), 1, 900)
 				remove(t, s.in(name("round", n)))
 				s.alike()
 			}

@@ -26,6 +26,8 @@ const (
 	// Touched: the source's ctime has moved since the content was read, by what is no write; the content was not
 	// read again.
 	Touched
+	// Uncounted: the node was parked without the brake being asked, which has to be done before it is deleted.
+	Uncounted
 )
 
 // Name is a directory entry: the parent's key and one component.

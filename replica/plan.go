@@ -58,6 +58,9 @@ type Sighting struct {
 	Former func(key weir.Handle) bool
 	// Spared directories are not taken over by one that was made anew, but make room for it. Nil spares none.
 	Spared func(key weir.Handle) (bool, error)
+	// Kept says that what has the name now is not overwritten by what is known under another, but parked, even if the
+	// source has lost it: it may not be deleted yet.
+	Kept bool
 }
 
 // Appear plans the steps after which the replica shows the sighted inode at its name. The inode may be
@@ -87,7 +90,7 @@ func Appear(v View, s Sighting) ([]Step, error) {
 				return []Step{{Verb: Rekey, Key: s.Key, From: s.At, To: s.At, Old: current}}, nil
 			}
 		}
-		if steps, err = displace(v, displaced, s.At, s.Attr.IsDir()); err != nil {
+		if steps, err = displace(v, displaced, s.At, s.Attr.IsDir(), known && s.Kept); err != nil {
 			return nil, err
 		}
 		if len(steps) == 0 || steps[0].Verb == Link {
@@ -157,15 +160,15 @@ func takesOver(v View, displaced Node, s Sighting) (bool, error) {
 }
 
 // displace frees a name for another node. A node that lives on elsewhere, or that is a directory, is
-// parked; a file that is dead or has other names is simply overwritten by what comes.
-func displace(v View, n Node, from Name, byDir bool) ([]Step, error) {
+// parked; a file that has other names, or is dead and not to be kept, is simply overwritten by what comes.
+func displace(v View, n Node, from Name, byDir, keep bool) ([]Step, error) {
 	if n.NameCount() > 1 {
 		if byDir {
 			return []Step{{Verb: Drop, Key: n.Key, From: from}}, nil
 		}
 		return nil, nil
 	}
-	park := n.Source.IsDir() || byDir
+	park := n.Source.IsDir() || byDir || keep
 	if !park {
 		alive, err := v.Alive(n.Key)
 		if err != nil {

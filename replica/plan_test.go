@@ -103,6 +103,7 @@ type target struct {
 	*fsys
 	source *fsys
 	made   map[weir.Handle]int // how often each inode was made
+	kept   bool                // nothing is overwritten by what has moved
 }
 
 func (t *target) Get(key weir.Handle) (Node, bool, error) {
@@ -178,6 +179,9 @@ func (t *target) carryOut(steps []Step, dir bool) error {
 			}
 			t.unlink(s.From)
 		}
+		if t.kept && (s.Verb == Move || s.Verb == Link) && s.Over != "" && len(t.names(s.Over)) == 0 {
+			return fmt.Errorf("%+v: what was there is not kept", s)
+		}
 	}
 	return nil
 }
@@ -200,7 +204,7 @@ func (t *target) look(at Name) error {
 		attr.Mode = TypeDir
 	}
 	_, known, _ := t.Get(key)
-	steps, err := Appear(t, Sighting{At: at, Key: key, Attr: attr})
+	steps, err := Appear(t, Sighting{At: at, Key: key, Attr: attr, Kept: t.kept})
 	if err != nil {
 		return err
 	}
@@ -292,7 +296,7 @@ func (f *fsys) mutate(t *rapid.T) []Name {
 func TestPlansConverge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		source := newFsys()
-		r := &target{fsys: newFsys(), source: source, made: map[weir.Handle]int{}}
+		r := &target{fsys: newFsys(), source: source, made: map[weir.Handle]int{}, kept: rapid.Bool().Draw(t, "kept")}
 		r.dirs[Parking] = map[string]weir.Handle{}
 		for range rapid.IntRange(1, 6).Draw(t, "rounds") {
 			var touched []Name

@@ -89,8 +89,7 @@ type batch struct {
 	open    *tree.Dir   // the one of them that is left open
 	touched map[weir.Handle]bool
 
-	found   map[weir.Handle]bool // what was looked at in it and is there; nil until it is asked for
-	excused map[weir.Handle]bool // what it has parked without asking the brake
+	found map[weir.Handle]bool // what was looked at in it and is there; nil until it is asked for
 
 	// Unknown directories whose uppermost is among the finds.
 	resolving map[weir.Handle]bool

@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,17 +14,36 @@ import (
 const metaBrake = "brake"
 
 // brakeError is errBrake for so many names: a directory and what is in it.
-type brakeError int
+type brakeError struct {
+	names int
+	aside bool // they are in the parking, since something else has their name now
+}
 
-func (n brakeError) Error() string {
-	if n == 1 {
-		return errBrake.Error()
+func (e brakeError) Error() string {
+	text := errBrake.Error()
+	if e.aside {
+		text += "; it is kept here, since something else has its name now"
 	}
-	return fmt.Sprintf("%v; %d names wait", errBrake, int(n))
+	if e.names > 1 {
+		text += fmt.Sprintf("; %d names wait", e.names)
+	}
+	return text
 }
 
 // Is makes it errBrake.
-func (n brakeError) Is(err error) bool { return err == errBrake }
+func (e brakeError) Is(err error) bool { return err == errBrake }
+
+// namesHeld returns how many names wait for the brake, by what holds one of them.
+func namesHeld(err error) int {
+	var braked brakeError
+	switch {
+	case errors.As(err, &braked):
+		return braked.names
+	case errors.Is(err, errBrake):
+		return 1
+	}
+	return 0
+}
 
 // loadBrake restores the brake: a restart forgets neither what was lost nor that consent is awaited.
 func (u *unit) loadBrake() error {
@@ -71,20 +91,20 @@ func (u *unit) mayRemove(n int) bool {
 	ok := u.brake.Ask(time.Now(), n, total)
 	if ok {
 		u.r.counters.removed.Add(int64(n))
-	} else {
-		u.refused++
 	}
 	return ok
 }
 
-// reclaimed tells the brake that what had vanished was found again.
-func (u *unit) reclaimed(n int) {
+// reclaimed tells the brake that what had vanished was found again. gen is that of the batch that has parked it.
+func (u *unit) reclaimed(n int, gen uint64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.brakeMoved = true
 	u.regained++
 	u.brake.Undo(n)
-	u.r.counters.removed.Add(int64(-n))
+	if gen > u.began { // Otherwise this process has not counted it as removed.
+		u.r.counters.removed.Add(int64(-n))
+	}
 }
 
 // foundAgain notes that what has left a name is somewhere else: if the brake had kept it there, it need not any more.
@@ -97,28 +117,57 @@ func (u *unit) foundAgain(at replica.Name) {
 	}
 }
 
+// stillHeld reports whether the brake has said no of a name, and would again.
+func (u *unit) stillHeld(at replica.Name) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.status.problems.owes(at)
+	t := u.status.problems.dirs[at.Parent][at.Name]
+	return t != nil && t.held == errBrake && u.brake.Tripped()
+}
+
+// mayBeHeld reports whether the brake may hold what has a name, as it is listed. Before the first walk has ended nothing is.
+func (u *unit) mayBeHeld(at replica.Name) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	p := &u.status.problems
+	t := p.dirs[at.Parent][at.Name]
+	return u.brake.Tripped() && (u.status.scans == 0 || p.more() > 0 || t != nil && t.held == errBrake)
+}
+
 // grew tells the brake that a name is new on the source, and not only on the replica.
 func (u *unit) grew() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.brakeMoved = true
 	u.brake.Grew(time.Now(), 1)
+	if u.madeUpLocked() {
+		u.later.addWalk(time.Now())
+	}
 }
 
-// released lets go of a tripped brake after a walk on which nothing had to wait for it: the source has what
-// was missing again. Where something had, and something else that was missing was found under another name, too much
-// was counted as missing until then: what waits is asked for once more, by another walk. The arguments are how often
-// the brake had refused, and things had been found, when the walk began.
-func (u *unit) released(refused, regained int) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	waits := u.refused != refused
-	if !u.brake.Tripped() || waits && u.regained == regained {
+// madeUpLocked reports whether the brake need not hold what waits any more. u.mu is held.
+func (u *unit) madeUpLocked() bool {
+	total, err := u.ix.Count()
+	return err == nil && u.brake.MadeUp(u.status.problems.waits(), total)
+}
+
+// releasedLocked lets go of a tripped brake after a walk on which nothing had to wait for it: the source has what was
+// missing again. What waits is asked for once more, by another walk, if what has come makes up for it. Where something
+// that was missing was found under another name, more may have been counted than waits now: then it is counted anew.
+// regained is how often that had happened when the walk began. u.mu is held.
+func (u *unit) releasedLocked(regained int) {
+	waits := u.status.problems.waits()
+	switch {
+	case !u.brake.Tripped():
 		return
-	}
-	u.brake.Settled()
-	u.brakeMoved = true
-	if waits {
+	case waits == 0:
+		u.brake.Settled()
+	case u.madeUpLocked():
+		u.brake.Release(time.Now(), waits)
+		u.scan.wanted, u.scan.reason = true, "what has come makes up for what the brake has held"
+	case u.regained != regained:
 		u.scan.wanted, u.scan.reason = true, "something that was missing was found elsewhere"
 	}
+	u.brakeMoved = true
 }

@@ -234,68 +234,6 @@ func (b *batch) kept(key weir.Handle, f *find) (bool, error) {
 	return !rules.Empty() && rules.ExcludedEntry(b.s.path(b.ix, f.at), node.Source.IsDir()), nil
 }
 
-// mayPark asks whether a node may leave the visible tree: not if the brake holds, and not if it holds the replica of
-// another volume, unless it lives on: then it is on its way to another name.
-func (b *batch) mayPark(key weir.Handle) error {
-	if b.comes(key) {
-		b.excused[key] = true
-		return nil
-	}
-	node, known, err := b.ix.Get(key)
-	if err != nil || !known {
-		return err
-	}
-	if !node.Source.IsDir() {
-		if !b.u.mayRemove(1) {
-			return errBrake
-		}
-		return nil
-	}
-	n, keeps, err := b.weigh(node.Key)
-	if err != nil {
-		return err
-	}
-	if keeps {
-		if alive, err := b.s.alive(node.Key); err != nil || !alive {
-			return errors.Join(err, errPinned)
-		}
-	}
-	if !b.u.mayRemove(n) {
-		return brakeError(n)
-	}
-	return nil
-}
-
-// comes reports whether a node gets another name in this very batch, as in a swap, so that nothing is lost.
-func (b *batch) comes(key weir.Handle) bool {
-	if b.found == nil {
-		b.found, b.excused = make(map[weir.Handle]bool), make(map[weir.Handle]bool)
-		for _, f := range b.finds {
-			if !f.absent && !f.skip && f.problem == nil {
-				b.found[f.key] = true
-			}
-		}
-	}
-	return b.found[key]
-}
-
-// reclaim takes back what mayPark has counted as lost.
-func (b *batch) reclaim(node replica.Node) error {
-	if b.excused[node.Key] {
-		delete(b.excused, node.Key)
-		return nil
-	}
-	n := 1
-	if node.Source.IsDir() {
-		var err error
-		if n, _, err = b.weigh(node.Key); err != nil {
-			return err
-		}
-	}
-	b.u.reclaimed(n)
-	return nil
-}
-
 // keeps reports whether a directory on the replica holds that of another volume.
 func (b *batch) keeps(dir weir.Handle) (bool, error) {
 	if !b.u.r.anyPlaceIn(b.u.place) {

@@ -23,9 +23,7 @@ func (b *batch) perform(step replica.Step, f *find) error {
 		return b.make(step, f)
 	case replica.Move, replica.Link:
 		if step.To.Parent == replica.Parking {
-			if err := b.mayPark(step.Key); err != nil {
-				return err
-			}
+			return b.park(step, !f.absent)
 		}
 		return b.move(step)
 	case replica.Drop:
@@ -76,7 +74,7 @@ func (b *batch) make(step replica.Step, f *find) error {
 		node.Xattrs = digest(f.xattrs)
 	}
 	b.noteRefused(f, &node, refused)
-	if !f.mode.scan || f.mode.followed {
+	if step.Over == "" && (!f.mode.scan || f.mode.followed) { // What takes a name over makes up for nothing.
 		b.u.grew()
 	}
 	if err := b.took(step); err != nil {
@@ -275,6 +273,9 @@ func (b *batch) move(step replica.Step) error {
 	node, _, err = b.ix.Get(step.Key)
 	if err != nil {
 		return err
+	}
+	if step.From.Parent == replica.Parking {
+		node.Flags &^= replica.Uncounted
 	}
 	return b.recordNames(node)
 }

@@ -17,6 +17,8 @@ type Problem struct {
 
 	full bool  // for want of room
 	held error // see heldBy
+
+	braked int // how many names wait for the brake with it
 }
 
 // maxProblems is how many names that failed are remembered one by one. Of the others it is known how many the last
@@ -29,7 +31,7 @@ type problems struct {
 	dirs    map[weir.Handle]map[string]*trouble
 	names   int       // in all of dirs
 	full    int       // how many of them are for want of room
-	braked  int       // how many of them the brake holds
+	braked  int       // how many names the brake holds, those in directories that it holds included
 	since   time.Time // when full became more than 0
 	cramped bool      // no barrier passes for want of room
 	moved   bool      // a directory has moved: paths may be others
@@ -54,6 +56,9 @@ func (p *problems) any() bool { return p.names > 0 }
 
 // more is about how many names have failed beyond those that are remembered.
 func (p *problems) more() int { return max(p.met, p.known) }
+
+// waits is how many names wait for the brake, at the least: of those that are not remembered each may.
+func (p *problems) waits() int64 { return int64(p.braked + p.more()) }
 
 // failed counts a failure, of what is held or is worth another try. It returns nil if there is no room to remember
 // the name.
@@ -86,9 +91,7 @@ func (p *problems) put(t *trouble, problem Problem) bool {
 		return false
 	}
 	p.unlist(t)
-	if problem.held == errBrake {
-		p.braked++
-	}
+	p.braked += problem.braked
 	if t.Problem, t.placed = problem, false; problem.full {
 		if p.full++; p.since.IsZero() {
 			p.since = problem.Since
@@ -98,9 +101,7 @@ func (p *problems) put(t *trouble, problem Problem) bool {
 }
 
 func (p *problems) unlist(t *trouble) {
-	if t.held == errBrake {
-		p.braked--
-	}
+	p.braked -= t.braked
 	if t.full {
 		if p.full--; p.full == 0 {
 			p.since = time.Time{}

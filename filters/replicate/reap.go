@@ -73,15 +73,21 @@ func (u *unit) reapAll(s *session, keys []weir.Handle, before uint64) (wait bool
 		if err != nil {
 			return false, err
 		}
+		at := replica.ParkingName(key)
 		if alive && !sure {
 			wait = true
+			u.stillOwes(at)
 			continue
 		}
-		err = u.reapTree(s, key, sure)
-		if errors.Is(err, errLeft) {
-			at := replica.ParkingName(key)
-			u.problem(s.path(u.ix, at), &find{at: at}, err)
-		} else if err != nil && !errors.Is(err, target.ErrCovered) {
+		if before == 0 && u.stillHeld(at) {
+			continue // A walk of all that is there weighs it anew.
+		}
+		switch err := u.reapTree(s, key, sure); {
+		case err == nil:
+			u.resolved(at)
+		case errors.Is(err, errLeft) || errors.Is(err, errBrake):
+			u.problem(s.path(u.ix, at), &find{at: at, absent: true}, err)
+		case !errors.Is(err, target.ErrCovered):
 			return false, err
 		}
 	}
@@ -97,6 +103,9 @@ func (u *unit) reapTree(s *session, top weir.Handle, sure bool) error {
 		return err
 	} else if keeps {
 		return errLeft
+	}
+	if err := r.count(top); err != nil {
+		return err
 	}
 	stack := []weir.Handle{top}
 	for len(stack) > 0 {
@@ -117,6 +126,25 @@ func (u *unit) reapTree(s *session, top weir.Handle, sure bool) error {
 		stack = stack[:len(stack)-1]
 	}
 	return r.commit()
+}
+
+// count asks the brake about a node that was parked without that.
+func (r *reaper) count(top weir.Handle) error {
+	b := r.batch()
+	node, known, err := b.ix.Get(top)
+	if err != nil || !known || node.Flags&replica.Uncounted == 0 {
+		return err
+	}
+	n, _, err := b.weigh(top)
+	if err != nil {
+		return err
+	}
+	if !b.u.mayRemove(n) {
+		return brakeError{names: n, aside: true}
+	}
+	node.Flags &^= replica.Uncounted
+	b.ix.Put(node)
+	return b.ix.Err()
 }
 
 type reaper struct {
@@ -148,7 +176,7 @@ func (r *reaper) commit() error {
 	}
 	r.b, r.n, r.names = nil, 0, nil
 	b.ix.Meta(metaGen, formatGen(r.u.gen))
-	if err := b.ix.Commit(false); err != nil {
+	if err := errors.Join(r.u.saveBrake(b.ix), b.ix.Commit(false)); err != nil {
 		return err
 	}
 	r.u.barrier.due(r.s, r.u.gen)

@@ -120,6 +120,9 @@ func (r *recovery) put(node replica.Node, at replica.Name, o tree.Object) error 
 	if node.Names, err = r.standing(node, o); err != nil {
 		return err
 	}
+	if node.Flags &^= replica.Uncounted; at.Parent == replica.Parking {
+		node.Flags |= replica.Uncounted // What the brake has said was not recorded.
+	}
 	node.Gen = r.u.gen // It is in doubt.
 	r.ix.Put(node)
 	r.ix.Link(node.Key, at)

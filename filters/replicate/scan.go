@@ -41,7 +41,7 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	u.r.changed()
 	from, began := u.gen, time.Now()
 	u.mu.Lock()
-	refused, regained, missed := u.refused, u.regained, u.missed
+	regained, missed := u.regained, u.missed
 	u.status.problems.walkBegins()
 	u.mu.Unlock()
 	defer func() {
@@ -73,14 +73,13 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	if err := u.walk(s, []weir.Handle{s.root}, mode, true); err != nil {
 		return err
 	}
-	u.released(refused, regained)
 	if err := u.walked(s, from, missed); err != nil {
 		return err
 	}
 	if err := u.paid(s, scan, intents, rollbacks, missed); err != nil {
 		return err
 	}
-	u.scanEnded(began)
+	u.scanEnded(began, regained)
 	return nil
 }
 
@@ -177,14 +176,15 @@ func (u *unit) walked(s *session, from uint64, missed int) error {
 	return u.cleanParking(s)
 }
 
-// scanEnded notes that the place was compared as a whole.
-func (u *unit) scanEnded(began time.Time) {
+// scanEnded notes that the place was compared as a whole. regained is as for releasedLocked.
+func (u *unit) scanEnded(began time.Time, regained int) {
 	u.mu.Lock()
 	u.status.scans++
 	u.status.lastScan, u.status.scanBegan = time.Now(), began
 	if u.status.problems.walkEnded(); u.status.problems.met > 0 {
 		u.walkAgainLocked()
 	}
+	u.releasedLocked(regained)
 	u.mu.Unlock()
 	u.r.scanned(u)
 }

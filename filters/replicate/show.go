@@ -84,7 +84,9 @@ func (b *batch) tryShow(f *find) error {
 	if err := b.makeWay(f); err != nil {
 		return err
 	}
-	steps, err := replica.Appear(view{b}, replica.Sighting{At: f.at, Key: f.key, Attr: f.object.Attr, Former: b.s.keys.former, Spared: b.spared})
+	steps, err := replica.Appear(view{b}, replica.Sighting{
+		At: f.at, Key: f.key, Attr: f.object.Attr, Former: b.s.keys.former, Spared: b.spared, Kept: b.u.mayBeHeld(f.at),
+	})
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func (u *unit) problemLocked(path string, f *find, err error) (first bool) {
 	if !isHeld(err) {
 		u.later.add(now.Add(wait), again)
 	}
-	return u.status.problems.put(t, Problem{Path: path, Target: u.target.Path(), Reason: plain(err), Since: now, full: target.Full(err), held: heldBy(err)})
+	return u.status.problems.put(t, Problem{Path: path, Target: u.target.Path(), Reason: plain(err), Since: now, full: target.Full(err), held: heldBy(err), braked: namesHeld(err)})
 }
 
 // failedLocked counts a failure. It returns nil, and has the place walked again later, if there is no room to remember
@@ -171,7 +171,8 @@ func (u *unit) resolved(at replica.Name) {
 }
 
 // resolvedLocked forgets problems. Once all that are remembered have passed, the others are looked for at once; and once
-// the brake holds nothing any more, it is found out whether it can let go. u.mu is held.
+// the brake holds less, or nothing any more, it is found out whether it can let go. At the end of a walk that is done in
+// any case. u.mu is held.
 func (u *unit) resolvedLocked(forget func(p *problems)) {
 	p := &u.status.problems
 	if !p.any() {
@@ -179,7 +180,7 @@ func (u *unit) resolvedLocked(forget func(p *problems)) {
 	}
 	braked := p.braked
 	forget(p)
-	if !p.any() && p.more() > 0 && !u.status.scanning || braked > 0 && p.braked == 0 && u.brake.Tripped() {
+	if !u.status.scanning && (!p.any() && p.more() > 0 || p.braked < braked && u.madeUpLocked()) {
 		u.later.addWalk(time.Now())
 	}
 }

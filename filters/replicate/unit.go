@@ -24,6 +24,7 @@ type unit struct {
 
 	// Owned by the unit's goroutine.
 	gen       uint64                // batch that was recorded last
+	began     uint64                // likewise, when this process began
 	intended  map[replica.Name]bool // names that an interrupted batch was changing
 	wandered  map[weir.Handle]bool  // directories that have moved since those were read
 	amended   bool                  // something was put right while there were intended names
@@ -67,7 +68,6 @@ type unit struct {
 	handSince  time.Time // since when the oldest of them had waited
 	brake      *policy.Brake
 	brakeMoved bool // since it was recorded
-	refused    int  // how often the brake has said no
 	regained   int  // how often what it had let go, or kept in its place, was found elsewhere
 	missed     int  // how often a name could not be looked at or shown
 	status     unitStatus
@@ -138,6 +138,7 @@ func (u *unit) load() error {
 	// A batch that was interrupted before it was recorded has used a generation too.
 	_, last, err := u.loadIntents()
 	u.gen = max(u.gen, last)
+	u.began = u.gen
 	u.suspectLocked(u.gen, false) // Nobody else has the unit yet.
 	return err
 }
