@@ -96,6 +96,11 @@ func agree(t *testing.T, o Options) {
 	for _, ino := range before {
 		old[ino] = true
 	}
+	if parked := filepath.Join(o.Targets[0], ".weir/parked"); !absent(parked) {
+		for _, ino := range objects(t, parked) {
+			old[ino] = true
+		}
+	}
 	told, held := foretell(t, o)
 	status, err := once(t, o)
 	if (err != nil) != (held > 0) || err != nil && weir.KindOf(err) != weir.KindDiffers {
@@ -122,7 +127,11 @@ func agree(t *testing.T, o Options) {
 		}
 	}
 	for path, c := range told[replicate.ActDelete] {
-		if _, stays := after[path]; stays != (c.Reason != "") && !told.taken(path) {
+		_, stays := after[path]
+		if strings.HasPrefix(path, ".weir/") {
+			stays = !absent(filepath.Join(o.Targets[0], path))
+		}
+		if stays != (c.Reason != "") && !told.taken(path) {
 			t.Errorf("%q stays: %v, and what was told is %q", path, stays, c.Reason)
 		}
 	}

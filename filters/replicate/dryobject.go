@@ -25,22 +25,24 @@ func (w *dryWalk) object(n *dryNames, at replica.Name, path string, o tree.Objec
 			return err
 		}
 	}
-	sub := dryDir{path: append(append([]string(nil), n.path...), at.Name), onto: append(append([]string(nil), n.onto...), at.Name)}
+	sub := dryDir{path: append(append([]string(nil), n.path...), at.Name), onto: spot{append(append([]string(nil), n.onto.names...), at.Name), n.onto.parked}}
 	switch {
 	case known && taken && occupant == objectKey:
 		sub.key, sub.has = objectKey, w.same(n, at.Name, path, o, node)
 	case known:
-		sub.key, sub.has = objectKey, true
+		sub.key = objectKey
 		w.moved(n, at.Name, path, o, node)
-		if sub.onto, err = w.placeOf(node); err != nil {
-			return err
+		if o.IsDir() {
+			if sub.onto, sub.has, err = w.placeOf(objectKey); err != nil {
+				return err
+			}
 		}
 		if taken {
 			displaced, _, err := w.u.ix.Get(occupant)
 			if err != nil {
 				return err
 			}
-			w.gone = append(w.gone, vanished{path: path, key: occupant, over: !o.IsDir() && !displaced.Source.IsDir()})
+			w.gone = append(w.gone, vanished{path: path, key: occupant, over: !o.IsDir() && !displaced.Source.IsDir() && !w.u.mayBeHeld(at)})
 		}
 	case taken:
 		displaced, _, err := w.u.ix.Get(occupant)
@@ -159,29 +161,23 @@ func (w *dryWalk) moved(n *dryNames, name, path string, o tree.Object, node repl
 	w.say(c)
 }
 
-// home opens the directory in which the target has a known object, nil if it is nowhere in the tree, and returns its name there.
+// home opens the directory in which the target has a known object, nil if it has none, and returns its name there.
 func (w *dryWalk) home(node replica.Node) (dir *tree.Dir, name string) {
 	at, ok, err := anyName(w.u.ix, node)
-	if err != nil || !ok || w.onto == nil {
+	if err != nil || !ok {
 		return nil, ""
 	}
-	path, parked, ok, err := names(w.u.ix, w.s.root, at.Parent)
-	if err != nil || !ok || parked {
+	above, known, err := w.placeOf(at.Parent)
+	if err != nil || !known {
 		return nil, ""
 	}
-	if dir, err = w.onto.Walk(path); err != nil {
-		return nil, ""
-	}
-	return dir, at.Name
+	return w.open(above), at.Name
 }
 
-// placeOf returns the components to a known directory on the target.
-func (w *dryWalk) placeOf(node replica.Node) ([]string, error) {
-	path, parked, ok, err := names(w.u.ix, w.s.root, node.Key)
-	if err != nil || !ok || parked {
-		return nil, err
-	}
-	return path, nil
+// placeOf returns where the target has a directory that the index knows, if it is known there.
+func (w *dryWalk) placeOf(key weir.Handle) (to spot, known bool, err error) {
+	to.names, to.parked, known, err = names(w.u.ix, w.s.root, key)
+	return to, known, err
 }
 
 // rekeyed tells about an object of a former volume that becomes that of the volume which stands there now.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 )
 
@@ -72,8 +73,23 @@ func (w *dryWalk) asks(n int) bool {
 	return ok
 }
 
-// removals tells what is deleted: names that have vanished, unless their objects were met elsewhere.
+// leftParked collects what is in the parking and was not told of as deleted before.
+func (w *dryWalk) leftParked() error {
+	return w.u.ix.Children(replica.Parking, "", func(name string, key weir.Handle) (bool, error) {
+		node, known, err := w.u.ix.Get(key)
+		if known && node.Flags&replica.Uncounted != 0 {
+			w.gone = append(w.gone, vanished{path: join(target.ParkedPath(w.u.place.id), name), key: key})
+		}
+		return true, err
+	})
+}
+
+// removals tells what is deleted: names that have vanished, and what has made room, unless their objects were met elsewhere.
 func (w *dryWalk) removals() error {
+	if err := w.leftParked(); err != nil {
+		return err
+	}
+	trees, asked := make([][]vanished, 0, len(w.gone)), 0
 	for _, v := range w.gone {
 		if w.found[v.key] {
 			continue
@@ -87,8 +103,16 @@ func (w *dryWalk) removals() error {
 			w.say(Change{Act: ActHold, Path: v.path, Reason: errPinned.Error()})
 			continue
 		}
+		if trees = append(trees, lost); !v.over {
+			asked += len(lost)
+		}
+	}
+	if err := w.release(int64(asked)); err != nil {
+		return err
+	}
+	for _, lost := range trees {
 		reason := ""
-		if !v.over && !w.asks(len(lost)) {
+		if len(lost) > 0 && !lost[0].over && !w.asks(len(lost)) {
 			reason = errBrake.Error()
 		}
 		for _, l := range lost {
@@ -96,6 +120,15 @@ func (w *dryWalk) removals() error {
 		}
 	}
 	return nil
+}
+
+// release lets go of a brake as a run does once it has found that n wait.
+func (w *dryWalk) release(n int64) error {
+	total, err := w.u.ix.Count()
+	if err == nil && w.u.brake.MadeUp(n, total) {
+		w.u.brake.Release(time.Now(), n)
+	}
+	return err
 }
 
 // below lists a name and what the replica has below it, without what lives on elsewhere. It reports whether

@@ -235,6 +235,18 @@ func (d *dryTarget) top(u *unit, rel string) *tree.Dir {
 	return dir
 }
 
+// parking opens what has left a place on the target for now. It is nil if there is none.
+func (d *dryTarget) parking(place uint32) *tree.Dir {
+	if d.h == nil {
+		return nil
+	}
+	dir, err := d.h.Root.Walk(strings.Split(target.ParkedPath(place), "/"))
+	if err != nil {
+		return nil
+	}
+	return dir
+}
+
 // cannot says why the target takes no such object, or nothing.
 func (d *dryTarget) cannot(o replica.Attr, name string) string {
 	if !d.tried {

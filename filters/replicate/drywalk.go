@@ -18,6 +18,7 @@ type dryWalk struct {
 	s      *session
 	mode   walkMode
 	onto   *tree.Dir              // the place's root on the target; nil if there is none
+	parked *tree.Dir              // what has left it for now; nil if there is none
 	found  map[weir.Handle]bool   // known nodes that were met under another name
 	linked map[weir.Handle]string // files with several names that the replica gets, and their first
 	gone   []vanished
@@ -27,13 +28,16 @@ type dryWalk struct {
 type dryDir struct {
 	path []string    // from the place's root, on the source
 	key  weir.Handle // what the index calls it; "" if it does not know it
-	onto []string    // from the place's root, on the target
+	onto spot        // on the target
 	has  bool        // whether the target has it there
 }
 
 func (w *dryWalk) run() error {
 	if w.onto = w.top(w.u, w.s.rel); w.onto != nil {
 		defer w.onto.Close()
+	}
+	if w.parked = w.parking(w.u.place.id); w.parked != nil {
+		defer w.parked.Close()
 	}
 	key := w.s.root
 	if former, err := w.u.ix.Meta(metaRoot); err != nil {
@@ -104,7 +108,7 @@ func (w *dryWalk) dir(d dryDir) ([]dryDir, error) {
 	defer src.Close()
 	n := &dryNames{dryDir: d, src: src, seen: make(map[string]bool), folded: make(map[string]string)}
 	if d.has {
-		if n.dst, err = w.onto.Walk(d.onto); err == nil {
+		if n.dst = w.open(d.onto); n.dst != nil {
 			defer n.dst.Close()
 		}
 	}
@@ -118,6 +122,28 @@ func (w *dryWalk) dir(d dryDir) ([]dryDir, error) {
 		return nil, err
 	}
 	return n.subs, w.strays(n)
+}
+
+// spot leads to a directory on the target, from the place's root or from the parking.
+type spot struct {
+	names  []string
+	parked bool
+}
+
+// open opens a directory of the target; nil if there is none.
+func (w *dryWalk) open(to spot) *tree.Dir {
+	top := w.onto
+	if to.parked {
+		top = w.parked
+	}
+	if top == nil {
+		return nil
+	}
+	dir, err := top.Walk(to.names)
+	if err != nil {
+		return nil
+	}
+	return dir
 }
 
 // fold notes the names that the replica has, where case does not tell names apart.
