@@ -316,6 +316,9 @@ func (b *batch) show() error {
 			b.s.dirs.trim()
 			err := f.problem
 			if err == nil {
+				err = b.overtaken(f)
+			}
+			if err == nil {
 				err = b.showOne(f)
 			}
 			if f.exists && (f.absent || errors.Is(err, errVanished)) {

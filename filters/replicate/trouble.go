@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"regexp"
 	"slices"
 	"time"
@@ -185,10 +186,12 @@ func (u *unit) resolvedLocked(forget func(p *problems)) {
 	}
 }
 
-// resolvedIn forgets what was wrong in a directory that is gone.
+// resolvedIn forgets what was wrong in a directory that is gone, and that files in it were left in peace: under another
+// name they are looked at anew.
 func (u *unit) resolvedIn(dir weir.Handle) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	maps.DeleteFunc(u.settle, func(_ weir.Handle, st settling) bool { return st.at.Parent == dir })
 	u.resolvedLocked(func(p *problems) { p.resolveIn(dir) })
 }
 
@@ -212,8 +215,8 @@ func (u *unit) movedDir() {
 
 // settleProblem ends what was wrong with a name that was shown without an error, unless something is still to come.
 func (b *batch) settleProblem(f *find) error {
-	if err := b.overtaken(f); err != nil || !b.u.troubled() {
-		return err
+	if !b.u.troubled() {
+		return nil
 	}
 	owes, err := b.owes(f)
 	switch {
