@@ -87,6 +87,9 @@ func TestCopyIsEqual(t *testing.T) {
 			plantTree(t, a.Dir)
 			must(t, os.Chmod(b.Dir, 0o755), os.Chmod(a.Dir, 0o755))
 			copyTree(t, a.Dir, b.Dir)
+			if pair[0] == "ext4" {
+				must(t, os.Remove(b.Dir+"/lost+found")) // cp brings along what only fsck of ext has a use for.
+			}
 			must(t, os.MkdirAll(b.Dir+"/.weir/tmp", 0o700), copyTimes(a.Dir, b.Dir))
 			if found := rsyncFinds(t, a.Dir, b.Dir); found != "" {
 				t.Errorf("rsync finds:\n%s", found)
