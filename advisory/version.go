@@ -29,8 +29,8 @@ func ParseVersion(text string) (v Version, err error) {
 // Compare returns a negative number if v is the older one, 0 if they are equal, and a positive number else.
 func (v Version) Compare(other Version) int { return slices.Compare(v[:], other[:]) }
 
-// NT returns the version of the system that the file is made for, as in 6.0.
-func (v Version) NT() string { return fmt.Sprintf("%d.%d", v[0], v[1]) }
+// NT returns the version of the system that the file is made for.
+func (v Version) NT() NT { return NT(v[:2]) }
 
 // String returns the four numbers with dots between them.
 func (v Version) String() string { return fmt.Sprintf("%d.%d.%d.%d", v[0], v[1], v[2], v[3]) }

@@ -1,15 +1,12 @@
 package manifest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-
-	"github.com/pelletier/go-toml/v2"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/internal/tomlfile"
 )
 
 // MaxSize is how many bytes a manifest may have.
@@ -38,9 +35,6 @@ type instance struct {
 // has a place there.
 func Parse(file string, text []byte) (*Manifest, error) {
 	d, err := decode(text)
-	if err == nil {
-		err = d.check()
-	}
 	if err != nil {
 		return nil, &weir.Error{
 			Op: "read manifest", Kind: weir.KindRefused, Path: file, Err: err, Hint: "weir load --help shows what one looks like",
@@ -60,30 +54,15 @@ func decode(text []byte) (d document, err error) {
 	if len(text) > MaxSize {
 		return d, fmt.Errorf("it has more than %d bytes", MaxSize)
 	}
-	from := toml.NewDecoder(bytes.NewReader(text))
-	from.DisallowUnknownFields()
-	return d, placed(from.Decode(&d))
-}
-
-// placed says where in the text an error of the decoder is.
-func placed(err error) error {
-	var unknown *toml.StrictMissingError
-	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
-		first := unknown.Errors[0]
-		row, column := first.Position()
-		return fmt.Errorf("line %d, column %d: there is no key %q", row, column, strings.Join(first.Key(), "."))
+	at, err := tomlfile.Decode(text, &d)
+	if err != nil {
+		return d, err
 	}
-	var bad *toml.DecodeError
-	if errors.As(err, &bad) {
-		row, column := bad.Position()
-		why, _, _ := strings.Cut(strings.TrimPrefix(bad.Error(), "toml: "), " into ") // What follows are types of this program.
-		return fmt.Errorf("line %d, column %d: %s", row, column, why)
-	}
-	return err
+	return d, d.check(at)
 }
 
 // check refuses what is no manifest, although it is well written.
-func (d document) check() error {
+func (d document) check(at *tomlfile.Text) error {
 	if d.Filter == "" {
 		return errors.New("it does not name its filter")
 	}
@@ -95,18 +74,19 @@ func (d document) check() error {
 	}
 	names := map[string]bool{}
 	for i, in := range d.Instance {
+		row := fmt.Sprintf("instance[%d]", i)
 		switch {
 		case in.Name == "":
-			return fmt.Errorf("instance number %d has no name", i+1)
+			return at.Errorf(row, "instance number %d has no name", i+1)
 		case in.Altitude == nil:
-			return fmt.Errorf("instance %q has no altitude", in.Name)
+			return at.Errorf(row, "instance %q has no altitude", in.Name)
 		case names[in.Name]:
-			return fmt.Errorf("there are two instances named %q", in.Name)
+			return at.Errorf(row+".name", "there are two instances named %q", in.Name)
 		}
 		names[in.Name] = true
 	}
 	if d.Default != "" && !names[d.Default] {
-		return fmt.Errorf("the default is %q, and there is no instance of this name", d.Default)
+		return at.Errorf("default", "the default is %q, and there is no instance of this name", d.Default)
 	}
 	return nil
 }
