@@ -43,9 +43,6 @@ const (
 	Server Type = "server"
 )
 
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (t *Type) UnmarshalText(text []byte) error { return oneOf(t, text, Client, Server) }
-
 // RecordKind is how a record is to be looked for.
 type RecordKind string
 
@@ -55,29 +52,13 @@ const (
 	RecordPackage RecordKind = "package" // packages of component based servicing, which have a state each
 )
 
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (k *RecordKind) UnmarshalText(text []byte) error {
-	return oneOf(k, text, RecordUpdate, RecordPackage)
-}
-
-func oneOf[S ~string](s *S, text []byte, all ...S) error {
-	if !slices.Contains(all, S(text)) {
-		return fmt.Errorf("%q is not one of %s", text, strings.Trim(strings.ReplaceAll(fmt.Sprint(all), " ", ", "), "[]"))
-	}
-	*s = S(text)
-	return nil
-}
-
 // Pattern is a version whose revision has digits that do not matter, as 6.0.6001.22xxx has.
 type Pattern string
 
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (p *Pattern) UnmarshalText(text []byte) error {
-	if _, err := ParseVersion(strings.ReplaceAll(string(text), "x", "0")); err != nil {
-		return fmt.Errorf("%q is not like 6.0.6001.22xxx", text)
-	}
-	*p = Pattern(text)
-	return nil
+// valid reports whether it is such a version.
+func (p Pattern) valid() bool {
+	_, err := ParseVersion(strings.ReplaceAll(string(p), "x", "0"))
+	return err == nil
 }
 
 // fits reports whether a version has the system and the build of the pattern.

@@ -1,0 +1,168 @@
+package advisory
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func kb(t *testing.T) *Advisory {
+	t.Helper()
+	l, err := Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _, err := l.Find("975759")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// system is an installation of the given build, with the versions of its filter manager and its kernels. A suffix may stand
+// behind a version, with a space between them.
+func system(nt NT, build uint16, pack string, as Type, m Machine, files ...string) Evidence {
+	e := Evidence{System: System{Name: "Windows", NT: nt, Build: build, ServicePack: pack, Type: as}}
+	places := []string{"system32/drivers/fltmgr.sys", "system32/ntoskrnl.exe", "system32/ntkrnlpa.exe"}
+	for i, file := range files {
+		e.Files = append(e.Files, made(places[i], m, file))
+	}
+	return e
+}
+
+func made(place string, m Machine, file string) Found {
+	number, suffix, branched := strings.Cut(file, " ")
+	f := Found{Installed: place, Path: place, Machine: m, Size: 1}
+	v, err := ParseVersion(number)
+	if err != nil {
+		f.Problem = file
+		return f
+	}
+	f.Version, f.FileVersion = v, number
+	if branched {
+		f.FileVersion += " (srv03_sp2_" + suffix + ".091009-1259)"
+	}
+	return f
+}
+
+func server2003(files ...string) Evidence {
+	return system(NT{5, 2}, 3790, "Service Pack 2", Server, X64, files...)
+}
+
+func vista(build uint16, pack string, files ...string) Evidence {
+	return system(NT{6, 0}, build, pack, Client, X64, files...)
+}
+
+func both(version string) []string { return []string{version, version} }
+
+func (e Evidence) with(change func(*Evidence)) Evidence {
+	change(&e)
+	return e
+}
+
+func packaged(state PackageState) func(*Evidence) {
+	return func(e *Evidence) { e.Packages = []Package{{"k", state}} }
+}
+
+func renamed(over, file string) func(*Evidence) {
+	return func(e *Evidence) {
+		r := Rename{From: `\??\C:\Windows\Temp\new`, Over: over}
+		if file != "" {
+			f := made(over, X64, file)
+			r.File = &f
+		}
+		e.Renames = append(e.Renames, r)
+	}
+}
+
+func TestDecision(t *testing.T) {
+	const sp1, sp2 = "Service Pack 1", "Service Pack 2"
+	const old, good, gdr = "6.0.6002.18005", "6.0.6002.22250", "6.0.6002.19747"
+	a := kb(t)
+	for name, test := range map[string]struct {
+		e    Evidence
+		want Verdict
+		why  string
+	}{
+		"2003 mended":                     {server2003(both("5.2.3790.4601 qfe")...), Fixed, "no record"},
+		"2003 later":                      {server2003(both("5.2.3790.5000 qfe")...), Fixed, ""},
+		"2003 kernel of the GDR branch":   {server2003("5.2.3790.4601 qfe", "5.2.3790.4637 gdr"), Inconsistent, "1 of the 2"},
+		"2003 GDR":                        {server2003(both("5.2.3790.4700 gdr")...), Affected, ""},
+		"2003 before":                     {server2003(both("5.2.3790.4600 qfe")...), Affected, ""},
+		"2003 as released":                {server2003(both("5.2.3790.3959 rtm")...), Affected, ""},
+		"2003 before, no suffix":          {server2003(both("5.2.3790.3959")...), Affected, ""},
+		"2003 no suffix":                  {server2003(both("5.2.3790.4601")...), Unknown, "does not tell the branch"},
+		"2003 strange suffix":             {server2003(both("5.2.3790.4601 foo")...), Unknown, `no branch is called "foo"`},
+		"2003 with SP1":                   {system(NT{5, 2}, 3790, sp1, Server, X64, both("5.2.3790.1830 rtm")...), PrerequisiteMissing, "needs Service Pack 2"},
+		"2003 without":                    {system(NT{5, 2}, 3790, "", Server, X86), PrerequisiteMissing, "has no service pack"},
+		"2003 IA-64":                      {system(NT{5, 2}, 3790, sp2, Server, IA64, both("5.2.3790.4601 qfe")...), Fixed, ""},
+		"2003 x86":                        {system(NT{5, 2}, 3790, sp2, Server, X86, "5.2.3790.4601 qfe", "5.2.3790.4601 qfe", "5.2.3790.4600 qfe"), Inconsistent, "2 of the 3"},
+		"XP x64":                          {system(NT{5, 2}, 3790, sp2, Client, X64, both("5.2.3790.4601 qfe")...), NotApplicable, "shares the code base"},
+		"2000":                            {system(NT{5, 0}, 2195, "Service Pack 4", Server, X86), NotApplicable, "before Windows Server 2003"},
+		"XP":                              {system(NT{5, 1}, 2600, sp2, "", X86), NotApplicable, ""},
+		"7":                               {system(NT{6, 1}, 7600, "", Client, X64, both("6.1.7600.16385")...), NotApplicable, "released after"},
+		"10":                              {system(NT{10, 0}, 19041, "", Client, X64), NotApplicable, "released after"},
+		"Vista as released":               {vista(6000, "", both("6.0.6000.20999")...), PrerequisiteMissing, "needs Service Pack 1 or 2"},
+		"SP1 as released":                 {vista(6001, sp1, both("6.0.6001.18000")...), Affected, ""},
+		"SP1 just before":                 {vista(6001, sp1, both("6.0.6001.22546")...), Affected, ""},
+		"SP1 mended":                      {vista(6001, sp1, both("6.0.6001.22547")...), Fixed, ""},
+		"SP2 as released":                 {vista(6002, sp2, both(old)...), Affected, ""},
+		"SP2 late GDR":                    {vista(6002, sp2, both(gdr)...), Affected, ""},
+		"SP2 just before":                 {vista(6002, sp2, both("6.0.6002.22249")...), Affected, ""},
+		"SP2 mended":                      {vista(6002, sp2, both(good)...), Fixed, ""},
+		"SP2 later":                       {vista(6002, sp2, both("6.0.6002.24566")...), Fixed, ""},
+		"2008 of 2019":                    {system(NT{6, 0}, 6003, sp2, Server, X64, both("6.0.6003.20489")...), Fixed, ""},
+		"2008 of 2019, old kernel":        {system(NT{6, 0}, 6003, sp2, Server, X64, "6.0.6003.20489", old), Inconsistent, ""},
+		"2008 of 2019, GDR":               {system(NT{6, 0}, 6003, sp2, Server, X64, both("6.0.6003.18001")...), Affected, ""},
+		"2008 IA-64":                      {system(NT{6, 0}, 6002, sp2, Server, IA64, both(good)...), Unknown, "ends before the table"},
+		"some other processor":            {system(NT{6, 0}, 6002, sp2, Server, 0x1c0, both(good)...), Unknown, "no files of Windows Server 2008 for machine 0x1c0"},
+		"kernel waits":                    {vista(6002, sp2, good, old).with(renamed("system32/ntoskrnl.exe", good)), PendingRestart, ""},
+		"kernel waits, nobody can see":    {vista(6002, sp2, good, old).with(renamed("system32/ntoskrnl.exe", "")), PendingRestart, ""},
+		"an older kernel waits":           {vista(6002, sp2, good, old).with(renamed("system32/ntoskrnl.exe", gdr)), Inconsistent, ""},
+		"something else waits":            {vista(6002, sp2, good, old).with(renamed("", good)), Inconsistent, ""},
+		"one of two waits":                {vista(6002, sp2, both(old)...).with(renamed("system32/ntoskrnl.exe", good)), Affected, ""},
+		"package waits":                   {vista(6002, sp2, both(old)...).with(packaged(InstallPending)), PendingRestart, "is installed when"},
+		"removal waits":                   {vista(6002, sp2, both(good)...).with(packaged(UninstallPending)), PendingRestart, "is removed when"},
+		"record without files":            {vista(6002, sp2, both(old)...).with(packaged(Installed)), Damaged, ""},
+		"record with one file":            {vista(6002, sp2, good, old).with(packaged(Installed)), Inconsistent, ""},
+		"staged is not installed":         {vista(6002, sp2, both(old)...).with(packaged(Staged)), Affected, ""},
+		"record and files":                {vista(6002, sp2, both(good)...).with(packaged(Installed)), Fixed, "registry says"},
+		"file of another service pack":    {vista(6002, sp2, good, "6.0.6001.22547"), Inconsistent, "system's build"},
+		"truncated kernel":                {vista(6002, sp2, good, "it is cut short"), Unknown, "system32/ntoskrnl.exe: it is cut short"},
+		"truncated filter manager":        {vista(6002, sp2, "it is cut short", good), Unknown, "which tells the processor"},
+		"no kernel":                       {vista(6002, sp2, good), Unknown, "it was not looked for"},
+		"nothing known":                   {Evidence{Missing: []string{"SOFTWARE is not there"}}, Unknown, "SOFTWARE is not there"},
+		"client or server":                {system(NT{6, 0}, 6002, sp2, "", X64, both(good)...), Unknown, "client or a server"},
+		"service pack that is no number":  {vista(6002, "Service Pack two", both(good)...), Unknown, "is not understood"},
+		"service pack against build":      {vista(6002, sp1, both(good)...), Unknown, "none that the article knows"},
+		"build against service pack":      {vista(6001, sp2, both(good)...), Unknown, "none that the article knows"},
+		"service pack that came later":    {vista(6004, "Service Pack 3", both(good)...), Unknown, "none that the article knows"},
+		"candidate of a release":          {vista(6001, "Service Pack 1, v.668", both("6.0.6001.18000")...), Affected, ""},
+		"string of another version":       {server2003(both("5.2.3790.4601 qfe")...).with(func(e *Evidence) { e.Files[0].Version[3] = 4700 }), Unknown, "are not the same"},
+		"kernel for another processor":    {vista(6002, sp2, both(good)...).with(func(e *Evidence) { e.Files[1].Machine = X86 }), Unknown, "it is for x86, and the system for x64"},
+		"revision that no branch has":     {vista(6003, sp2, "6.0.6003.100", "6.0.6003.100"), Unknown, "no branch has revision 100"},
+		"a system between those of lists": {system(NT{6, 0}, 6002, sp2, "other", X64), NotApplicable, "does not list version 6.0"},
+	} {
+		f := a.Decide(test.e)
+		if f.Verdict != test.want || !slices.ContainsFunc(f.Reasons, func(r string) bool { return strings.Contains(r, test.why) }) {
+			t.Errorf("%s: %s, because %q, want %s", name, f.Verdict, f.Reasons, test.want)
+		}
+		if (len(f.Actions) > 0) == (f.Verdict == NotApplicable) && f.Verdict != Fixed {
+			t.Errorf("%s: %s, with the actions %q", name, f.Verdict, f.Actions)
+		}
+	}
+}
+
+func TestWhatComesAfter(t *testing.T) {
+	a := kb(t)
+	if f := a.Decide(server2003(both("5.2.3790.4601 qfe")...)); len(f.Actions) != 1 || !strings.HasPrefix(f.Actions[0], "install 978243 too") {
+		t.Errorf("2003, fixed: %q", f.Actions)
+	}
+	if f := a.Decide(vista(6002, "Service Pack 2", both("6.0.6002.22250")...)); len(f.Actions) != 0 {
+		t.Errorf("Vista, fixed: %q", f.Actions)
+	}
+	f := a.Decide(server2003(both("5.2.3790.3959 rtm")...))
+	if len(f.Actions) != 3 || f.Actions[0] != "install KB975759" || f.Actions[1] != "restart the system" {
+		t.Errorf("2003, affected: %q", f.Actions)
+	}
+}
