@@ -123,7 +123,10 @@ func reseal(file []byte) []byte {
 
 func FuzzHive(f *testing.F) {
 	for _, h := range variants() {
-		f.Add(software(h, 9).Bytes())
+		h.PerList = 2
+		h.Root.Put(packages+`\a`, wintest.Number("InstallDate", 1))
+		h.Root.Put("Жук", wintest.Text("имя", "значение"), wintest.Texts("Pending", "", "b"), wintest.Text("long", longText[:9000]))
+		f.Add(h.Bytes())
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		if len(file) <= 1<<20 {
