@@ -1,16 +1,18 @@
 package hive_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/weirfs/weir/advisory/hive"
 	"github.com/weirfs/weir/internal/wintest"
 )
 
-// A hive that another tool has changed: the keys and values of this file, added to what a test has built.
+// What other tools add to a hive that a test has built: as a file of the registry editor, and as hivexsh's commands.
 const registryFile = `Windows Registry Editor Version 5.00
 
 [HKEY_X\Added]
@@ -20,9 +22,23 @@ const registryFile = `Windows Registry Editor Version 5.00
 
 [HKEY_X\Added\Below]
 
-[HKEY_X\Microsoft\Windows NT\CurrentVersion]
-"Added"="more"
+`
 
+const hivexCommands = `add Added
+cd Added
+add Below
+setval 3
+text
+string:added text
+number
+dword:42
+list
+hex:7:61,00,00,00,00,00,62,00,00,00,00,00
+cd \Microsoft
+add Added too
+cd \Session
+del
+commit
 `
 
 // tool returns a program's path, or skips the test aloud.
@@ -38,17 +54,20 @@ func tool(t *testing.T, name, pkg string) string {
 }
 
 func TestWhatOtherToolsHaveWrittenIsRead(t *testing.T) {
-	hivex, reged := tool(t, "hivexregedit", "libwin-hivex-perl"), tool(t, "reged", "chntpw")
-	for program, args := range map[string]func(file, registry string) []string{
-		hivex: func(file, registry string) []string { return []string{"--merge", "--prefix", `HKEY_X`, file, registry} },
-		reged: func(file, registry string) []string { return []string{"-C", "-I", file, `HKEY_X`, registry} },
+	hivexsh, reged := tool(t, "hivexsh", "libhivex-bin"), tool(t, "reged", "chntpw")
+	for program, args := range map[string]func(file, dir string) []string{
+		hivexsh: func(file, dir string) []string { return []string{"-w", "-f", filepath.Join(dir, "commands"), file} },
+		reged: func(file, dir string) []string {
+			return []string{"-C", "-I", file, "HKEY_X", filepath.Join(dir, "more.reg")}
+		},
 	} {
 		for _, minor := range []uint32{3, 5} {
 			dir := t.TempDir()
-			file, registry := filepath.Join(dir, "SOFTWARE"), filepath.Join(dir, "more.reg")
+			file := filepath.Join(dir, "SOFTWARE")
 			write(t, file, software(wintest.Hive{Minor: minor}, 20).Bytes())
-			write(t, registry, []byte(strings.ReplaceAll(registryFile, "\n", "\r\n")))
-			out, err := exec.CommandContext(t.Context(), program, args(file, registry)...).CombinedOutput()
+			write(t, filepath.Join(dir, "more.reg"), []byte(strings.ReplaceAll(registryFile, "\n", "\r\n")))
+			write(t, filepath.Join(dir, "commands"), []byte(hivexCommands))
+			out, err := exec.CommandContext(t.Context(), program, args(file, dir)...).CombinedOutput()
 			changed, failed := os.ReadFile(file)
 			if failed != nil {
 				t.Fatal(failed)
@@ -67,12 +86,15 @@ func TestWhatOtherToolsHaveWrittenIsRead(t *testing.T) {
 			if below, err := k.Keys(); err != nil || strings.Join(below, "|") != "Below" {
 				t.Errorf("%s, version 1.%d: keys %q, %v", program, minor, below, err)
 			}
-			version := key(t, h, `Microsoft\Windows NT\CurrentVersion`)
-			added, err1 := version.String("Added")
-			before, err2 := version.String("CurrentVersion")
-			long, err3 := key(t, h, "Жук").String("long")
-			if added != "more" || before != "6.0" || long != longText {
-				t.Errorf("%s, version 1.%d: %q %v, %q %v, %.20q %v", program, minor, added, err1, before, err2, long, err3)
+			before, err1 := key(t, h, `Microsoft\Windows NT\CurrentVersion`).String("CurrentVersion")
+			long, err2 := key(t, h, "Жук").String("long")
+			if before != "6.0" || long != longText {
+				t.Errorf("%s, version 1.%d: %q %v, %.20q %v", program, minor, before, err1, long, err2)
+			}
+			_, gone := h.Key("Session")
+			_, there := h.Key(`Microsoft\Added too`)
+			if program == hivexsh && (!errors.Is(gone, hive.ErrAbsent) || there != nil) {
+				t.Errorf("version 1.%d: a key that is gone: %v; one that is new: %v", minor, gone, there)
 			}
 		}
 	}

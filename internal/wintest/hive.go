@@ -13,8 +13,8 @@ import (
 type Hive struct {
 	Root HiveKey // its name is kept in the file, and is no part of any path
 
-	// Minor is the version after "1.": 3 as Windows 2000 and Server 2003 write it (lists lf, a value in one cell, however
-	// long), 4 to 6 as later ones do (lists lh from 5 on, records db for long values). 0 stands for 5.
+	// Minor is the version after "1.": 3 is the old form, which Windows NT 5 still has in some hives (lists lf, a value in one
+	// cell, however long), 4 to 6 are the newer ones (lists lh from 5 on, records db for long values). 0 stands for 5.
 	Minor uint32
 	// PerList is the number of subkeys from which on there is a list of lists (ri). 0 stands for 500.
 	PerList int
