@@ -25,8 +25,8 @@ const (
 	Snapshot Reason = "it is a shadow copy"
 	// OtherFileSystem is that the filter has no instance on any volume of this file system.
 	OtherFileSystem Reason = "the filter is on no volume of this file system"
-	// UnknownFileSystem is that there is no listing of fltmc volumes, so that nothing can be compared.
-	UnknownFileSystem Reason = "which file system it has is known only from fltmc volumes"
+	// UnknownFileSystem is that fltmc volumes does not say it, or is not there, so that nothing can be compared.
+	UnknownFileSystem Reason = "no listing says which file system it has"
 )
 
 // Missed is a volume on which a filter has no instance, though it has some elsewhere.
@@ -53,7 +53,7 @@ func (v Volume) pipes() bool {
 }
 
 func (v Volume) redirector() bool {
-	return fold(v.FileSystem) == "remote" || slices.Contains(
+	return slices.Contains([]string{"remote", "mup", "lanman", "webdav", "rdpdr", "nfs"}, fold(v.FileSystem)) || slices.Contains(
 		[]string{`\device\mup`, `\device\lanmanredirector`, `\device\webdavredirector`, `\device\rdpdr`}, fold(v.Device))
 }
 
@@ -237,7 +237,7 @@ func (s *survey) reason(m Missed) Reason {
 		return Selective
 	case v.snapshot():
 		return Snapshot
-	case !s.allVolumes:
+	case slices.Contains([]string{"", "unknown"}, fold(v.FileSystem)):
 		return UnknownFileSystem
 	case m.On == 0:
 		return OtherFileSystem

@@ -26,7 +26,7 @@ func listing(instances, volumes []string) string {
 	}
 	for _, line := range volumes {
 		f := append(strings.Fields(line), "-")
-		fmt.Fprintf(&b, "%-30s  %-39s  %-10s  %s\n", none(f[0]), f[1], f[2], none(f[3]))
+		fmt.Fprintf(&b, "%-30s  %-39s  %-10s  %s\n", none(f[0]), f[1], none(f[2]), none(f[3]))
 	}
 	return b.String()
 }
@@ -43,7 +43,7 @@ func TestAnOrdinaryVolumeThatWasMissedStandsOut(t *testing.T) {
 	volumes := []string{
 		`C: \Device\HarddiskVolume2 NTFS`, `D: \Device\HarddiskVolume3 NTFS`, `E: \Device\HarddiskVolume4 NTFS`,
 		`F: \Device\HarddiskVolume5 FAT`, `G: \Device\CdRom0 CDFS`, `- \Device\Mup Remote`, `- \Device\NamedPipe NamedPipe`,
-		`- \Device\Mailslot Mailslot`, `- \Device\HarddiskVolumeShadowCopy3 NTFS`, `H: \Device\HarddiskVolume9 NTFS Detached`,
+		`- \Device\Mailslot Mailslot`, `I: \Device\HarddiskVolume8 -`, `- \Device\HarddiskVolumeShadowCopy3 NTFS`, `H: \Device\HarddiskVolume9 NTFS Detached`,
 	}
 	instances := []string{
 		"backup C:", "scan C:", `scan \Device\HarddiskVolume4\`, "scan f:", `scan \Device\Mup`, "luafv C:",
@@ -54,7 +54,7 @@ func TestAnOrdinaryVolumeThatWasMissedStandsOut(t *testing.T) {
 		"backup D: 1/3 ", "backup E: 1/3 ",
 		"backup F: 0/1 " + string(fltmc.OtherFileSystem), "backup G: 0/1 " + string(fltmc.OtherFileSystem),
 		`backup \Device\Mup 0/1 ` + string(fltmc.Redirector), `backup \Device\NamedPipe 0/1 ` + string(fltmc.Pipes),
-		`backup \Device\Mailslot 0/1 ` + string(fltmc.Pipes), `backup \Device\HarddiskVolumeShadowCopy3 1/3 ` + string(fltmc.Snapshot),
+		`backup \Device\Mailslot 0/1 ` + string(fltmc.Pipes), "backup I: 0/1 " + string(fltmc.UnknownFileSystem), `backup \Device\HarddiskVolumeShadowCopy3 1/3 ` + string(fltmc.Snapshot),
 		"backup H: 1/3 " + string(fltmc.Gone),
 	}
 	got := missed(t, listing(instances, volumes))

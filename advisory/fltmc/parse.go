@@ -65,8 +65,8 @@ type parser struct {
 	of    scope  // of the table
 }
 
-// prompt is what stands before a command: that of cmd.exe or PowerShell.
-var prompt = regexp.MustCompile(`^\s*(\[[^\]]*\]: )?(PS )?([A-Za-z]:\\[^<>|"?*]*|[A-Za-z]:|PS)>`)
+// prompt is what stands before a command: that of cmd.exe or PowerShell, or what is left of it.
+var prompt = regexp.MustCompile(`^\s*(\[[^\]]*\]: )?(PS )?([A-Za-z]:\\[^<>|"?*]*|[A-Za-z]:|PS)?>`)
 
 // command is one that lists instances of one filter or volume.
 var command = regexp.MustCompile(`(?i)^(?:fltmc(?:\.exe)?|[^|&<>"]*[\\> ]fltmc(?:\.exe)?)\s+instances(?:\s+(-[fv])\s+(?:"([^"]*)"|([^\s"|>]+)))?\s*(?:[|>].*)?$`)

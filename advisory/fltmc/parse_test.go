@@ -203,6 +203,26 @@ func TestListingsOfOneVolumeOrFilter(t *testing.T) {
 	}
 }
 
+func TestAfterABarePromptAndWithoutEmptyLines(t *testing.T) {
+	text := ">fltmc instances" + instances10 + ">fltmc" + filters10 + "PS C:\\> fltmc volumes" + volumes10 + ">"
+	if l := parse(t, text); len(l.Instances) != 7 || len(l.Filters) != 4 || len(l.Volumes) != 7 {
+		t.Errorf("%+v", l)
+	}
+}
+
+func TestLegacyFiltersAmongTheInstances(t *testing.T) {
+	l := parse(t, instances10+"OldScanner            C:                                        389998.99                         <Legacy>\n")
+	i := l.Instances[len(l.Instances)-1]
+	if !i.Legacy || i.Name != "" || i.Volume != "C:" || i.Frame != "" || i.Altitude != weir.MustAltitude("389998.99") {
+		t.Errorf("%+v", i)
+	}
+	for _, m := range l.Missed() {
+		if m.Filter == "OldScanner" {
+			t.Errorf("%+v", m)
+		}
+	}
+}
+
 func TestTheLastListingOfEverythingCounts(t *testing.T) {
 	l := parse(t, filters10+"C:\\>fltmc"+strings.ReplaceAll(filters10, "Keeper                                  2", "Keeper                                  3"))
 	if len(l.Filters) != 4 || l.Filters[1].Instances != 3 {

@@ -28,7 +28,7 @@ func (t *table) check(row map[string]string) error {
 			needed = t.kind == ofVolumes
 		case colCount, colFrame, colInstance:
 			needed = !old
-		case colAltitude, colFileSystem:
+		case colAltitude:
 			needed = true
 		}
 		if needed && text == "" {
