@@ -42,7 +42,9 @@ type Missed struct {
 
 // selective are filters that come with Windows and are not on every volume: of file virtualization (the system's volume),
 // containers, cloud files, compressed system files, games, pipes that start services, and quality of storage.
-var selective = [...]string{"luafv", "wcifs", "bindflt", "unionfs", "cldflt", "wof", "gameflt", "npsvctrig", "storqosflt", "filecrypt"}
+func selective() []string {
+	return []string{"luafv", "wcifs", "bindflt", "unionfs", "cldflt", "wof", "gameflt", "npsvctrig", "storqosflt", "filecrypt"}
+}
 
 // fold returns what names are compared by: no case, and no backslash at the end.
 func fold(name string) string { return strings.TrimSuffix(strings.ToLower(name), `\`) }
@@ -233,7 +235,7 @@ func (s *survey) reason(m Missed) Reason {
 		return Pipes
 	case v.redirector():
 		return Redirector
-	case slices.Contains(selective[:], fold(m.Filter)):
+	case slices.Contains(selective(), fold(m.Filter)):
 		return Selective
 	case v.snapshot():
 		return Snapshot

@@ -175,7 +175,7 @@ func (p *parser) begin(t *table) error {
 }
 
 // widths are those of consoles, to put together a line that was wrapped though the header was not.
-var widths = [...]int{80, 100, 120, 132, 160}
+func widths() []int { return []int{80, 100, 120, 132, 160} }
 
 // row reads the line of a table that begins here, and returns of how many lines of the text it is.
 func (p *parser) row() (map[string]string, int, error) {
@@ -191,7 +191,7 @@ func (p *parser) row() (map[string]string, int, error) {
 		return row, 1, err
 	}
 	for n := 2; n <= maxPieces; n++ {
-		for _, width := range append(widths[:], len(p.lines[p.at])) {
+		for _, width := range append(widths(), len(p.lines[p.at])) {
 			if row, ok := p.joined(n, width); ok {
 				return row, n, nil
 			}
