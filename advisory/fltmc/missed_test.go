@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirfs/weir/advisory/fltmc"
 )
@@ -183,6 +184,16 @@ func TestEveryCutAndFlippedBitsInEveryByte(t *testing.T) {
 			bad[i] ^= flip
 			parseAll(bad)
 		}
+	}
+}
+
+func TestMuchOtherTextIsPassedOverInTime(t *testing.T) {
+	start := time.Now()
+	for _, table := range []string{volumes10, wrap(instances10, 80, true)} {
+		parse(t, table+"\n"+strings.Repeat("a\n", 1<<17))
+	}
+	if took := time.Since(start); took > time.Minute {
+		t.Errorf("%v for half a MiB", took)
 	}
 }
 

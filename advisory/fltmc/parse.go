@@ -60,7 +60,6 @@ type parser struct {
 
 	table *table // the one that the line may belong to
 	ended bool   // there was other text after its lines
-	blank bool   // the line before was empty
 	scope scope  // of the last command that was pasted with its output
 	of    scope  // of the table
 }
@@ -75,10 +74,9 @@ var command = regexp.MustCompile(`(?i)^(?:fltmc(?:\.exe)?|[^|&<>"]*[\\> ]fltmc(?
 func (p *parser) step() error {
 	line := p.lines[p.at]
 	if len(line) == 0 {
-		p.at, p.blank = p.at+1, true
+		p.at++
 		return nil
 	}
-	defer func() { p.blank = false }()
 	if p.words(string(line)) {
 		p.table, p.ended = nil, false
 		p.at++
@@ -109,7 +107,7 @@ func (p *parser) step() error {
 		p.listing.add(p.table.kind, row, p.at+1, p.of)
 		p.at += n
 		return nil
-	case p.blank || p.ended: // words after the table
+	case p.ended || len(p.lines[p.at-1]) == 0: // words after the table
 		p.ended = true
 		p.at++
 		return nil
@@ -180,14 +178,18 @@ func widths() []int { return []int{80, 100, 120, 132, 160} }
 // row reads the line of a table that begins here, and returns of how many lines of the text it is.
 func (p *parser) row() (map[string]string, int, error) {
 	if width := p.table.width; width > 0 {
-		for n := maxPieces; n > 1; n-- {
+		most := maxPieces
+		if p.ended { // what is looked for is but a line out of its place, and there may be much other text
+			most = 2
+		}
+		for n := most; n > 1; n-- {
 			if row, ok := p.joined(n, width); ok {
 				return row, n, nil
 			}
 		}
 	}
 	row, err := p.table.row(p.lines[p.at])
-	if p.table.width > 0 || err == nil && p.complete() {
+	if p.table.width > 0 || p.ended || err == nil && p.complete() {
 		return row, 1, err
 	}
 	for n := 2; n <= maxPieces; n++ {
