@@ -48,7 +48,11 @@ func (s *search) find(cert *x509.Certificate, usages ...string) chain {
 		start.err = fmt.Errorf("the certificate of %s does not say that it is for %s", subject(cert), purpose(usages))
 		return start
 	}
-	return s.extend(start)
+	found := s.extend(start)
+	if found.err != nil && s.checks >= maxChecks {
+		found.err = fmt.Errorf("of the certificates that could lead to a root only %d were looked at", maxChecks)
+	}
+	return found
 }
 
 // extend judges the last certificate of c and looks for its issuers.
@@ -74,6 +78,9 @@ func (s *search) extend(c chain) chain {
 		return best
 	}
 	for _, issuer := range s.pool {
+		if s.checks >= maxChecks {
+			break
+		}
 		if bytes.Equal(issuer.RawSubject, last.RawIssuer) && !slices.ContainsFunc(c.certs, issuer.Equal) {
 			best = better(best, s.through(c, issuer))
 		}
@@ -84,10 +91,7 @@ func (s *search) extend(c chain) chain {
 // through follows c to an issuer; an issuer that is not proved to be one is no part of the chain.
 func (s *search) through(c chain, issuer *x509.Certificate) chain {
 	c.root = RootNone
-	if s.checks++; s.checks > maxChecks {
-		c.err = fmt.Errorf("more than %d signatures would have to be checked", maxChecks)
-		return c
-	}
+	s.checks++
 	if c.err = s.issued(issuer, c.certs); c.err != nil {
 		return c
 	}
