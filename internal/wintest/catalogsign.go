@@ -58,6 +58,7 @@ type Signing struct {
 	ContentType string      // that of a list of files if it is empty
 	Time        time.Time   // what the signer claims; nothing if it is zero
 	NoAttrs     bool        // nothing is signed but the content itself
+	NamesCert   bool        // the signer's certificate is signed, too, by its SHA-1, as time stamps must have it (RFC 2634)
 	Stamps      []func(signature []byte) []byte
 }
 
@@ -76,6 +77,10 @@ func (s *Signing) SignerInfo(content []byte) []byte {
 	}
 	if !s.Time.IsZero() {
 		attr = append(attr, attribute("1.2.840.113549.1.9.5", DERTime(s.Time)))
+	}
+	if s.NamesCert {
+		id := DER(0x30, DER(0x04, sumOf(crypto.SHA1, s.By.Cert.Raw)))
+		attr = append(attr, attribute("1.2.840.113549.1.9.16.2.12", DER(0x30, DER(0x30, id))))
 	}
 	slices.SortFunc(attr, bytes.Compare)
 	signedBytes := DER(0x31, attr...)
@@ -148,7 +153,7 @@ func TimeStamp(by Identity, at time.Time, certs ...Identity) func([]byte) []byte
 			DER(0x02, []byte{1}), DEROID("1.3.6.1.4.1.601.10.3.1"),
 			DER(0x30, algorithmOf(32), DER(0x04, sumOf(crypto.SHA256, signature))),
 			DER(0x02, []byte{7}), DER(0x18, []byte(at.UTC().Format("20060102150405Z"))))
-		s := Signing{By: by, ContentType: kind}
+		s := Signing{By: by, ContentType: kind, NamesCert: true}
 		token := SignedData(kind, DER(0x04, info), [][]byte{algorithmOf(32)}, raw(certs), [][]byte{s.SignerInfo(info)})
 		return attribute("1.3.6.1.4.1.311.3.3.1", token)
 	}
