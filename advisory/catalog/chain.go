@@ -116,7 +116,7 @@ func (s *search) missing(cert *x509.Certificate) error {
 	if selfIssued(cert) {
 		return fmt.Errorf("%s is signed by itself and is no root that is trusted", subject(cert))
 	}
-	return fmt.Errorf("the certificate of «%s», who issued that of %s, is not there", printable(cert.Issuer.String()), subject(cert))
+	return fmt.Errorf("the certificate of «%s», who issued that of %s, is not there", nameOf(cert.Issuer), subject(cert))
 }
 
 // issued checks that issuer, a certificate that may, has signed the last of certs.
@@ -199,7 +199,7 @@ func purpose(usages []string) string {
 }
 
 // subject is who a certificate is of, printable.
-func subject(cert *x509.Certificate) string { return "«" + printable(cert.Subject.String()) + "»" }
+func subject(cert *x509.Certificate) string { return "«" + nameOf(cert.Subject) + "»" }
 
 // stamp writes a time.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }

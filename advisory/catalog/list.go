@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
-	"unicode"
 	"unicode/utf16"
 )
 
@@ -169,21 +167,4 @@ func decodeUTF16(b []byte, bigEndian bool) string {
 		units = append(units, unit)
 	}
 	return string(utf16.Decode(units))
-}
-
-// printable makes text safe to show: what cannot be printed is replaced, and what is too long is cut.
-func printable(s string) string {
-	if len(s) > 4*maxText {
-		s = s[:4*maxText]
-	}
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
-	if r := []rune(s); len(r) > maxText {
-		return string(r[:maxText])
-	}
-	return s
 }

@@ -35,7 +35,7 @@ func (p *Proof) Proved() bool { return len(p.Unproved) == 0 && p.Root != RootNon
 
 // unproved notes what is not proved.
 func (p *Proof) unproved(format string, args ...any) {
-	p.Unproved = append(p.Unproved, fmt.Sprintf(format, args...))
+	p.Unproved = append(p.Unproved, clean(fmt.Sprintf(format, args...)))
 }
 
 // Verify judges the catalog: whether the list is what was signed, by whom, to which root the signer's certificate leads, and
@@ -57,14 +57,16 @@ func (c *Catalog) Verify(roots Roots, now time.Time) Proof {
 		p.unproved("the signer's certificate is not in the catalog%s", c.odd())
 		return p
 	}
-	p.Signer = printable(cert.Subject.String())
+	p.Signer = nameOf(cert.Subject)
 	err := s.check(oidTrustList, c.signed.content, cert)
 	if p.Intact = err == nil; !p.Intact {
 		p.unproved("the list is not proved to be what was signed: %v", err)
 	}
 	var reasons []string
 	p.Stamp, reasons = c.stamps(s, roots)
-	p.Unproved = append(p.Unproved, reasons...)
+	for _, reason := range reasons {
+		p.unproved("%s", reason)
+	}
 	c.proveChain(&p, cert, pool, roots)
 	return p
 }
@@ -102,7 +104,7 @@ func links(certs []*x509.Certificate) []Link {
 	all := make([]Link, 0, len(certs))
 	for _, cert := range certs {
 		all = append(all, Link{
-			Subject:     printable(cert.Subject.String()),
+			Subject:     nameOf(cert.Subject),
 			Algorithm:   cert.SignatureAlgorithm.String(),
 			NotBefore:   cert.NotBefore.UTC(),
 			NotAfter:    cert.NotAfter.UTC(),

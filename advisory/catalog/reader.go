@@ -124,7 +124,9 @@ func (r *reader) time() time.Time {
 	case len(v.full) > 40:
 		r.err = errors.New("a time has more than 40 bytes")
 	case v.is(universal, tagUTCTime), v.is(universal, tagGeneralizedTime):
-		_, r.err = asn1.Unmarshal(v.full, &t)
+		if _, err := asn1.Unmarshal(v.full, &t); err != nil {
+			r.err = fmt.Errorf("a time is written as %q", v.content)
+		}
 	default:
 		r.err = errors.New("a time is none")
 	}

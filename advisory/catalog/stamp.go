@@ -124,7 +124,7 @@ func proveStamp(st Stamp, s *signer, contentType string, content []byte, certs [
 	if cert == nil {
 		return st, errors.New("the certificate of who made it is not there")
 	}
-	st.By = printable(cert.Subject.String())
+	st.By = nameOf(cert.Subject)
 	if err := s.check(contentType, content, cert); err != nil {
 		return st, err
 	}

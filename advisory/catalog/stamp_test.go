@@ -35,6 +35,7 @@ func TestTimeIsOnlyClaimedWhereStampIsNotProved(t *testing.T) {
 		"token without its certificate":         {wintest.TimeStamp(wintest.Issue(leaf(x509.ExtKeyUsageTimeStamping), "Absent", w.keys[0], &w.ca), signingTime), "the certificate of who made it is not there"},
 		"countersignature after the expiry":     {wintest.Countersignature(w.stamper, late), "has expired on 2010-12-01 00:00:00, and is needed for 2011-11-25"},
 		"token before the certificates":         {token(w.stamper, signingTime.AddDate(-3, 0, 0)), "is not valid before"},
+		"token with a time that is none":        {changed(token(w.stamper, signingTime), []byte("20091125"), []byte("20\xff\x7f1125")), `a time is written as "20\xff\x7f1125120000Z"`},
 		"something that is no token": {func([]byte) []byte {
 			return wintest.DER(0x30, wintest.DEROID(oidStampToken), wintest.DER(0x31, wintest.DER(0x05)))
 		}, "by a time stamp: "},
@@ -43,11 +44,18 @@ func TestTimeIsOnlyClaimedWhereStampIsNotProved(t *testing.T) {
 			der := list(2).Sign([]wintest.Identity{w.leaf, w.ca, w.stamper, notForStamps, stranger},
 				wintest.Signing{By: w.leaf, Time: signingTime, Stamps: []func([]byte) []byte{fault.stamp}})
 			expectUnproved(t, der, given(t, w.root), fault.reason)
-			if p := proofOf(t, der, given(t, w.root)); !p.Claimed.Equal(signingTime) || !p.Intact {
+			p := proofOf(t, der, given(t, w.root))
+			if !p.Claimed.Equal(signingTime) || !p.Intact {
 				t.Errorf("%+v", p)
 			}
+			expectPrintable(t, p)
 		})
 	}
+}
+
+// changed stamps with something in the stamp replaced.
+func changed(stamp func([]byte) []byte, from, to []byte) func([]byte) []byte {
+	return func(signature []byte) []byte { return bytes.ReplaceAll(stamp(signature), from, to) }
 }
 
 func TestValidSignerNeedsNoStamp(t *testing.T) {
