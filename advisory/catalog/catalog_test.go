@@ -79,6 +79,7 @@ func TestWhatIsNoCatalogIsRefused(t *testing.T) {
 		"something after it":     append(bytes.Clone(good), 1),
 		"too large":              make([]byte, MaxSize+1),
 		"deep":                   bytes.Repeat([]byte{0x30, 0x80}, MaxSize/2),
+		"too many values":        manyValues(),
 		"an endless value":       {0x30, 0x80, 0x30, 0x80},
 	} {
 		if _, err := Parse(data); weir.KindOf(err) != weir.KindRefused {
@@ -88,6 +89,14 @@ func TestWhatIsNoCatalogIsRefused(t *testing.T) {
 	if _, err := Parse(append(bytes.Clone(good), 0, 0, 0)); err != nil {
 		t.Errorf("padding: %v", err)
 	}
+}
+
+// manyValues is a list with a member that would need much memory for its size.
+func manyValues() []byte {
+	attr := wintest.DER(0x30, wintest.DEROID("1.2"), wintest.DER(0x31, bytes.Repeat([]byte{5, 0}, maxValues+1)))
+	member := wintest.DER(0x30, wintest.DER(4, sum(20)), wintest.DER(0x31, attr))
+	return wintest.SignedData(oidTrustList, wintest.DER(0x30, wintest.DER(0x30, wintest.DEROID(oidCatalogList)), wintest.DERTime(signingTime),
+		wintest.DER(0x30, wintest.DEROID(oidMembers2)), wintest.DER(0x30, member)), nil, nil, nil)
 }
 
 func TestIndefiniteLengthsReadTheSame(t *testing.T) {

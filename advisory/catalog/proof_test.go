@@ -95,6 +95,9 @@ func TestEveryPlantedFaultIsUnprovedWithItsReason(t *testing.T) {
 	noUsage := leaf(x509.ExtKeyUsageCodeSigning)
 	noUsage.ExtKeyUsage = nil
 	silent := wintest.Issue(noUsage, "Silent", w.keys[2], &w.ca)
+	locking := leaf(x509.ExtKeyUsageCodeSigning)
+	locking.KeyUsage = x509.KeyUsageKeyEncipherment
+	locker := wintest.Issue(locking, "Locker", w.keys[2], &w.ca)
 	underLeaf := wintest.Issue(leaf(x509.ExtKeyUsageCodeSigning), "Under a leaf", w.keys[0], &w.leaf)
 	noSigner := authority()
 	noSigner.KeyUsage = x509.KeyUsageDigitalSignature
@@ -126,6 +129,7 @@ func TestEveryPlantedFaultIsUnprovedWithItsReason(t *testing.T) {
 		"a changed date":               {bytes.Replace(good, wintest.DERTime(list(1).Made), wintest.DERTime(today), 1), "not what was signed"},
 		"a changed signature":          {flipLast(good, w), "the signature is not of that key"},
 		"a wrong usage":                {list(1).Sign(all(wrongUsage), wintest.Signing{By: wrongUsage}), "is not for signing code"},
+		"a key for something else":     {list(1).Sign(all(locker), wintest.Signing{By: locker}), "is not for signing content"},
 		"no usage":                     {list(1).Sign(all(silent), wintest.Signing{By: silent}), "does not say that it is for signing code"},
 		"an authority of other usage":  {list(1).Sign(all(underNarrow, narrowCA), wintest.Signing{By: underNarrow}), "«CN=Authority of stamps,O=Weir Tests» is not for signing code"},
 		"an expired leaf, no stamp":    {list(1).Sign(all(), wintest.Signing{By: w.leaf, Time: signingTime}), "has expired on 2010-12-01"},

@@ -21,10 +21,12 @@ const (
 	oidTrustList     = "1.3.6.1.4.1.311.10.1"
 )
 
-// maxCertificates and maxSigners bound what one signed thing may carry; real ones carry fewer than ten and one.
+// What one signed thing may carry: real ones have fewer than ten certificates, one signer, and about five values of attributes,
+// as every member of a list has.
 const (
 	maxCertificates = 64
 	maxSigners      = 16
+	maxValues       = 256
 )
 
 // signed is a SignedData: content, who is said to have signed it, and the certificates that came with it.
@@ -154,12 +156,17 @@ func serialOf(content []byte) *big.Int {
 // readAttributes reads the attributes that v holds.
 func readAttributes(r *reader, v value) attributes {
 	all := attributes{}
+	count := 0
 	list := r.within(v)
 	for list.more() {
 		attribute := list.sequence()
 		kind := attribute.oid()
 		values := attribute.within(attribute.take(universal, tagSet))
 		for values.more() {
+			if count++; count > maxValues {
+				values.err = fmt.Errorf("there are more than %d values of attributes", maxValues)
+				break
+			}
 			all[kind] = append(all[kind], values.any())
 		}
 		attribute.join(values)
