@@ -9,9 +9,9 @@
 // Roots are certificates that the caller gives and, by their SHA-256 fingerprints, four of Microsoft's. A chain that ends at a
 // given root is said to do so and never reads as Microsoft's, whatever names its certificates have.
 //
-// What is not looked at: whether a certificate was revoked (there is no network here), nested signatures, and who owns the other
-// files of a catalog. Microsoft's roots stand above the catalogs of other makers' drivers, too; Proof.Component tells apart the
-// signer of Windows itself.
+// What is not looked at: whether a certificate was revoked (there is no network here), nested signatures, and whether a
+// time stamp names its certificate once more (RFC 2634). Microsoft's roots stand above the catalogs of other makers' drivers, too;
+// Proof.Component tells apart the signer of Windows itself. SHA-1 counts as proof, as it did in 2009; Link.Algorithm shows it.
 //
 // SignedData is read and its signatures are checked here, and not by github.com/smallstep/pkcs7: that library recurses as deep as
 // its input is nested, which ends the process and cannot be recovered from; it takes data that it could not read for empty, does

@@ -86,7 +86,7 @@ func pinned(id wintest.Identity) Roots {
 // list is a list of two files.
 func list(version int) *wintest.Catalog {
 	return &wintest.Catalog{Version: version, Made: signingTime.Add(-time.Hour), Members: []wintest.CatalogMember{
-		{Hash: sum(20), File: "fltmgr.sys", OS: "2:5.2"},
+		{Hash: sum(20), File: "fltmgr.sys", OS: "2:5.2", PE: true},
 		{Hash: sum(32), File: "ntoskrnl.exe", OS: "2:6.0"},
 	}}
 }

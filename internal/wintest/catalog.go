@@ -23,6 +23,7 @@ type CatalogMember struct {
 	Hash     []byte // 20 bytes are SHA-1, 32 SHA-256
 	ID       []byte // the identifier, if it is not the hash
 	Bare     bool   // no SpcIndirectData
+	PE       bool   // the hash is that of an executable, without what a signature changes in it
 	File, OS string
 }
 
@@ -51,8 +52,13 @@ func (m *CatalogMember) entry(version int) []byte {
 	}
 	var attr [][]byte
 	if !m.Bare {
+		what := DER(0x30, DEROID("1.3.6.1.4.1.311.2.1.25"), DER(0xa2, DER(0x80)))
+		if m.PE {
+			what = DER(0x30, DEROID("1.3.6.1.4.1.311.2.1.15"),
+				DER(0x30, DER(0x03, []byte{5, 0xa0}), DER(0xa0, DER(0xa2, DER(0x80)))))
+		}
 		attr = append(attr, attribute("1.3.6.1.4.1.311.2.1.4", DER(0x30,
-			DER(0x30, DEROID("1.3.6.1.4.1.311.2.1.25"), DER(0xa2, DER(0x80))),
+			what,
 			DER(0x30, algorithmOf(len(m.Hash)), DER(0x04, m.Hash)))))
 	}
 	for _, text := range [][2]string{{"OSAttr", m.OS}, {"File", m.File}} {
