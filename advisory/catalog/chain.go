@@ -148,11 +148,14 @@ func (s *search) judge(cert *x509.Certificate) error {
 	nameConstraints := asn1.ObjectIdentifier{2, 5, 29, 30}
 	switch {
 	case s.at.Before(cert.NotBefore):
-		return fmt.Errorf("the certificate of %s is not valid before %s, and is needed for %s", subject(cert), stamp(cert.NotBefore), stamp(s.at))
+		return fmt.Errorf("the certificate of %s is not valid before %s, and is needed for %s",
+			subject(cert), stamp(cert.NotBefore), stamp(s.at))
 	case s.at.After(cert.NotAfter):
-		return fmt.Errorf("the certificate of %s has expired on %s, and is needed for %s", subject(cert), stamp(cert.NotAfter), stamp(s.at))
+		return fmt.Errorf("the certificate of %s has expired on %s, and is needed for %s",
+			subject(cert), stamp(cert.NotAfter), stamp(s.at))
 	case len(cert.UnhandledCriticalExtensions) > 0:
-		return fmt.Errorf("the certificate of %s has a critical extension that weir does not know (%s)", subject(cert), cert.UnhandledCriticalExtensions[0])
+		return fmt.Errorf("the certificate of %s has a critical extension that weir does not know (%s)",
+			subject(cert), cert.UnhandledCriticalExtensions[0])
 	}
 	for _, extension := range cert.Extensions {
 		if extension.Id.Equal(nameConstraints) {

@@ -25,17 +25,21 @@ func TestTimeIsOnlyClaimedWhereStampIsNotProved(t *testing.T) {
 		stamp  func([]byte) []byte
 		reason string
 	}{
-		"countersignature of a signer for code": {wintest.Countersignature(notForStamps, signingTime), "a countersignature: the certificate of «CN=Not for stamps,O=Weir Tests» is not for stamping"},
-		"token of a signer for code":            {token(notForStamps, signingTime), "is not for stamping times"},
-		"countersignature of a stranger":        {wintest.Countersignature(stranger, signingTime), "no root that is trusted"},
-		"token of a stranger":                   {token(stranger, signingTime), "no root that is trusted"},
-		"countersignature of something else":    {ofAnother(wintest.Countersignature), "the content is not what was signed"},
-		"token of something else":               {ofAnother(token), "it is about another signature"},
-		"countersignature without a time":       {wintest.Countersignature(w.stamper, time.Time{}), "it says no time"},
-		"token without its certificate":         {wintest.TimeStamp(wintest.Issue(leaf(x509.ExtKeyUsageTimeStamping), "Absent", w.keys[0], &w.ca), signingTime), "the certificate of who made it is not there"},
-		"countersignature after the expiry":     {wintest.Countersignature(w.stamper, late), "has expired on 2010-12-01 00:00:00, and is needed for 2011-11-25"},
-		"token before the certificates":         {token(w.stamper, signingTime.AddDate(-3, 0, 0)), "is not valid before"},
-		"token with a time that is none":        {changed(token(w.stamper, signingTime), []byte("20091125"), []byte("20\xff\x7f1125")), `a time is written as "20\xff\x7f1125120000Z"`},
+		"countersignature of a signer for code": {wintest.Countersignature(notForStamps, signingTime),
+			"a countersignature: the certificate of «CN=Not for stamps,O=Weir Tests» is not for stamping"},
+		"token of a signer for code":         {token(notForStamps, signingTime), "is not for stamping times"},
+		"countersignature of a stranger":     {wintest.Countersignature(stranger, signingTime), "no root that is trusted"},
+		"token of a stranger":                {token(stranger, signingTime), "no root that is trusted"},
+		"countersignature of something else": {ofAnother(wintest.Countersignature), "the content is not what was signed"},
+		"token of something else":            {ofAnother(token), "it is about another signature"},
+		"countersignature without a time":    {wintest.Countersignature(w.stamper, time.Time{}), "it says no time"},
+		"token without its certificate": {wintest.TimeStamp(wintest.Issue(leaf(x509.ExtKeyUsageTimeStamping), "Absent", w.keys[0], &w.ca), signingTime),
+			"the certificate of who made it is not there"},
+		"countersignature after the expiry": {wintest.Countersignature(w.stamper, late),
+			"has expired on 2010-12-01 00:00:00, and is needed for 2011-11-25"},
+		"token before the certificates": {token(w.stamper, signingTime.AddDate(-3, 0, 0)), "is not valid before"},
+		"token with a time that is none": {changed(token(w.stamper, signingTime), []byte("20091125"), []byte("20\xff\x7f1125")),
+			`a time is written as "20\xff\x7f1125120000Z"`},
 		"something that is no token": {func([]byte) []byte {
 			return wintest.DER(0x30, wintest.DEROID(oidStampToken), wintest.DER(0x31, wintest.DER(0x05)))
 		}, "by a time stamp: "},
