@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rsa"
-	_ "crypto/sha1" // catalogs of the time are of SHA-1
-	_ "crypto/sha256"
-	_ "crypto/sha512"
 	"crypto/x509"
 	"errors"
 	"fmt"

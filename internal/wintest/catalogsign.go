@@ -3,11 +3,8 @@ package wintest
 import (
 	"bytes"
 	"crypto"
-	_ "crypto/md5" // what is signed with it must be refused
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha1" // as was usual in 2009
-	_ "crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"math/big"
