@@ -1,0 +1,310 @@
+package offline
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/advisory"
+	"github.com/weirfs/weir/internal/wintest"
+)
+
+const (
+	sp1, sp2 = "Service Pack 1", "Service Pack 2"
+	old2     = "6.0.6002.18005"
+	good2    = "6.0.6002.22250"
+	package6 = "Package_for_KB975759~31bf3856ad364e35~amd64~~6.0.1.0"
+)
+
+func vista(build, pack string) *wintest.Install { return wintest.Windows("6.0", build, pack, "WinNT") }
+
+func server2003() *wintest.Install { return wintest.Windows("5.2", "3790", sp2, "ServerNT") }
+
+func kb(t *testing.T) *advisory.Advisory {
+	t.Helper()
+	l, err := advisory.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _, err := l.Find("KB975759")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// written writes a system into a directory of its own.
+func written(t *testing.T, w *wintest.Install) (root string) {
+	t.Helper()
+	root = t.TempDir()
+	if err := w.Write(root); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// decide decides on what is there, as far as it is.
+func decide(t *testing.T, w *wintest.Install) advisory.Finding {
+	t.Helper()
+	return decideAt(t, written(t, w))
+}
+
+func decideAt(t *testing.T, root string) advisory.Finding {
+	t.Helper()
+	a := kb(t)
+	e, err := Gather(root, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Decide(e)
+}
+
+// TestInstallations decides on installations of real executables and hives: each of the article's systems, and each way that
+// files and records can be.
+func TestInstallations(t *testing.T) {
+	for name, test := range map[string]struct {
+		w    func() *wintest.Install
+		want advisory.Verdict
+		why  string
+	}{
+		"2003 mended": {func() *wintest.Install { return server2003().Has("5.2.3790.4601 qfe", "5.2.3790.4601 qfe") }, advisory.Fixed, "no record"},
+		"2003 mended, recorded": {func() *wintest.Install {
+			w := server2003().Has("5.2.3790.4601 qfe", "5.2.3790.4601 qfe")
+			w.Minor = 3
+			w.Software.Put(`Microsoft\Updates\Windows Server 2003\SP3\KB975759`, wintest.Text("Description", "Hotfix"))
+			return w
+		}, advisory.Fixed, "the registry says that KB975759 is installed"},
+		"2003 kernel of the GDR branch": {func() *wintest.Install { return server2003().Has("5.2.3790.4601 qfe", "5.2.3790.4637 gdr") }, advisory.Inconsistent, ""},
+		"2003 GDR":                      {func() *wintest.Install { return server2003().Has("5.2.3790.4700 gdr", "5.2.3790.4700 gdr") }, advisory.Affected, ""},
+		"2003 SP1": {func() *wintest.Install {
+			return wintest.Windows("5.2", "3790", sp1, "ServerNT").Has("5.2.3790.1830 rtm", "5.2.3790.1830 rtm")
+		}, advisory.PrerequisiteMissing, sp2},
+		"XP x64": {func() *wintest.Install {
+			return wintest.Windows("5.2", "3790", sp2, "WinNT").Has("5.2.3790.4601 qfe", "5.2.3790.4601 qfe")
+		}, advisory.NotApplicable, "XP"},
+		"domain controller": {func() *wintest.Install {
+			return wintest.Windows("5.2", "3790", sp2, "LanmanNT").Has("5.2.3790.4601 qfe", "5.2.3790.4601 qfe")
+		}, advisory.Fixed, ""},
+		"Vista as released": {func() *wintest.Install { return vista("6000", "").Has("6.0.6000.20999", "6.0.6000.20999") }, advisory.PrerequisiteMissing, "Service Pack 1 or 2"},
+		"SP1 as released":   {func() *wintest.Install { return vista("6001", sp1).Has("6.0.6001.18000", "6.0.6001.18000") }, advisory.Affected, ""},
+		"SP1 just before":   {func() *wintest.Install { return vista("6001", sp1).Has("6.0.6001.22546", "6.0.6001.22546") }, advisory.Affected, ""},
+		"SP1 mended":        {func() *wintest.Install { return vista("6001", sp1).Has("6.0.6001.22547", "6.0.6001.22547") }, advisory.Fixed, ""},
+		"SP2 as released":   {func() *wintest.Install { return vista("6002", sp2).Has(old2, old2) }, advisory.Affected, ""},
+		"SP2 late GDR":      {func() *wintest.Install { return vista("6002", sp2).Has("6.0.6002.19747", "6.0.6002.19747") }, advisory.Affected, ""},
+		"SP2 just before":   {func() *wintest.Install { return vista("6002", sp2).Has("6.0.6002.22249", "6.0.6002.22249") }, advisory.Affected, ""},
+		"SP2 mended":        {func() *wintest.Install { return vista("6002", sp2).Has(good2, good2) }, advisory.Fixed, ""},
+		"SP2 later":         {func() *wintest.Install { return vista("6002", sp2).Has("6.0.6002.24566", "6.0.6002.24566") }, advisory.Fixed, ""},
+		"2008 of 2019": {func() *wintest.Install {
+			return wintest.Windows("6.0", "6003", sp2, "ServerNT").Has("6.0.6003.20489", "6.0.6003.20489")
+		}, advisory.Fixed, ""},
+		"7": {func() *wintest.Install {
+			return wintest.Windows("6.1", "7600", "", "WinNT").Has("6.1.7600.16385", "6.1.7600.16385")
+		}, advisory.NotApplicable, ""},
+		"kernel waits for a restart": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(good2, old2).With("Windows/System32/SET1A.tmp", wintest.Executable(wintest.X64, good2, "ntkrnlmp.exe"))
+			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\C:\Windows\Temp\gone`, "", `\??\C:\Windows\system32\SET1A.tmp`, `!\??\C:\WINDOWS\system32\ntoskrnl.exe`))
+			return w
+		}, advisory.PendingRestart, ""},
+		"a kernel that is not mended waits": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(good2, old2).With("new.tmp", wintest.Executable(wintest.X64, "6.0.6002.19747", "ntkrnlmp.exe"))
+			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\C:\new.tmp`, `!\SystemRoot\system32\ntoskrnl.exe`))
+			return w
+		}, advisory.Inconsistent, ""},
+		"a file of another drive waits": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(good2, old2)
+			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\C:\new.tmp`, `!\??\D:\Windows\system32\ntoskrnl.exe`))
+			return w
+		}, advisory.Inconsistent, ""},
+		"package is recorded": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(good2, good2)
+			w.Software.Put(wintest.Packages+package6, wintest.Number("CurrentState", 0x70))
+			return w
+		}, advisory.Fixed, "the registry says"},
+		"package without files": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(old2, old2)
+			w.Software.Put(wintest.Packages+strings.ToUpper(package6), wintest.Number("CurrentState", 0x70))
+			return w
+		}, advisory.Damaged, ""},
+		"package waits": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(old2, old2)
+			w.Software.Put(wintest.Packages+package6, wintest.Number("CurrentState", 0x60))
+			return w
+		}, advisory.PendingRestart, ""},
+		"package is staged": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(old2, old2)
+			w.Software.Put(wintest.Packages+package6, wintest.Number("CurrentState", 0x40))
+			w.Software.Put(wintest.Packages+"Package_for_KB1~31bf3856ad364e35~amd64~~6.0.1.0", wintest.Number("CurrentState", 0x70))
+			return w
+		}, advisory.Affected, ""},
+		"truncated kernel": {func() *wintest.Install {
+			return vista("6002", sp2).Has(good2, good2).With(wintest.Ntoskrnl, wintest.Executable(wintest.X64, good2, "x")[:700])
+		}, advisory.Unknown, "system32/ntoskrnl.exe"},
+		"no kernel": {func() *wintest.Install {
+			return vista("6002", sp2).With(wintest.Fltmgr, wintest.Executable(wintest.X64, good2, "x"))
+		}, advisory.Unknown, "system32/ntoskrnl.exe: it is not there"},
+		"no filter manager": {func() *wintest.Install {
+			return vista("6002", sp2).With(wintest.Ntoskrnl, wintest.Executable(wintest.X64, good2, "x"))
+		}, advisory.Unknown, "tells the processor"},
+		"IA-64": {func() *wintest.Install {
+			return vista("6002", sp2).With(wintest.Fltmgr, wintest.Executable(wintest.IA64, good2, "x")).With(wintest.Ntoskrnl, wintest.Executable(wintest.IA64, good2, "x"))
+		}, advisory.Unknown, "ends before the table"},
+		"x86 has two kernels": {func() *wintest.Install {
+			w := vista("6002", sp2).With(wintest.Fltmgr, wintest.Executable(wintest.X86, good2, "x")).With(wintest.Ntoskrnl, wintest.Executable(wintest.X86, good2, "x"))
+			return w.With(wintest.Ntkrnlpa, wintest.Executable(wintest.X86, old2, "x"))
+		}, advisory.Inconsistent, "2 of the 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := decide(t, test.w())
+			if f.Verdict != test.want || !strings.Contains(strings.Join(f.Reasons, "\n"), test.why) {
+				t.Errorf("%s, because %q, want %s (%s)\n%+v", f.Verdict, f.Reasons, test.want, test.why, f.Evidence)
+			}
+		})
+	}
+}
+
+// TestDamagedRegistryIsToldOf has either hive be missing, cut short, or without what decides.
+func TestDamagedRegistryIsToldOf(t *testing.T) {
+	for name, test := range map[string]struct {
+		do   func(root string) error
+		want string
+	}{
+		"no SYSTEM": {func(root string) error { return os.Remove(filepath.Join(root, "Windows/System32/config/SYSTEM")) }, "the hive SYSTEM could not be read: it is not there"},
+		"cut SOFTWARE": {func(root string) error {
+			return os.Truncate(filepath.Join(root, "Windows/System32/config/SOFTWARE"), 5000)
+		}, "the hive SOFTWARE could not be read: "},
+		"another in it": {func(root string) error {
+			return os.WriteFile(filepath.Join(root, "Windows/System32/config/SOFTWARE"), make([]byte, 1<<16), 0o644)
+		}, "the hive SOFTWARE could not be read: "},
+		"no ProductType": {func(root string) error {
+			return rewrite(root, "SYSTEM", func(k *wintest.HiveKey) { k.Put("Select", wintest.Number("Current", 1)) })
+		}, "ProductOptions"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := written(t, vista("6002", sp2).Has(good2, good2))
+			if err := test.do(root); err != nil {
+				t.Fatal(err)
+			}
+			if f := decideAt(t, root); f.Verdict != advisory.Unknown || !strings.Contains(strings.Join(f.Reasons, "\n"), test.want) {
+				t.Errorf("%s, because %q, want %s", f.Verdict, f.Reasons, test.want)
+			}
+		})
+	}
+}
+
+// rewrite writes a hive with nothing but what is put into it.
+func rewrite(root, name string, put func(*wintest.HiveKey)) error {
+	var k wintest.HiveKey
+	put(&k)
+	return os.WriteFile(filepath.Join(root, "Windows/System32/config", name), wintest.Hive{Root: k}.Bytes(), 0o644)
+}
+
+// TestDirtyHiveIsRemarked has a hive whose log was not applied.
+func TestDirtyHiveIsRemarked(t *testing.T) {
+	w := vista("6002", sp2).Has(good2, good2)
+	root := written(t, w)
+	if err := os.WriteFile(filepath.Join(root, wintest.Config+"SOFTWARE"), wintest.Hive{Root: w.Software, Dirty: true}.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if f := decideAt(t, root); f.Verdict != advisory.Fixed || len(f.Notes) != 1 || !strings.Contains(f.Notes[0], "SOFTWARE was not closed") {
+		t.Errorf("%s, notes %q", f.Verdict, f.Notes)
+	}
+}
+
+// TestNamesHaveNoCase finds a system whose names are written in other ways, from its volume and from its Windows directory.
+func TestNamesHaveNoCase(t *testing.T) {
+	volume := written(t, vista("6002", sp2).Has(good2, good2))
+	for _, step := range [][2]string{{"Windows/System32/drivers/fltmgr.sys", "Windows/System32/drivers/FLTMGR.Sys"}, {"Windows/System32/config/SYSTEM", "Windows/System32/config/system"}, {"Windows/System32", "Windows/SYSTEM32"}, {"Windows", "WINNT"}} {
+		if err := os.Rename(filepath.Join(volume, step[0]), filepath.Join(volume, step[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, root := range []string{volume, filepath.Join(volume, "WINNT")} {
+		f := decideAt(t, root)
+		if at := f.Evidence.Files[0].Path; f.Verdict != advisory.Fixed || !strings.HasSuffix(at, "SYSTEM32/drivers/FLTMGR.Sys") {
+			t.Errorf("%s, because %q; %s", f.Verdict, f.Reasons, at)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(volume, "WINNT/SYSTEM32/drivers/fltmgr.sys"), []byte("another"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f := decideAt(t, volume)
+	if problem := f.Evidence.Files[0].Problem; f.Verdict != advisory.Unknown || !strings.Contains(problem, "which of them is meant cannot be told") {
+		t.Errorf("%s, %q", f.Verdict, problem)
+	}
+}
+
+// TestNothingOutsideIsRead fills a volume with links out of it, pipes and devices.
+func TestNothingOutsideIsRead(t *testing.T) {
+	outside := written(t, vista("6002", sp2).Has(good2, good2))
+	for name, test := range map[string]struct {
+		put  func(at, from string) error
+		want string
+	}{
+		"absolute link": {func(at, from string) error { return os.Symlink(from, at) }, "escapes"},
+		"relative link": {func(at, from string) error {
+			rel, err := filepath.Rel(filepath.Dir(at), from)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(rel, at)
+		}, "escapes"},
+		"pipe":         {func(at, _ string) error { return syscall.Mkfifo(at, 0o644) }, "it is no regular file"},
+		"directory":    {func(at, _ string) error { return os.Mkdir(at, 0o755) }, "it is no regular file"},
+		"loop":         {func(at, _ string) error { return os.Symlink(filepath.Base(at), at) }, "too many"},
+		"sparse giant": {func(at, _ string) error { return giant(at) }, "no file of a system is as large"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := written(t, vista("6002", sp2).Has(good2, good2))
+			for _, path := range []string{wintest.Fltmgr, wintest.Ntoskrnl, wintest.Config + "SYSTEM"} {
+				if name == "sparse giant" && strings.HasSuffix(path, "SYSTEM") {
+					continue
+				}
+				at := filepath.Join(root, path)
+				if err := os.Remove(at); err != nil {
+					t.Fatal(err)
+				}
+				if err := test.put(at, filepath.Join(outside, path)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f := decideAt(t, root) // Should it wait for something, the test does not end.
+			e := f.Evidence
+			told := fmt.Sprint(e.Files[0].Problem, e.Files[1].Problem, e.Missing)
+			if f.Verdict != advisory.Unknown || !strings.Contains(told, test.want) || e.Files[0].Problem == "" {
+				t.Errorf("%s: %s", f.Verdict, told)
+			}
+		})
+	}
+}
+
+func giant(at string) error {
+	if err := os.WriteFile(at, []byte("MZ"), 0o644); err != nil {
+		return err
+	}
+	return os.Truncate(at, 1<<40)
+}
+
+// TestWhatIsNoWindows is refused, and says what was looked for.
+func TestWhatIsNoWindows(t *testing.T) {
+	a := kb(t)
+	empty, two, file := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "file")
+	for _, name := range []string{"Windows/System32/config", "WINNT/System32/config"} {
+		if err := os.MkdirAll(filepath.Join(two, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for root, want := range map[string]string{
+		empty: "there is no directory System32/config in it", two: "there are several: ", file: "not a directory", filepath.Join(empty, "x"): "it is not there",
+	} {
+		if _, err := Gather(root, a); weir.KindOf(err) != weir.KindRefused || !strings.Contains(fmt.Sprint(err), want) || !strings.Contains(fmt.Sprint(err), root) {
+			t.Errorf("%s: %v, want %s", root, err, want)
+		}
+	}
+}

@@ -1,0 +1,97 @@
+// Package offline reads, of a Windows volume that is mounted and not running, what advisories are decided on. It writes
+// nothing. What it reads may be damaged or hostile: no path leads out of the volume, nothing that is no regular file is read,
+// and what is read is bounded.
+package offline
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+)
+
+// errAbsent says that there is no such file.
+var errAbsent = errors.New("it is not there")
+
+// volume is a mounted volume, in which names have no case. Nothing outside of it is reached through it.
+type volume struct{ root *os.Root }
+
+// real returns a path as the names in it are on the volume. Each is found without case.
+func (v volume) real(name string) (string, error) {
+	at := "."
+	for part := range strings.SplitSeq(path.Clean(name), "/") {
+		next, err := v.within(at, part)
+		if err != nil {
+			return "", err
+		}
+		at = path.Join(at, next)
+	}
+	return at, nil
+}
+
+// within finds a name in a directory.
+func (v volume) within(dir, name string) (found string, err error) {
+	d, err := v.open(dir, syscall.O_DIRECTORY)
+	if err != nil {
+		return "", err
+	}
+	defer d.Close()
+	for {
+		names, err := d.Readdirnames(1024)
+		for _, n := range names {
+			switch {
+			case !strings.EqualFold(n, name):
+			case found != "":
+				return "", fmt.Errorf("%q and %q are both in %q, and which of them is meant cannot be told", found, n, dir)
+			default:
+				found = n
+			}
+		}
+		switch {
+		case err == io.EOF && found == "":
+			return "", errAbsent
+		case err == io.EOF:
+			return found, nil
+		case err != nil:
+			return "", reason(err)
+		}
+	}
+}
+
+// open opens what has a path, whose names are those on the volume, and waits for nothing, as a FIFO would have it do.
+func (v volume) open(name string, flags int) (*os.File, error) {
+	f, err := v.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|flags, 0)
+	return f, reason(err)
+}
+
+// file opens a regular file.
+func (v volume) file(name string) (f *os.File, info fs.FileInfo, err error) {
+	// A device may do something when it is opened, so it is looked at before, and again after.
+	if info, err = v.root.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, nil, errors.New("it is no regular file")
+	}
+	if f, err = v.open(name, 0); err != nil {
+		return nil, nil, err
+	}
+	if info, err = f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return nil, nil, errors.Join(reason(err), errors.New("it is no regular file"))
+	}
+	return f, info, nil
+}
+
+// reason returns an error of a file without its path.
+func reason(err error) error {
+	var e *fs.PathError
+	if errors.Is(err, fs.ErrNotExist) {
+		return errAbsent
+	}
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}
