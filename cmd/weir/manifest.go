@@ -25,7 +25,7 @@ that it has by itself:
 
 // readManifest returns what a file says, and its text.
 func readManifest(path string) (*manifest.Manifest, string, error) {
-	text, err := readBounded(path)
+	text, err := readBounded(path, manifest.MaxSize)
 	if err != nil {
 		return nil, "", &weir.Error{Op: "read manifest", Kind: weir.KindRefused, Path: path, Err: err, Hint: "name a TOML file"}
 	}
@@ -33,8 +33,8 @@ func readManifest(path string) (*manifest.Manifest, string, error) {
 	return m, string(text), err
 }
 
-// readBounded reads a regular file, and of one that is larger than any manifest a little more than a manifest may have.
-func readBounded(path string) ([]byte, error) {
+// readBounded reads a regular file, and of one that is larger than it may be a little more than that.
+func readBounded(path string, most int64) ([]byte, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, reasonOf(err)
@@ -43,7 +43,7 @@ func readBounded(path string) ([]byte, error) {
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, errors.Join(reasonOf(err), errors.New("it is no regular file"))
 	}
-	text, err := io.ReadAll(io.LimitReader(file, manifest.MaxSize+1))
+	text, err := io.ReadAll(io.LimitReader(file, most+1))
 	return text, reasonOf(err)
 }
 

@@ -9,6 +9,7 @@ import (
 // commands lists every verb.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
+		newAdvisoryCommand(),
 		newAttachCommand(),
 		newCompletionCommand(),
 		newCoverageCommand(),
