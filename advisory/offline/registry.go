@@ -28,7 +28,7 @@ func (g *gathering) software() error {
 	defer shut()
 	at, err := h.Key(`Microsoft\Windows NT\CurrentVersion`)
 	if err != nil {
-		return fmt.Errorf(`Microsoft\Windows NT\CurrentVersion: %w`, err)
+		return fmt.Errorf(`key Microsoft\Windows NT\CurrentVersion: %w`, err)
 	}
 	r := values{key: at}
 	s := advisory.System{
@@ -175,20 +175,20 @@ func (g *gathering) system() error {
 	defer shut()
 	chosen, err := h.Key("Select")
 	if err != nil {
-		return fmt.Errorf("Select: %w", err)
+		return fmt.Errorf("key Select: %w", err)
 	}
 	current, err := chosen.Number("Current")
 	if err != nil {
-		return fmt.Errorf(`Select\Current: %w`, err)
+		return fmt.Errorf(`value Select\Current: %w`, err)
 	}
 	control := fmt.Sprintf(`ControlSet%03d\Control\`, current)
 	options, err := h.Key(control + "ProductOptions")
 	if err != nil {
-		return fmt.Errorf("%sProductOptions: %w", control, err)
+		return fmt.Errorf("key %sProductOptions: %w", control, err)
 	}
 	kind, err := options.String("ProductType")
 	if err != nil {
-		return fmt.Errorf("ProductType: %w", err)
+		return fmt.Errorf("value ProductType: %w", err)
 	}
 	switch strings.ToLower(kind) {
 	case "winnt":
@@ -196,7 +196,7 @@ func (g *gathering) system() error {
 	case "servernt", "lanmannt":
 		g.e.System.Type = advisory.Server
 	default:
-		return fmt.Errorf("ProductType: %q is not one of WinNT, ServerNT, LanmanNT", kind)
+		return fmt.Errorf("value ProductType: %q is not one of WinNT, ServerNT, LanmanNT", kind)
 	}
 	return g.renames(h, control+"Session Manager")
 }
