@@ -18,7 +18,9 @@ func (d *decision) advise() {
 	case PrerequisiteMissing:
 		do("install %s first, and %s after it", d.packs, id)
 	case Unknown:
-		do("make readable what was missing, and check again")
+		if len(d.e.Missing) > 0 || slices.ContainsFunc(d.e.Files, func(f Found) bool { return f.Problem != "" }) {
+			do("make readable what was missing, and check again")
+		}
 	}
 	if f.Verdict.Affects() && (d.a.Restart || f.Verdict == PendingRestart) {
 		do("restart the system")
@@ -28,13 +30,11 @@ func (d *decision) advise() {
 			do("install %s too: %s", next.ID, next.Why)
 		}
 	}
-	for _, r := range d.e.Renames {
-		if r.Over != "" && r.File == nil {
-			f.Notes = append(f.Notes, fmt.Sprintf("%s is to be replaced by %s, which could not be read", r.Over, r.From))
-		}
-	}
 	if d.e.RestartPending && f.Verdict != PendingRestart {
-		f.Notes = append(f.Notes, "an update of another kind waits for a restart: check again after it")
+		f.Notes = append(f.Notes, "an update waits for a restart: check again after it")
+	}
+	if f.Verdict != Unknown { // Else they are among the reasons.
+		f.Notes = append(f.Notes, d.e.Missing...)
 	}
 	f.Notes = append(f.Notes, d.e.Remarks...)
 }

@@ -1,6 +1,7 @@
 package advisory
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -130,14 +131,20 @@ func servicePackOf(text string) (level int, known bool) {
 // machine finds out for which processor the system is, which the first component of the article tells.
 func (d *decision) machine() bool {
 	first := d.a.Components()[0]
+	why := ""
 	for _, f := range d.a.Files {
-		if found, _ := d.e.found(f.Installed); f.Component == first && found.Problem == "" && found.Machine != 0 {
+		found, _ := d.e.found(f.Installed)
+		switch {
+		case f.Component != first:
+		case found.Problem != "":
+			why = cmp.Or(found.Path, found.Installed) + ": " + found.Problem
+		default:
 			d.arch = found.Machine
 		}
 	}
 	switch i := slices.IndexFunc(d.a.Gaps, func(g Gap) bool { return g.NT == d.e.System.NT && g.Machine == d.arch }); {
 	case d.arch == 0:
-		return d.unknown("the %s could not be read, which tells the processor", first)
+		return d.unknown("%s; it tells the processor", why)
 	case i >= 0:
 		return d.unknown("%s", d.a.Gaps[i].Why)
 	case len(d.a.rows(d.arch, d.line)) == 0:
@@ -165,8 +172,8 @@ func (d *decision) files() bool {
 		s := State{Component: row.Component, Installed: row.Installed, Required: d.required(row.Installed)}
 		s.Condition, s.Branch, s.Why = d.condition(found, s.Required)
 		s.Shipped = d.a.shipped(found)
-		if s.Condition != fixed {
-			s.Pending = d.comes(row.Installed, s.Required)
+		if i := slices.IndexFunc(d.e.Renames, func(r Rename) bool { return r.Over == row.Installed }); i >= 0 {
+			s.Next, _, s.NextWhy = d.condition(d.e.Renames[i].File, s.Required)
 		}
 		d.f.Files = append(d.f.Files, s)
 	}
@@ -191,6 +198,9 @@ func (d *decision) condition(f Found, required Version) (condition, branch, why 
 	if f.Machine != d.arch {
 		return undetermined, "", fmt.Sprintf("it is for %s, and the system for %s", f.Machine, d.arch)
 	}
+	if f.Original != "" && !d.a.names(f) {
+		return undetermined, "", fmt.Sprintf("its version resource calls it %q, which is none of the files that belong there", f.Original)
+	}
 	if !d.line.has(f.Version) {
 		return otherBuild, "", fmt.Sprintf("version %s is of another build than the system, %s.%d", f.Version, d.e.System.NT, d.e.System.Build)
 	}
@@ -205,6 +215,14 @@ func (d *decision) condition(f Found, required Version) (condition, branch, why 
 		return notFixed, b.Name, fmt.Sprintf("version %s is of the branch %s, for which the article has no file", f.Version, b.Name)
 	}
 	return fixed, b.Name, fmt.Sprintf("version %s of the branch %s is not before %s", f.Version, b.Name, required)
+}
+
+// names reports whether a file is called, by its version resource, like one of the article's that are part of the same.
+func (a *Advisory) names(f Found) bool {
+	i := slices.IndexFunc(a.Files, func(row File) bool { return row.Installed == f.Installed })
+	return i >= 0 && slices.ContainsFunc(a.Files, func(row File) bool {
+		return row.Component == a.Files[i].Component && strings.EqualFold(row.Name, f.Original)
+	})
 }
 
 // branch returns the branch of a file, or what keeps that from being known.
@@ -241,22 +259,14 @@ func suffixOf(f Found) (suffix, unknown string) {
 	return suffix, ""
 }
 
-// comes reports whether the next start puts a file that is fixed, or one that nobody could read, in the place of another.
-func (d *decision) comes(installed string, required Version) bool {
-	return slices.ContainsFunc(d.e.Renames, func(r Rename) bool {
-		if r.Over != installed || r.File == nil {
-			return r.Over == installed
-		}
-		condition, _, _ := d.condition(*r.File, required)
-		return condition == fixed
-	})
-}
-
 // complete decides where a file could not be judged.
 func (d *decision) complete() bool {
 	for _, s := range d.f.Files {
 		if s.Condition == undetermined {
 			d.unknown("%s: %s", s.Installed, s.Why)
+		}
+		if s.Next == undetermined {
+			d.unknown("%s is replaced when the system starts the next time, by what cannot be judged: %s", s.Installed, s.NextWhy)
 		}
 	}
 	return d.f.Verdict == Unknown
@@ -264,19 +274,27 @@ func (d *decision) complete() bool {
 
 // restart decides where everything that is not fixed will be, or what is fixed will not be, at the next start.
 func (d *decision) restart() bool {
-	open, waiting := d.count(func(s State) bool { return s.Condition != fixed }), d.count(func(s State) bool { return s.Pending })
-	has := func(states ...PackageState) bool {
-		return slices.ContainsFunc(d.e.Packages, func(p Package) bool { return slices.Contains(states, p.State) })
-	}
+	open := d.count(func(s State) bool { return s.Condition != fixed })
+	left := d.count(func(s State) bool { return cmp.Or(s.Next, s.Condition) != fixed })
 	switch {
-	case open > 0 && open == waiting:
-		return d.is(PendingRestart, "the files that are not fixed are replaced when the system starts the next time")
-	case open > 0 && has(InstallPending):
+	case open > 0 && left == 0:
+		return d.is(PendingRestart, "the files that are not fixed are replaced, by ones that are, when the system starts the next time")
+	case open > 0 && d.recorded(InstallPending):
 		return d.is(PendingRestart, "the hotfix is installed when the system starts the next time")
-	case open == 0 && has(UninstallPending):
+	case open == 0 && left > 0:
+		return d.is(PendingRestart, "the files are fixed, and %d of the %d are replaced, by ones that are not, when the system starts the next time", left, len(d.f.Files))
+	case open == 0 && d.recorded(UninstallPending):
 		return d.is(PendingRestart, "the files are fixed, and the hotfix is removed when the system starts the next time")
 	}
 	return false
+}
+
+// recorded reports whether the registry has the hotfix, for the processor of the system, in one of the states.
+func (d *decision) recorded(states ...PackageState) bool {
+	arch := map[Machine]string{X86: "x86", X64: "amd64", IA64: "ia64"}[d.arch]
+	return slices.ContainsFunc(d.e.Packages, func(p Package) bool {
+		return (p.Arch == "" || strings.EqualFold(p.Arch, arch)) && slices.Contains(states, p.State)
+	})
 }
 
 func (d *decision) count(which func(State) bool) (n int) {
@@ -292,12 +310,14 @@ func (d *decision) count(which func(State) bool) (n int) {
 func (d *decision) mended() bool {
 	good := d.count(func(s State) bool { return s.Condition == fixed })
 	alien := d.count(func(s State) bool { return s.Condition == otherBuild })
-	recorded := slices.ContainsFunc(d.e.Packages, func(p Package) bool { return p.State == Installed || p.State == Permanent })
+	recorded := d.recorded(Installed, Permanent)
 	switch {
-	case good == len(d.f.Files) && !recorded:
-		return d.is(Fixed, "every file has the change, by an update that came later: the registry has no record of %s itself", d.a.ID)
-	case good == len(d.f.Files):
+	case good == len(d.f.Files) && recorded:
 		return d.is(Fixed, "every file has the change, and the registry says that %s is installed", d.a.ID)
+	case good == len(d.f.Files) && len(d.e.Packages) > 0:
+		return d.is(Fixed, "every file has the change; the registry has %s as %s", d.a.ID, d.e.Packages[0].State)
+	case good == len(d.f.Files):
+		return d.is(Fixed, "every file has the change, by an update that came later: the registry has no record of %s itself", d.a.ID)
 	case alien > 0:
 		return d.is(Inconsistent, "%d of the %d files are not of the system's build: an update or a restore has not ended", alien, len(d.f.Files))
 	case good > 0:

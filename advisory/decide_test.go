@@ -61,17 +61,12 @@ func (e Evidence) with(change func(*Evidence)) Evidence {
 }
 
 func packaged(state PackageState) func(*Evidence) {
-	return func(e *Evidence) { e.Packages = []Package{{"k", state}} }
+	return func(e *Evidence) { e.Packages = []Package{{Key: "k", Arch: "amd64", State: state}} }
 }
 
 func renamed(over, file string) func(*Evidence) {
 	return func(e *Evidence) {
-		r := Rename{From: `\??\C:\Windows\Temp\new`, Over: over}
-		if file != "" {
-			f := made(over, X64, file)
-			r.File = &f
-		}
-		e.Renames = append(e.Renames, r)
+		e.Renames = append(e.Renames, Rename{From: `\??\C:\Windows\Temp\new`, Over: over, File: made(over, X64, file)})
 	}
 }
 
@@ -117,10 +112,14 @@ func TestDecision(t *testing.T) {
 		"2008 IA-64":                      {system(NT{6, 0}, 6002, sp2, Server, IA64, both(good)...), Unknown, "ends before the table"},
 		"some other processor":            {system(NT{6, 0}, 6002, sp2, Server, 0x1c0, both(good)...), Unknown, "no files of Windows Server 2008 for machine 0x1c0"},
 		"kernel waits":                    {vista(6002, sp2, good, old).with(renamed("system32/ntoskrnl.exe", good)), PendingRestart, ""},
-		"kernel waits, nobody can see":    {vista(6002, sp2, good, old).with(renamed("system32/ntoskrnl.exe", "")), PendingRestart, ""},
+		"kernel waits, nobody can see":    {vista(6002, sp2, good, old).with(renamed("system32/ntoskrnl.exe", "it is no regular file")), Unknown, "by what cannot be judged: it is no regular file"},
 		"an older kernel waits":           {vista(6002, sp2, good, old).with(renamed("system32/ntoskrnl.exe", gdr)), Inconsistent, ""},
 		"something else waits":            {vista(6002, sp2, good, old).with(renamed("", good)), Inconsistent, ""},
 		"one of two waits":                {vista(6002, sp2, both(old)...).with(renamed("system32/ntoskrnl.exe", good)), Affected, ""},
+		"an older kernel comes":           {vista(6002, sp2, both(good)...).with(renamed("system32/ntoskrnl.exe", old)), PendingRestart, "1 of the 2 are replaced, by ones that are not"},
+		"record of another processor":     {vista(6002, sp2, both(old)...).with(func(e *Evidence) { e.Packages = []Package{{Key: "k", Arch: "x86", State: Installed}} }), Affected, ""},
+		"superseded":                      {vista(6002, sp2, both(good)...).with(packaged(Superseded)), Fixed, "the registry has KB975759 as superseded"},
+		"another name":                    {vista(6002, sp2, both(good)...).with(func(e *Evidence) { e.Files[1].Original = "calc.exe" }), Unknown, `calls it "calc.exe"`},
 		"package waits":                   {vista(6002, sp2, both(old)...).with(packaged(InstallPending)), PendingRestart, "is installed when"},
 		"removal waits":                   {vista(6002, sp2, both(good)...).with(packaged(UninstallPending)), PendingRestart, "is removed when"},
 		"record without files":            {vista(6002, sp2, both(old)...).with(packaged(Installed)), Damaged, ""},
@@ -129,7 +128,7 @@ func TestDecision(t *testing.T) {
 		"record and files":                {vista(6002, sp2, both(good)...).with(packaged(Installed)), Fixed, "registry says"},
 		"file of another service pack":    {vista(6002, sp2, good, "6.0.6001.22547"), Inconsistent, "system's build"},
 		"truncated kernel":                {vista(6002, sp2, good, "it is cut short"), Unknown, "system32/ntoskrnl.exe: it is cut short"},
-		"truncated filter manager":        {vista(6002, sp2, "it is cut short", good), Unknown, "which tells the processor"},
+		"truncated filter manager":        {vista(6002, sp2, "it is cut short", good), Unknown, "it tells the processor"},
 		"no kernel":                       {vista(6002, sp2, good), Unknown, "it was not looked for"},
 		"nothing known":                   {Evidence{Missing: []string{"SOFTWARE is not there"}}, Unknown, "SOFTWARE is not there"},
 		"client or server":                {system(NT{6, 0}, 6002, sp2, "", X64, both(good)...), Unknown, "client or a server"},
@@ -147,7 +146,7 @@ func TestDecision(t *testing.T) {
 		if f.Verdict != test.want || !slices.ContainsFunc(f.Reasons, func(r string) bool { return strings.Contains(r, test.why) }) {
 			t.Errorf("%s: %s, because %q, want %s", name, f.Verdict, f.Reasons, test.want)
 		}
-		if (len(f.Actions) > 0) == (f.Verdict == NotApplicable) && f.Verdict != Fixed {
+		if (len(f.Actions) > 0) != f.Verdict.Affects() && f.Verdict != Fixed && f.Verdict != Unknown {
 			t.Errorf("%s: %s, with the actions %q", name, f.Verdict, f.Actions)
 		}
 	}

@@ -27,18 +27,19 @@ type System struct {
 type Found struct {
 	Installed   string    `json:"installed"` // where the advisory has it
 	Path        string    `json:"path"`      // below the volume, as the names are there
-	Version     Version   `json:"version"`
-	FileVersion string    `json:"file_version"` // the string of that name, with the name of the build
-	Original    string    `json:"original"`     // OriginalFilename
-	Machine     Machine   `json:"machine"`
-	Size        int64     `json:"size"` // in bytes
-	Modified    time.Time `json:"modified"`
+	Version     Version   `json:"version,omitzero"`
+	FileVersion string    `json:"file_version,omitzero"` // the string of that name, with the name of the build
+	Original    string    `json:"original,omitzero"`     // OriginalFilename
+	Machine     Machine   `json:"machine,omitzero"`
+	Size        int64     `json:"size,omitzero"` // in bytes
+	Modified    time.Time `json:"modified,omitzero"`
 	Problem     string    `json:"problem,omitempty"` // why it could not be read; then the rest says nothing
 }
 
 // Package is a record of the hotfix.
 type Package struct {
 	Key   string       `json:"key"`
+	Arch  string       `json:"arch,omitempty"` // for which processor, in the words of package names; nothing if it does not say
 	State PackageState `json:"state"`
 }
 
@@ -58,10 +59,10 @@ const (
 	OtherState       PackageState = "in another state"
 )
 
-// Rename is a file that the next start puts in the place of another one.
+// Rename is what the next start does to the place of a file of the advisory: of several the last that it can carry out.
 type Rename struct {
 	From string `json:"from"` // as the registry has it
-	To   string `json:"to"`
-	Over string `json:"over"` // the place it goes to, where the advisory has that; nothing else
-	File *Found `json:"file"` // what is in it; nil if that could not be read
+	To   string `json:"to"`   // nothing if From is deleted
+	Over string `json:"over"` // the place, as the advisory has it
+	File Found  `json:"file"` // what is there then; its problem says why that is not known, or that nothing is
 }

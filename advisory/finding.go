@@ -38,7 +38,8 @@ type State struct {
 	Required  Version `json:"required"` // the article's
 	Why       string  `json:"why"`
 	Shipped   string  `json:"shipped,omitempty"` // in how far it is the very file of the article
-	Pending   bool    `json:"pending,omitempty"` // a file that is fixed takes its place at the next start
+	Next      string  `json:"next,omitempty"`    // its condition after the next start, if that replaces it
+	NextWhy   string  `json:"next_why,omitempty"`
 }
 
 // The conditions of a file.

@@ -1,7 +1,6 @@
 package advisory
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -86,11 +85,11 @@ func (c *checker) head() {
 	c.text("cause", c.a.Cause)
 	for key, n := range map[string]int{"product": len(c.a.Products), "line": len(c.a.Lines), "branch": len(c.a.Branches)} {
 		if n == 0 && c.err == nil {
-			c.err = fmt.Errorf("it has no [[%s]]", key)
+			c.err = c.at.Errorf(key, "it has no [[%s]]", key)
 		}
 	}
 	if len(c.a.Components()) == 0 && c.err == nil {
-		c.err = errors.New("it has no [[file]] with a component, so that nothing can be decided")
+		c.err = c.at.Errorf("file", "it has no [[file]] with a component, so that nothing can be decided")
 	}
 }
 
@@ -139,6 +138,10 @@ func (c *checker) branch(row string, b Branch) {
 	c.nt(row, b.NT)
 	c.text(row+".name", b.Name)
 	c.want((len(b.Suffixes) == 0) != (len(b.Revisions) == 0), row, "branch %q is told by suffixes or by revisions, one of them", b.Name)
+	for _, other := range c.a.Branches {
+		apart := other.NT != b.NT || other.Name == b.Name || len(other.Revisions) != 2 || len(b.Revisions) != 2 || other.Revisions[1] < b.Revisions[0] || b.Revisions[1] < other.Revisions[0]
+		c.want(apart, row+".revisions", "revisions of branch %q are also those of branch %q", b.Name, other.Name)
+	}
 	ordered := len(b.Revisions) == 0 || len(b.Revisions) == 2 && b.Revisions[0] <= b.Revisions[1]
 	c.want(ordered, row+".revisions", "revisions are two numbers, the first and the last one")
 }
@@ -150,7 +153,7 @@ func (c *checker) file(row string, i int, f File) {
 	c.want(local, row+".installed", "installed %q is no path below the Windows directory, with / and in lower case", f.Installed)
 	c.want(f.Machine != 0, row, "file %q has no machine", f.Name)
 	c.want(f.Version != Version{}, row, "file %q has no version", f.Name)
-	c.want(f.Size > 0, row+".size", "file %q has no size", f.Name)
+	c.want(f.Size > 0, row+".size", "file %q has size %d, and it must be more than 0", f.Name, f.Size)
 	c.want(!f.Built.IsZero(), row, "file %q does not say when it was built", f.Name)
 	lined := slices.ContainsFunc(c.a.Lines, func(l Line) bool { return l.has(f.Version) })
 	c.want(lined, row+".version", "there is no [[line]] with build %d of %s", f.Version[2], f.Version.NT())

@@ -24,10 +24,10 @@ type Catalog struct {
 
 // Member is one file of a catalog.
 type Member struct {
-	Algorithm crypto.Hash // crypto.SHA1 or crypto.SHA256
-	Hash      []byte      // the Authenticode hash of an executable, the hash of any other file
-	File      string      // the name that the maker of the catalog gave it; printable, may be empty
-	OS        string      // for which systems, as in "2:6.0"; printable, may be empty
+	Algorithm crypto.Hash `json:"algorithm"` // crypto.SHA1 or crypto.SHA256
+	Hash      []byte      `json:"hash"`      // the Authenticode hash of an executable, the hash of any other file
+	File      string      `json:"file"`      // the name that the maker of the catalog gave it; printable, may be empty
+	OS        string      `json:"os"`        // for which systems, as in "2:6.0"; printable, may be empty
 }
 
 // Parse reads a catalog, which may have indefinite lengths and octet strings in pieces, as old ones have. Members share memory

@@ -10,24 +10,24 @@ import (
 
 // Proof is what a catalog proves, and what it does not.
 type Proof struct {
-	Signer    string    // the subject of the signer's certificate, printable; empty where that is not there
-	Intact    bool      // the list is what the holder of that certificate has signed
-	Component bool      // the chain is proved for components of Windows itself, and not only for code
-	Chain     []Link    // from the signer's certificate upwards, as far as it could be followed
-	Root      Root      // where the chain leads; RootGiven, too, where the time of signing rests on a given root
-	Stamp     Stamp     // the stamp that proves the time of signing, or claims it; zero where there is none
-	Claimed   time.Time // the time of signing as the signer says it; proves nothing
-	At        time.Time // the time at which the certificates were held to be valid: that of the stamp, or now
-	Unproved  []string  // what is not proved, each with its reason; printable
+	Signer    string    `json:"signer"`           // the subject of the signer's certificate, printable; empty where that is not there
+	Intact    bool      `json:"intact"`           // the list is what the holder of that certificate has signed
+	Component bool      `json:"component"`        // the chain is proved for components of Windows itself, and not only for code
+	Chain     []Link    `json:"chain"`            // from the signer's certificate upwards, as far as it could be followed
+	Root      Root      `json:"root"`             // where the chain leads; RootGiven, too, where the time of signing rests on a given root
+	Stamp     Stamp     `json:"stamp,omitzero"`   // the stamp that proves the time of signing, or claims it; zero where there is none
+	Claimed   time.Time `json:"claimed,omitzero"` // the time of signing as the signer says it; proves nothing
+	At        time.Time `json:"at,omitzero"`      // the time at which the certificates were held to be valid: that of the stamp, or now
+	Unproved  []string  `json:"unproved"`         // what is not proved, each with its reason; printable
 }
 
 // Link is one certificate of a chain.
 type Link struct {
-	Subject     string // printable
-	Algorithm   string // how it is signed, as crypto/x509 names it
-	NotBefore   time.Time
-	NotAfter    time.Time
-	Fingerprint string // SHA-256, in hexadecimal digits
+	Subject     string    `json:"subject"`   // printable
+	Algorithm   string    `json:"algorithm"` // how it is signed, as crypto/x509 names it
+	NotBefore   time.Time `json:"not_before,omitzero"`
+	NotAfter    time.Time `json:"not_after,omitzero"`
+	Fingerprint string    `json:"fingerprint"` // SHA-256, in hexadecimal digits
 }
 
 // Proved reports whether everything is proved. To whom the chain leads is in Root.

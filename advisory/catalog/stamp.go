@@ -14,10 +14,10 @@ const maxStamps = 4
 
 // Stamp is somebody's word that a signature was there at a time.
 type Stamp struct {
-	Time  time.Time // in UTC; zero where none is said
-	By    string    // the subject of the stamp's certificate, printable
-	Chain []Link    // from that certificate upwards
-	Root  Root      // RootNone: the time is only claimed
+	Time  time.Time `json:"time,omitzero"` // in UTC; zero where none is said
+	By    string    `json:"by"`            // the subject of the stamp's certificate, printable
+	Chain []Link    `json:"chain"`         // from that certificate upwards
+	Root  Root      `json:"root"`          // RootNone: the time is only claimed
 }
 
 // stamps judges the countersignatures (PKCS #9) and time stamps (RFC 3161) of a signature. It returns the first that is proved,

@@ -8,8 +8,8 @@ import (
 
 // Contradiction is what one listing says and another does not. The listings may be of different moments.
 type Contradiction struct {
-	Line int // of the text, from 1
-	Text string
+	Line int    `json:"line"` // of the text, from 1
+	Text string `json:"text"`
 }
 
 // Contradictions returns what the listings say differently: how many instances a filter has, which filters and volumes there are.

@@ -41,11 +41,11 @@ type Instance struct {
 
 // Volume is a line of fltmc volumes.
 type Volume struct {
-	Line       int
-	DOS        string // a letter or mount point; empty if it has none
-	Device     string // such as \Device\HarddiskVolume1
-	FileSystem string
-	Detached   bool
+	Line       int    `json:"line"`
+	DOS        string `json:"dos"`    // a letter or mount point; empty if it has none
+	Device     string `json:"device"` // such as \Device\HarddiskVolume1
+	FileSystem string `json:"file_system"`
+	Detached   bool   `json:"detached"`
 }
 
 // Name returns how fltmc instances names the volume: by its letter or mount point, or else by its device.

@@ -31,13 +31,14 @@ const (
 
 // Missed is a volume on which a filter has no instance, though it has some elsewhere.
 type Missed struct {
-	Filter string
-	Volume Volume // the zero value if Reason is Nameless
-	Reason Reason
+	Filter string `json:"filter"`
+	Volume Volume `json:"volume"` // the zero value if Reason is Nameless
+	Reason Reason `json:"reason"`
 
 	// On and Of say on how many of how many volumes with the same file system the filter is, detached ones and shadow copies
 	// not counted; for Nameless, of the volumes without names; 0 and 0 if the file system is not known.
-	On, Of int
+	On int `json:"on"`
+	Of int `json:"of"`
 }
 
 // selective are filters that come with Windows and are not on every volume: of file virtualization (the system's volume),

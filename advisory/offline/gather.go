@@ -62,8 +62,11 @@ const config = "system32/config"
 
 // windowsDirectory finds the directory that has the registry.
 func (g *gathering) windowsDirectory() (string, error) {
-	if _, err := g.real(config); err == nil {
+	switch _, err := g.real(config); {
+	case err == nil:
 		return ".", nil
+	case errors.Is(err, errTwins):
+		return "", err
 	}
 	d, err := g.open(".", 0)
 	if err != nil {
@@ -76,8 +79,11 @@ func (g *gathering) windowsDirectory() (string, error) {
 	}
 	var found []string
 	for _, name := range names {
-		if _, err := g.real(name + "/" + config); err == nil {
+		switch _, err := g.realBelow(name, config); {
+		case err == nil:
 			found = append(found, name)
+		case errors.Is(err, errTwins):
+			return "", err
 		}
 	}
 	switch len(found) {
@@ -89,6 +95,15 @@ func (g *gathering) windowsDirectory() (string, error) {
 	return "", fmt.Errorf("there are several: %q", found)
 }
 
+// inside returns a path below the Windows directory as the names in it are on the volume. It may lead out of that directory, and
+// not out of the volume.
+func (g *gathering) inside(at string) (string, error) {
+	if below := path.Join(g.windows, at); strings.HasPrefix(path.Clean(at), "..") {
+		return g.real(below)
+	}
+	return g.realBelow(g.windows, at)
+}
+
 // missing notes what could not be read.
 func (g *gathering) missing(what string, err error) {
 	g.e.Missing = append(g.e.Missing, fmt.Sprintf("%s could not be read: %s", what, err))
@@ -98,7 +113,7 @@ func (g *gathering) missing(what string, err error) {
 // if it could not be read.
 func (g *gathering) found(installed, at string) (f advisory.Found, b []byte) {
 	f = advisory.Found{Installed: installed, Path: path.Join(g.windows, at)}
-	name, err := g.real(f.Path)
+	name, err := g.inside(at)
 	if err != nil {
 		f.Problem = err.Error()
 		return f, nil
@@ -144,7 +159,7 @@ func describe(f *advisory.Found, b []byte, info fs.FileInfo) error {
 
 // hive opens a part of the registry.
 func (g *gathering) hive(name string) (h *hive.Hive, shut func(), err error) {
-	at, err := g.real(path.Join(g.windows, config, name))
+	at, err := g.inside(path.Join(config, name))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -119,6 +119,47 @@ func TestInstallations(t *testing.T) {
 			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\C:\new.tmp`, `!\??\D:\Windows\system32\ntoskrnl.exe`))
 			return w
 		}, advisory.Inconsistent, ""},
+		"what was to come is gone": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(old2, old2)
+			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\C:\gone1`, `!\??\C:\Windows\system32\ntoskrnl.exe`, `\??\C:\gone2`, `!\??\C:\Windows\system32\drivers\fltmgr.sys`))
+			return w
+		}, advisory.Affected, ""},
+		"what was to come is deleted before": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(good2, old2).With("new.exe", wintest.Executable(wintest.X64, good2, "ntoskrnl.exe"))
+			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\C:\new.exe`, "", `\??\C:\new.exe`, `!\??\C:\Windows\system32\ntoskrnl.exe`))
+			return w
+		}, advisory.Inconsistent, ""},
+		"the last one counts": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(good2, old2).With("new.exe", wintest.Executable(wintest.X64, good2, "ntoskrnl.exe")).With("old.exe", wintest.Executable(wintest.X64, old2, "ntoskrnl.exe"))
+			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\C:\new.exe`, `!\??\C:\Windows\system32\ntoskrnl.exe`, `\??\C:\old.exe`, `!\??\C:\Windows\system32\ntoskrnl.exe`))
+			return w
+		}, advisory.Inconsistent, ""},
+		"nothing is replaced without a mark": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(good2, old2).With("new.exe", wintest.Executable(wintest.X64, good2, "ntoskrnl.exe"))
+			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\C:\new.exe`, `\??\C:\Windows\system32\ntoskrnl.exe`))
+			return w
+		}, advisory.Inconsistent, ""},
+		"an older kernel comes": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(good2, good2).With("old.exe", wintest.Executable(wintest.X64, old2, "ntoskrnl.exe"))
+			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\C:\old.exe`, `!\??\C:\Windows\system32\ntoskrnl.exe`))
+			return w
+		}, advisory.PendingRestart, "by ones that are not"},
+		"a file of another drive comes": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(good2, old2)
+			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\D:\new.exe`, `!\??\C:\Windows\system32\ntoskrnl.exe`))
+			return w
+		}, advisory.Unknown, "is not on this volume"},
+		"the kernel is deleted": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(good2, good2)
+			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\C:\Windows\system32\ntoskrnl.exe`, ""))
+			return w
+		}, advisory.Unknown, "it is deleted then"},
+		"package of another processor": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(old2, old2)
+			w.Software.Put(wintest.Packages+strings.Replace(package6, "amd64", "x86", 1), wintest.Number("CurrentState", 0x70))
+			w.Software.Put(wintest.Packages+strings.Replace(package6, "~6.0.", "~6.1.", 1), wintest.Number("CurrentState", 0x70))
+			return w
+		}, advisory.Affected, ""},
 		"package is recorded": {func() *wintest.Install {
 			w := vista("6002", sp2).Has(good2, good2)
 			w.Software.Put(wintest.Packages+package6, wintest.Number("CurrentState", 0x70))
@@ -141,20 +182,20 @@ func TestInstallations(t *testing.T) {
 			return w
 		}, advisory.Affected, ""},
 		"truncated kernel": {func() *wintest.Install {
-			return vista("6002", sp2).Has(good2, good2).With(wintest.Ntoskrnl, wintest.Executable(wintest.X64, good2, "x")[:700])
+			return vista("6002", sp2).Has(good2, good2).With(wintest.Ntoskrnl, wintest.Executable(wintest.X64, good2, "ntoskrnl.exe")[:700])
 		}, advisory.Unknown, "system32/ntoskrnl.exe"},
 		"no kernel": {func() *wintest.Install {
-			return vista("6002", sp2).With(wintest.Fltmgr, wintest.Executable(wintest.X64, good2, "x"))
+			return vista("6002", sp2).With(wintest.Fltmgr, wintest.Executable(wintest.X64, good2, "fltmgr.sys"))
 		}, advisory.Unknown, "system32/ntoskrnl.exe: it is not there"},
 		"no filter manager": {func() *wintest.Install {
-			return vista("6002", sp2).With(wintest.Ntoskrnl, wintest.Executable(wintest.X64, good2, "x"))
-		}, advisory.Unknown, "tells the processor"},
+			return vista("6002", sp2).With(wintest.Ntoskrnl, wintest.Executable(wintest.X64, good2, "ntoskrnl.exe"))
+		}, advisory.Unknown, "it tells the processor"},
 		"IA-64": {func() *wintest.Install {
-			return vista("6002", sp2).With(wintest.Fltmgr, wintest.Executable(wintest.IA64, good2, "x")).With(wintest.Ntoskrnl, wintest.Executable(wintest.IA64, good2, "x"))
+			return vista("6002", sp2).With(wintest.Fltmgr, wintest.Executable(wintest.IA64, good2, "fltmgr.sys")).With(wintest.Ntoskrnl, wintest.Executable(wintest.IA64, good2, "ntoskrnl.exe"))
 		}, advisory.Unknown, "ends before the table"},
 		"x86 has two kernels": {func() *wintest.Install {
-			w := vista("6002", sp2).With(wintest.Fltmgr, wintest.Executable(wintest.X86, good2, "x")).With(wintest.Ntoskrnl, wintest.Executable(wintest.X86, good2, "x"))
-			return w.With(wintest.Ntkrnlpa, wintest.Executable(wintest.X86, old2, "x"))
+			w := vista("6002", sp2).With(wintest.Fltmgr, wintest.Executable(wintest.X86, good2, "fltmgr.sys")).With(wintest.Ntoskrnl, wintest.Executable(wintest.X86, good2, "ntoskrnl.exe"))
+			return w.With(wintest.Ntkrnlpa, wintest.Executable(wintest.X86, old2, "ntoskrnl.exe"))
 		}, advisory.Inconsistent, "2 of the 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -291,6 +332,10 @@ func giant(at string) error {
 // TestWhatIsNoWindows is refused, and says what was looked for.
 func TestWhatIsNoWindows(t *testing.T) {
 	a := kb(t)
+	twins := written(t, vista("6002", sp2).Has(good2, good2))
+	if err := os.Mkdir(filepath.Join(twins, "Windows/system32"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	empty, two, file := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "file")
 	for _, name := range []string{"Windows/System32/config", "WINNT/System32/config"} {
 		if err := os.MkdirAll(filepath.Join(two, name), 0o755); err != nil {
@@ -301,7 +346,7 @@ func TestWhatIsNoWindows(t *testing.T) {
 		t.Fatal(err)
 	}
 	for root, want := range map[string]string{
-		empty: "there is no directory System32/config in it", two: "there are several: ", file: "not a directory", filepath.Join(empty, "x"): "it is not there",
+		twins: "which of them is meant cannot be told", empty: "there is no directory System32/config in it", two: "there are several: ", file: "not a directory", filepath.Join(empty, "x"): "it is not there",
 	} {
 		if _, err := Gather(root, a); weir.KindOf(err) != weir.KindRefused || !strings.Contains(fmt.Sprint(err), want) || !strings.Contains(fmt.Sprint(err), root) {
 			t.Errorf("%s: %v, want %s", root, err, want)

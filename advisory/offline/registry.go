@@ -36,8 +36,11 @@ func (g *gathering) software() error {
 	}
 	s.NT, err = advisory.ParseNT(r.needed("CurrentVersion"))
 	r.note("CurrentVersion", err)
-	build, err := strconv.ParseUint(r.needed("CurrentBuildNumber"), 10, 16)
-	r.note("CurrentBuildNumber", err)
+	number := r.needed("CurrentBuildNumber")
+	build, err := strconv.ParseUint(number, 10, 16)
+	if err != nil {
+		r.note("CurrentBuildNumber", fmt.Errorf("%q is no number of a build", number))
+	}
 	g.place(r.optional("SystemRoot"))
 	if r.err != nil {
 		return r.err
@@ -135,11 +138,16 @@ func (g *gathering) packages(h *hive.Hive, prefix string) error {
 		if err != nil {
 			return err
 		}
+		arch, version, _ := strings.Cut(name[len(prefix):], "~")
+		version = version[strings.LastIndexByte(version, '~')+1:]
+		if !strings.HasPrefix(version, g.e.System.NT.String()+".") {
+			continue // It is of another system.
+		}
 		state, err := one.Number("CurrentState")
 		if err != nil {
 			return fmt.Errorf("%s: CurrentState: %w", name, err)
 		}
-		g.e.Packages = append(g.e.Packages, advisory.Package{Key: name, State: packageState(state)})
+		g.e.Packages = append(g.e.Packages, advisory.Package{Key: name, Arch: arch, State: packageState(state)})
 	}
 	return nil
 }

@@ -17,33 +17,66 @@ func (g *gathering) renames(h *hive.Hive, manager string) error {
 	if err != nil {
 		return absentIsRight(err)
 	}
+	q := queue{gathering: g, gone: map[string]bool{}}
 	for _, name := range []string{"PendingFileRenameOperations", "PendingFileRenameOperations2"} {
 		list, err := key.Strings(name)
 		if err != nil && absentIsRight(err) != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		for pair := range slices.Chunk(list, 2) {
-			if len(pair) == 2 && pair[1] != "" {
-				g.rename(pair[0], pair[1])
+			if len(pair) == 2 {
+				q.take(pair[0], pair[1])
 			}
 		}
 	}
 	return nil
 }
 
-// rename takes a pending rename down if it is over a file of the advisory.
-func (g *gathering) rename(from, to string) {
-	over, here := g.inWindows(to)
-	if !here || !slices.Contains(g.a.Paths(), over) {
+// queue is what the next start carries out, one after the other.
+type queue struct {
+	*gathering
+	gone map[string]bool // what has been moved or deleted by then
+}
+
+// take carries an operation out, as far as it concerns the files of the advisory.
+func (q *queue) take(from, to string) {
+	source, here := q.inWindows(from)
+	switch {
+	case to == "" && here:
+		q.gone[source] = true
+		q.put(advisory.Rename{From: from, Over: source, File: advisory.Found{Installed: source, Problem: "it is deleted then"}})
+		return
+	case to == "":
 		return
 	}
-	r := advisory.Rename{From: from, To: to, Over: over}
-	if at, here := g.inWindows(from); here {
-		if f, _ := g.found(over, at); f.Problem == "" {
-			r.File = &f
-		}
+	over, inside := q.inWindows(to)
+	if !inside {
+		return
 	}
-	g.e.Renames = append(g.e.Renames, r)
+	r := advisory.Rename{From: from, To: to, Over: over, File: advisory.Found{Installed: over, Problem: from + " is not on this volume"}}
+	if here {
+		r.File, _ = q.found(over, source)
+	}
+	if _, err := q.inside(over); err == nil && !strings.HasPrefix(to, "!") && !q.gone[over] {
+		return // It does not replace what is there.
+	}
+	if here && (q.gone[source] || r.File.Problem == errAbsent.Error()) {
+		if slices.Contains(q.a.Paths(), over) {
+			q.e.Remarks = append(q.e.Remarks, fmt.Sprintf("%s is not replaced at the next start: %s, which was to take its place, is not there", over, from))
+		}
+		return
+	}
+	q.gone[source], q.gone[over] = true, false
+	q.put(r)
+}
+
+// put notes what is in a place of the advisory then.
+func (q *queue) put(r advisory.Rename) {
+	if !slices.Contains(q.a.Paths(), r.Over) {
+		return
+	}
+	q.e.Renames = slices.DeleteFunc(q.e.Renames, func(other advisory.Rename) bool { return other.Over == r.Over })
+	q.e.Renames = append(q.e.Renames, r)
 }
 
 // inWindows returns the path below the Windows directory of what the registry names; it may lead out of that, and not of the

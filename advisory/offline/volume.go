@@ -14,6 +14,9 @@ import (
 	"syscall"
 )
 
+// errTwins says that a name stands there twice, in upper and lower case, so that which is meant cannot be told.
+var errTwins = errors.New("which of them is meant cannot be told")
+
 // errAbsent says that there is no such file.
 var errAbsent = errors.New("it is not there")
 
@@ -21,8 +24,10 @@ var errAbsent = errors.New("it is not there")
 type volume struct{ root *os.Root }
 
 // real returns a path as the names in it are on the volume. Each is found without case.
-func (v volume) real(name string) (string, error) {
-	at := "."
+func (v volume) real(name string) (string, error) { return v.realBelow(".", name) }
+
+// realBelow is real for a path below a directory whose names are known.
+func (v volume) realBelow(at, name string) (string, error) {
 	for part := range strings.SplitSeq(path.Clean(name), "/") {
 		next, err := v.within(at, part)
 		if err != nil {
@@ -46,7 +51,7 @@ func (v volume) within(dir, name string) (found string, err error) {
 			switch {
 			case !strings.EqualFold(n, name):
 			case found != "":
-				return "", fmt.Errorf("%q and %q are both in %q, and which of them is meant cannot be told", found, n, dir)
+				return "", fmt.Errorf("%q and %q are both in %q, and %w", found, n, dir, errTwins)
 			default:
 				found = n
 			}

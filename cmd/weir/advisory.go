@@ -13,6 +13,7 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/advisory"
+	"github.com/weirfs/weir/advisory/offline"
 )
 
 const advisoryLong = `Say whether a Windows installation has a defect that an article of its vendor
@@ -28,7 +29,7 @@ func newAdvisoryCommand() *cobra.Command {
 		Use:     "advisory",
 		Short:   "Say whether a Windows installation is affected by KB 975759",
 		Long:    advisoryLong,
-		Example: "  weir advisory check /mnt/windows\n  fltmc instances > saved.txt     on Windows; then\n  weir advisory fltmc saved.txt",
+		Example: "  weir advisory check /mnt/windows\n  (fltmc instances & fltmc volumes) > saved.txt     on Windows; then\n  weir advisory fltmc saved.txt",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -80,11 +81,30 @@ func notDirectory(err error) error {
 // chosen returns the advisories that are asked about.
 func (a *adviser) chosen() ([]*advisory.Advisory, error) {
 	l, err := a.library()
-	if err != nil || a.id == "" {
-		return l.All(), err
+	if err != nil {
+		return nil, err
+	}
+	if a.id == "" {
+		return l.All(), nil
 	}
 	one, _, err := l.Find(a.id)
 	return []*advisory.Advisory{one}, err
+}
+
+// each gathers the evidence for each advisory that is asked about.
+func (a *adviser) each(root string, take func(*advisory.Advisory, advisory.Evidence)) error {
+	chosen, err := a.chosen()
+	if err != nil {
+		return err
+	}
+	for _, one := range chosen {
+		e, err := offline.Gather(root, one)
+		if err != nil {
+			return err
+		}
+		take(one, e)
+	}
+	return nil
 }
 
 // print writes an answer as JSON, or as text.

@@ -106,7 +106,9 @@ func TestAdvisoriesAreListedAndShown(t *testing.T) {
 	asked(t, 1, "advisory check --data "+dir+" "+installed(t, before, before), "MINE-1: AFFECTED", "KB975759: AFFECTED")
 	write(strings.Replace(text, "size = 132096", "size = 'x'", 1))
 	asked(t, 2, "advisory list --data "+dir, `read advisory .*mine\.toml: line \d+, column \d+: `)
-	asked(t, 2, "advisory list --data "+dir+"/none", "none")
+	for _, verb := range []string{"list", "show 975759", "check " + dir, "files " + dir} {
+		asked(t, 2, "advisory "+verb+" --data "+dir+"/none", "none")
+	}
 }
 
 func TestAdvisoryFltmc(t *testing.T) {
@@ -124,6 +126,10 @@ D:                              \Device\HarddiskVolume2                  NTFS
 	asked(t, 0, "advisory fltmc "+kept(t, "good.txt", []byte(listing)), "No volume is missed without an explanation")
 	missed := listing + "E:                              \\Device\\HarddiskVolume3                  NTFS\n"
 	asked(t, 1, "advisory fltmc "+kept(t, "bad.txt", []byte(missed)), `E: +\\Device\\HarddiskVolume3 +NTFS +replicator +2 of 3`, "network redirector")
+	alone, _, _ := strings.Cut(listing, "\nDos Name")
+	alone += "other                 C:                                        100        other                     0     00000003\n"
+	alone += "other                 E:                                        100        other                     0     00000003\n"
+	asked(t, 1, "advisory fltmc "+kept(t, "alone.txt", []byte(alone)), `E: .*replicator.*no listing says which file system`)
 	asked(t, 2, "advisory fltmc "+kept(t, "none.txt", []byte("hello\n")), "none.txt")
 	asked(t, 2, "advisory fltmc "+filepath.Join(t.TempDir(), "absent"), "absent")
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -23,7 +24,9 @@ that a signed catalog lists, as KB975759.cat of the hotfix does. Each file's Aut
 hash is looked up in the catalog, and the catalog is judged: whether its list is what was
 signed, by whom, to which root the signer's certificate leads, and when.
 
-  PROVED    all of that is proved, and it is said to whom the chain leads: Microsoft,
+  PROVED    the list and the signer are proved, and when it was signed, if there is a
+            stamp that tells; if there is none, that is said, and the certificates have
+            to be valid now. It is said to whom the chain leads: Microsoft,
             whose roots weir knows by their fingerprints, or a root that --root gave
   UNPROVED  something is not; each thing is listed with its reason
 
@@ -152,6 +155,10 @@ func reportOf(a *advisory.Advisory, cat *catalog.Catalog, proof catalog.Proof, s
 		}
 		r.Files = append(r.Files, f)
 	}
+	if cat.Unread > 0 && slices.ContainsFunc(r.Files, func(f catalogFile) bool { return !f.Listed }) {
+		r.Verdict = "UNPROVED"
+		r.Proof.Unproved = append(r.Proof.Unproved, fmt.Sprintf("%s cannot be looked up, by which a file may be listed", plural(int64(cat.Unread), "member")))
+	}
 	return r
 }
 
@@ -218,7 +225,9 @@ func printProof(w io.Writer, r catalogReport) {
 	case !p.Stamp.Time.IsZero():
 		fmt.Fprintf(w, "  at %s, as %s is said to have stamped it: not proved\n", utc(p.Stamp.Time), safe(p.Stamp.By))
 	case !p.Claimed.IsZero():
-		fmt.Fprintf(w, "  at %s, as the signer says: not proved\n", utc(p.Claimed))
+		fmt.Fprintf(w, "  at %s, as the signer says; without a stamp that is not proved, and the certificates have to be valid now\n", utc(p.Claimed))
+	case p.Signer != "":
+		fmt.Fprintln(w, "  at a time that nothing tells; the certificates have to be valid now")
 	}
 	for _, l := range p.Chain {
 		fmt.Fprintf(w, "  certificate: %s, %s to %s, %s, SHA-256 %s\n", safe(l.Subject), utc(l.NotBefore), utc(l.NotAfter), l.Algorithm, l.Fingerprint)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/advisory"
-	"github.com/weirfs/weir/advisory/offline"
 )
 
 const advisoryCheckLong = `Decide whether the Windows installation on the volume that is mounted at ROOT is
@@ -49,17 +48,10 @@ func newAdvisoryCheckCommand() *cobra.Command {
 
 		ValidArgsFunction: completeDirs,
 		RunE: func(c *cobra.Command, args []string) error {
-			chosen, err := a.chosen()
+			var all []advisory.Finding
+			err := a.each(args[0], func(one *advisory.Advisory, e advisory.Evidence) { all = append(all, one.Decide(e)) })
 			if err != nil {
 				return err
-			}
-			var all []advisory.Finding
-			for _, one := range chosen {
-				e, err := offline.Gather(args[0], one)
-				if err != nil {
-					return err
-				}
-				all = append(all, one.Decide(e))
 			}
 			err = a.print(c.OutOrStdout(), map[string]any{"findings": all}, func(w io.Writer) error { return printFindings(w, all) })
 			return errors.Join(err, told(decided(all)))
@@ -126,8 +118,8 @@ func printFinding(w io.Writer, f advisory.Finding) error {
 // condition says how it is with a file, and why.
 func condition(s advisory.State) string {
 	text := s.Condition + ": " + s.Why
-	if s.Pending {
-		text += "; one that is fixed comes with the next start"
+	if s.Next != "" {
+		text += "; after the next start: " + s.Next + ": " + s.NextWhy
 	}
 	if s.Shipped != "" {
 		text += "; " + s.Shipped

@@ -10,7 +10,6 @@ import (
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/advisory"
-	"github.com/weirfs/weir/advisory/offline"
 )
 
 const advisoryFilesLong = `List every file of the article for the system on the volume that is mounted at ROOT,
@@ -45,22 +44,17 @@ func newAdvisoryFilesCommand() *cobra.Command {
 
 		ValidArgsFunction: completeDirs,
 		RunE: func(c *cobra.Command, args []string) error {
-			chosen, err := a.chosen()
-			if err != nil {
-				return err
-			}
 			var all []fileList
 			var none error
-			for _, one := range chosen {
-				e, err := offline.Gather(args[0], one)
-				if err != nil {
-					return err
-				}
+			err := a.each(args[0], func(one *advisory.Advisory, e advisory.Evidence) {
 				list := fileList{Advisory: one.ID}
 				if list.Files, list.Why = one.List(e); list.Why != "" {
 					none = &weir.Error{Op: "list files of", Kind: weir.KindRefused, Path: one.ID, Err: errors.New(list.Why)}
 				}
 				all = append(all, list)
+			})
+			if err != nil {
+				return err
 			}
 			err = a.print(c.OutOrStdout(), map[string]any{"lists": all}, func(w io.Writer) error { return printFileLists(w, all) })
 			return errors.Join(err, told(none))

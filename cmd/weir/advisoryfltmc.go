@@ -85,9 +85,9 @@ func readText(stdin io.Reader, path string) (text []byte, err error) {
 }
 
 func missedOf(list *fltmc.Listing) missedList {
-	told := missedList{Missed: []fltmc.Missed{}, Explained: []fltmc.Missed{}, Contradictions: list.Contradictions()}
+	told := missedList{Missed: []fltmc.Missed{}, Explained: []fltmc.Missed{}, Contradictions: append([]fltmc.Contradiction{}, list.Contradictions()...)}
 	for _, m := range list.Missed() {
-		if m.Reason == fltmc.Unexplained {
+		if m.Reason == fltmc.Unexplained || m.Reason == fltmc.UnknownFileSystem { // The latter is a lack of knowledge.
 			told.Missed = append(told.Missed, m)
 		} else {
 			told.Explained = append(told.Explained, m)
@@ -141,7 +141,7 @@ func printMissedTable(w io.Writer, title string, list []fltmc.Missed) error {
 		}
 		name := "-"
 		if m.Volume.Name() != "" {
-			name = weir.QuotePath(m.Volume.Name())
+			name = safe(m.Volume.Name())
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", name, orDash(safe(m.Volume.Device)), orDash(safe(m.Volume.FileSystem)), safe(m.Filter), on, orDash(string(m.Reason)))
 	}

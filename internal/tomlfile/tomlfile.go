@@ -26,7 +26,7 @@ func Decode(text []byte, into any) (*Text, error) {
 }
 
 // Errorf returns an error about a key, as in file[2].size, or about a table, as in file[2]. Where there is none, the place
-// is that of what it would be in.
+// is that of what it would be in: of the whole text the first.
 func (t *Text) Errorf(key, format string, args ...any) error {
 	for {
 		if place, known := t.places[key]; known {
@@ -34,7 +34,7 @@ func (t *Text) Errorf(key, format string, args ...any) error {
 		}
 		dot := strings.LastIndexByte(key, '.')
 		if dot < 0 {
-			return fmt.Errorf(format, args...)
+			return at(1, 1, fmt.Errorf(format, args...))
 		}
 		key = key[:dot]
 	}

@@ -38,8 +38,8 @@ func TestKeysHavePlaces(t *testing.T) {
 		"row[1].text": "line 6, column 2: bad 7",
 		"row[1].size": "line 9, column 3: bad 7",
 		"row[2].size": "line 10, column 3: bad 7",
-		"row[3].size": "bad 7",
-		"other":       "bad 7",
+		"row[3].size": "line 1, column 1: bad 7",
+		"other":       "line 1, column 1: bad 7",
 	} {
 		if err := text.Errorf(key, "bad %d", 7); err.Error() != want {
 			t.Errorf("%s: %v, want %s", key, err, want)
