@@ -91,7 +91,7 @@ func TestCompletionNamesCommands(t *testing.T) {
 		t.Errorf("weir ver<TAB> offers %q", out)
 	}
 	for typed, want := range map[string]string{
-		"help ":              "attach\ncompletion\ncoverage\ndetach\ndoctor\nexplain\nfilters\nframes\nhelp\ninstances\nload\nmirror\nmount\nunload\nverify\nversion\nvolumes\nwatch\n:4\n",
+		"help ":              "advisory\nattach\ncompletion\ncoverage\ndetach\ndoctor\nexplain\nfilters\nframes\nhelp\ninstances\nload\nmirror\nmount\nunload\nverify\nversion\nvolumes\nwatch\n:4\n",
 		"mirror --replaced ": "hold\nmerge\nmirror\n:4\n", "mirror --progress ": "auto\nalways\nnever\n:4\n", "mirror ": ":16\n",
 		"mirror --bwlimit ": ":4\n", "mirror --state ": ":16\n",
 	} {
