@@ -48,9 +48,13 @@ func (b *batch) finishDir(key weir.Handle) error {
 	src, err := b.s.sourceDir(b.ix, key)
 	if err != nil {
 		if err = unlessVanished(err); err != nil {
-			err = b.u.dirProblem(b.s, b.ix, key, err)
+			return b.u.dirProblem(b.s, b.ix, key, err)
 		}
-		return err
+		// What has no handle is found by its path, which a directory above it may just have left.
+		for _, at := range node.Names {
+			b.u.add(replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpAttrib})
+		}
+		return nil
 	}
 	defer src.Close()
 	self, err := src.Stat("")
