@@ -22,6 +22,9 @@ func (d *decision) advise() {
 			do("make readable what was missing, and check again")
 		}
 	}
+	if f.Verdict == PendingRestart && d.count(func(s State) bool { return s.Condition != fixed }) == 0 {
+		do("undo what waits for the restart, or install %s again after it", id)
+	}
 	if f.Verdict.Affects() && (d.a.Restart || f.Verdict == PendingRestart) {
 		do("restart the system")
 	}

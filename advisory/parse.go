@@ -140,6 +140,8 @@ func (c *checker) branch(row string, b Branch) {
 	c.want((len(b.Suffixes) == 0) != (len(b.Revisions) == 0), row, "branch %q is told by suffixes or by revisions, one of them", b.Name)
 	for _, other := range c.a.Branches {
 		apart := other.NT != b.NT || other.Name == b.Name || len(other.Revisions) != 2 || len(b.Revisions) != 2 || other.Revisions[1] < b.Revisions[0] || b.Revisions[1] < other.Revisions[0]
+		shared := other.NT == b.NT && other.Name != b.Name && slices.ContainsFunc(b.Suffixes, func(s string) bool { return slices.Contains(other.Suffixes, s) })
+		c.want(!shared, row+".suffixes", "a suffix of branch %q is also one of branch %q", b.Name, other.Name)
 		c.want(apart, row+".revisions", "revisions of branch %q are also those of branch %q", b.Name, other.Name)
 	}
 	ordered := len(b.Revisions) == 0 || len(b.Revisions) == 2 && b.Revisions[0] <= b.Revisions[1]

@@ -72,6 +72,7 @@ func TestBadAdvisoryIsRefused(t *testing.T) {
 		{`builds = [6001]`, `builds = [6009]`, "there is no [[file]] with a component for these builds"},
 		{`suffixes = ["qfe", "ldr"]`, ``, "is told by suffixes or by revisions"},
 		{`revisions = [16384, 20479]`, `revisions = [16384]`, "revisions are two numbers"},
+		{`suffixes = ["gdr", "rtm"]`, `suffixes = ["gdr", "qfe"]`, `a suffix of branch "LDR" is also one of branch "GDR"`},
 		{`revisions = [20480, 65535]`, `revisions = [16384, 65535]`, `revisions of branch "GDR" are also those of branch "LDR"`},
 		{`kind = "update"`, `kind = "news"`, `"news" is not one of update, package`},
 		{`version = "6.0.6000.20xxx"`, `version = "6.0.20xxx"`, `"6.0.20xxx" is not like`},

@@ -149,6 +149,21 @@ func TestInstallations(t *testing.T) {
 			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\D:\new.exe`, `!\??\C:\Windows\system32\ntoskrnl.exe`))
 			return w
 		}, advisory.Unknown, "is not on this volume"},
+		"a replacement is replaced before": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(good2, good2).With("Windows/a", wintest.Executable(wintest.X64, good2, "ntoskrnl.exe")).With("Windows/b", wintest.Executable(wintest.X64, old2, "ntoskrnl.exe"))
+			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\C:\Windows\b`, `!\??\C:\Windows\a`, `\??\C:\Windows\a`, `!\??\C:\Windows\system32\ntoskrnl.exe`))
+			return w
+		}, advisory.PendingRestart, "by ones that are not"},
+		"a replacement is renamed before": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(good2, old2).With("Windows/a", wintest.Executable(wintest.X64, good2, "ntoskrnl.exe"))
+			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\C:\Windows\a`, `\??\C:\Windows\b`, `\??\C:\Windows\b`, `!\??\C:\Windows\system32\ntoskrnl.exe`))
+			return w
+		}, advisory.PendingRestart, "by ones that are,"},
+		"the kernel is moved away": {func() *wintest.Install {
+			w := vista("6002", sp2).Has(good2, good2)
+			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\C:\Windows\system32\ntoskrnl.exe`, `\??\C:\Windows\system32\ntoskrnl.old`))
+			return w
+		}, advisory.Unknown, "it is moved away then"},
 		"the kernel is deleted": {func() *wintest.Install {
 			w := vista("6002", sp2).Has(good2, good2)
 			w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", `\??\C:\Windows\system32\ntoskrnl.exe`, ""))

@@ -17,7 +17,7 @@ func (g *gathering) renames(h *hive.Hive, manager string) error {
 	if err != nil {
 		return absentIsRight(err)
 	}
-	q := queue{gathering: g, gone: map[string]bool{}}
+	q := queue{gathering: g, gone: map[string]bool{}, holds: map[string]string{}}
 	for _, name := range []string{"PendingFileRenameOperations", "PendingFileRenameOperations2"} {
 		list, err := key.Strings(name)
 		if err != nil && absentIsRight(err) != nil {
@@ -35,7 +35,8 @@ func (g *gathering) renames(h *hive.Hive, manager string) error {
 // queue is what the next start carries out, one after the other.
 type queue struct {
 	*gathering
-	gone map[string]bool // what has been moved or deleted by then
+	gone  map[string]bool   // what has been moved or deleted by then
+	holds map[string]string // what a place has by then, by where that is now
 }
 
 // take carries an operation out, as far as it concerns the files of the advisory.
@@ -51,11 +52,19 @@ func (q *queue) take(from, to string) {
 	}
 	over, inside := q.inWindows(to)
 	if !inside {
+		if here {
+			q.gone[source] = true
+			q.put(advisory.Rename{From: from, To: to, Over: source, File: advisory.Found{Installed: source, Problem: "it is moved away then"}})
+		}
 		return
+	}
+	origin := source
+	if moved, known := q.holds[source]; known {
+		origin = moved
 	}
 	r := advisory.Rename{From: from, To: to, Over: over, File: advisory.Found{Installed: over, Problem: from + " is not on this volume"}}
 	if here {
-		r.File, _ = q.found(over, source)
+		r.File, _ = q.found(over, origin)
 	}
 	if _, err := q.inside(over); err == nil && !strings.HasPrefix(to, "!") && !q.gone[over] {
 		return // It does not replace what is there.
@@ -66,7 +75,9 @@ func (q *queue) take(from, to string) {
 		}
 		return
 	}
-	q.gone[source], q.gone[over] = true, false
+	delete(q.holds, source)
+	q.gone[source], q.gone[over], q.holds[over] = true, false, origin
+	q.put(advisory.Rename{From: from, To: to, Over: source, File: advisory.Found{Installed: source, Problem: "it is moved away then"}})
 	q.put(r)
 }
 

@@ -23,7 +23,7 @@ of it, where there are several. The verdict is one of
   NOT-APPLICABLE        the article is about other systems
   PREREQUISITE-MISSING  a service pack has to be installed first
   INCONSISTENT          some of the files have the change, and others have it not
-  PENDING-RESTART       they have it when the system has been restarted
+  PENDING-RESTART       the next start makes them fixed that are not, or the reverse
   DAMAGED               the registry says that the hotfix is installed, the files do not
   UNKNOWN               something that decides could not be read, or is not known
 
