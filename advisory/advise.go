@@ -18,9 +18,8 @@ func (d *decision) advise() {
 	case PrerequisiteMissing:
 		do("install %s first, and %s after it", d.packs, id)
 	case Unknown:
-		if len(d.e.Missing) > 0 || slices.ContainsFunc(d.e.Files, func(f Found) bool { return f.Problem != "" }) {
-			do("make readable what was missing, and check again")
-		}
+		f.Actions = append(f.Actions, d.hints...)
+		f.Reasons = append(f.Reasons, d.e.Missing...)
 	}
 	if f.Verdict == PendingRestart && d.count(func(s State) bool { return s.Condition != fixed }) == 0 {
 		do("undo what waits for the restart, or install %s again after it", id)
@@ -38,6 +37,9 @@ func (d *decision) advise() {
 	}
 	if f.Verdict != Unknown { // Else they are among the reasons.
 		f.Notes = append(f.Notes, d.e.Missing...)
+	}
+	if others := len(d.e.Packages) - len(d.records()); others > 0 && d.arch != 0 {
+		f.Notes = append(f.Notes, fmt.Sprintf("%d of the %d records of %s are for another processor, and do not count", others, len(d.e.Packages), id))
 	}
 	f.Notes = append(f.Notes, d.e.Remarks...)
 }
@@ -84,7 +86,7 @@ func (a *Advisory) List(e Evidence) (rows []Listed, why string) {
 
 func (d *decision) listed(row File) Listed {
 	l := Listed{File: row}
-	found, _ := d.e.found(row.Installed)
+	found := d.e.At(row.Installed)
 	if found.Problem != "" {
 		l.State = found.Problem
 		return l
@@ -107,7 +109,7 @@ func (d *decision) listed(row File) Listed {
 	}
 	l.State = "decides nothing"
 	if row.Component != "" {
-		l.State, _, _ = d.condition(found, row.Version)
+		l.State = d.judge(found, row.Version).condition
 	}
 	return l
 }

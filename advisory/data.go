@@ -33,7 +33,8 @@ type Product struct {
 	Name         string `toml:"name" json:"name"`
 	NT           NT     `toml:"nt" json:"nt"`
 	Type         Type   `toml:"type" json:"type"`
-	ServicePacks []int  `toml:"service_packs" json:"service_packs"` // one of these must be installed
+	First        int    `toml:"first_service_pack" json:"first_service_pack"` // that its first release has; 0 if it has none
+	ServicePacks []int  `toml:"service_packs" json:"service_packs"`           // one of these must be installed
 }
 
 // Unlisted is a system that the hotfix is not for: one version, or a range of them, either end of which may be open.

@@ -29,7 +29,8 @@ type decision struct {
 	product Product
 	line    Line
 	arch    Machine
-	packs   string // the service packs that the hotfix can be installed on
+	packs   string   // the service packs that the hotfix can be installed on
+	hints   []string // what would make known what is not
 }
 
 func (d *decision) is(v Verdict, format string, args ...any) bool {
@@ -42,7 +43,7 @@ func (d *decision) is(v Verdict, format string, args ...any) bool {
 func (d *decision) applies() bool {
 	s := d.e.System
 	if (s.NT == NT{}) {
-		return d.unknown("it is not known which system this is")
+		return d.unknown("", "it is not known which system this is")
 	}
 	var same []Product
 	for _, p := range d.a.Products {
@@ -51,7 +52,7 @@ func (d *decision) applies() bool {
 		}
 	}
 	if s.Type == "" && len(same) > 0 {
-		return d.unknown("it is not known whether this is a client or a server")
+		return d.unknown("", "it is not known whether this is a client or a server")
 	}
 	if i := slices.IndexFunc(same, func(p Product) bool { return p.Type == s.Type }); i >= 0 {
 		d.product = same[i]
@@ -65,19 +66,22 @@ func (d *decision) applies() bool {
 	return d.is(NotApplicable, "the article does not list version %s of the system", s.NT)
 }
 
-// unknown decides that nothing can be decided, and says what was missing.
-func (d *decision) unknown(format string, args ...any) bool {
-	d.is(Unknown, format, args...)
-	d.f.Reasons = append(d.f.Reasons, d.e.Missing...)
-	return true
+// unknown decides that nothing can be decided. The hint says what is to be done about it; nothing if it is enough to make
+// readable what was missing.
+func (d *decision) unknown(hint, format string, args ...any) bool {
+	if hint = cmp.Or(hint, "make readable what was missing, and check again"); !slices.Contains(d.hints, hint) {
+		d.hints = append(d.hints, hint)
+	}
+	return d.is(Unknown, format, args...)
 }
 
 // servicePack finds the line of builds.
 func (d *decision) servicePack() bool {
 	s := d.e.System
+	const hint = "find out by winver, on the running system, which service pack it has; if one was not installed to its end, install it again, and check again"
 	level, known := servicePackOf(s.ServicePack)
 	if !known {
-		return d.unknown("service pack %q is not understood", s.ServicePack)
+		return d.unknown(hint, "service pack %q is not understood", s.ServicePack)
 	}
 	var names []string
 	for _, sp := range d.product.ServicePacks {
@@ -88,13 +92,15 @@ func (d *decision) servicePack() bool {
 		return l.NT == s.NT && l.ServicePack == level && slices.Contains(l.Builds, s.Build)
 	})
 	switch {
+	case level < d.product.First:
+		return d.unknown(hint, "build %d with %s contradicts the system: %s has had %s from the first", s.Build, packName(level), d.product.Name, packName(d.product.First))
 	case i >= 0 && slices.Contains(d.product.ServicePacks, level):
 		d.line = d.a.Lines[i]
 		return false
 	case level < slices.Min(d.product.ServicePacks) && !d.buildOfLater(level):
 		return d.is(PrerequisiteMissing, "%s has %s, and the hotfix needs %s", d.product.Name, packName(level), d.packs)
 	}
-	return d.unknown("build %d of version %s with %s is none that the article knows", s.Build, s.NT, packName(level))
+	return d.unknown(hint, "build %d of version %s with %s is none that the article knows", s.Build, s.NT, packName(level))
 }
 
 // buildOfLater reports whether the system has a build that only a later service pack has.
@@ -131,143 +137,41 @@ func servicePackOf(text string) (level int, known bool) {
 // machine finds out for which processor the system is, which the first component of the article tells.
 func (d *decision) machine() bool {
 	first := d.a.Components()[0]
-	why := ""
+	why, hint := "", ""
 	for _, f := range d.a.Files {
-		found, _ := d.e.found(f.Installed)
+		found := d.e.At(f.Installed)
 		switch {
 		case f.Component != first:
 		case found.Problem != "":
-			why = cmp.Or(found.Path, found.Installed) + ": " + found.Problem
+			why, hint = cmp.Or(found.Path, found.Installed)+": "+found.Problem, found.Hint
 		default:
 			d.arch = found.Machine
 		}
 	}
 	switch i := slices.IndexFunc(d.a.Gaps, func(g Gap) bool { return g.NT == d.e.System.NT && g.Machine == d.arch }); {
 	case d.arch == 0:
-		return d.unknown("%s; it tells the processor", why)
+		return d.unknown(hint, "%s; it tells the processor", why)
 	case i >= 0:
-		return d.unknown("%s", d.a.Gaps[i].Why)
+		return d.unknown("look the files up in the whole article, and name an advisory that has them with --data", "%s", d.a.Gaps[i].Why)
 	case len(d.a.rows(d.arch, d.line)) == 0:
-		return d.unknown("the article has no files of %s for %s", d.product.Name, d.arch)
+		return d.unknown("ask the vendor whether the hotfix is to be had for this processor", "the article has no files of %s for %s", d.product.Name, d.arch)
 	}
 	return false
 }
 
-// found returns what was read of the file at a path of the advisory.
-func (e Evidence) found(installed string) (Found, bool) {
-	i := slices.IndexFunc(e.Files, func(f Found) bool { return f.Installed == installed })
-	if i < 0 {
-		return Found{Installed: installed, Problem: "it was not looked for"}, false
-	}
-	return e.Files[i], true
-}
-
-// files finds the condition of each file that counts.
-func (d *decision) files() bool {
-	for _, row := range d.a.rows(d.arch, d.line) {
-		if row.Component == "" || slices.ContainsFunc(d.f.Files, func(s State) bool { return s.Installed == row.Installed }) {
-			continue
-		}
-		found, _ := d.e.found(row.Installed)
-		s := State{Component: row.Component, Installed: row.Installed, Required: d.required(row.Installed)}
-		s.Condition, s.Branch, s.Why = d.condition(found, s.Required)
-		s.Shipped = d.a.shipped(found)
-		if i := slices.IndexFunc(d.e.Renames, func(r Rename) bool { return r.Over == row.Installed }); i >= 0 {
-			s.Next, _, s.NextWhy = d.condition(d.e.Renames[i].File, s.Required)
-		}
-		d.f.Files = append(d.f.Files, s)
-	}
-	return false
-}
-
-// required returns the version from which on a file has the change.
-func (d *decision) required(installed string) (least Version) {
-	for _, row := range d.a.rows(d.arch, d.line) {
-		if row.Installed == installed && (least == Version{} || row.Version.Compare(least) < 0) {
-			least = row.Version
-		}
-	}
-	return least
-}
-
-// condition says how it is with a file.
-func (d *decision) condition(f Found, required Version) (condition, branch, why string) {
-	if f.Problem != "" {
-		return undetermined, "", f.Problem
-	}
-	if f.Machine != d.arch {
-		return undetermined, "", fmt.Sprintf("it is for %s, and the system for %s", f.Machine, d.arch)
-	}
-	if f.Original != "" && !d.a.names(f) {
-		return undetermined, "", fmt.Sprintf("its version resource calls it %q, which is none of the files that belong there", f.Original)
-	}
-	if !d.line.has(f.Version) {
-		return otherBuild, "", fmt.Sprintf("version %s is of another build than the system, %s.%d", f.Version, d.e.System.NT, d.e.System.Build)
-	}
-	b, told := d.a.branch(f)
-	if f.Version.Compare(required) < 0 {
-		return notFixed, b.Name, fmt.Sprintf("version %s is before %s", f.Version, required)
-	}
-	if told != "" {
-		return undetermined, "", fmt.Sprintf("version %s is not before %s, but only some branches have the change: %s", f.Version, required, told)
-	}
-	if !b.Mended {
-		return notFixed, b.Name, fmt.Sprintf("version %s is of the branch %s, for which the article has no file", f.Version, b.Name)
-	}
-	return fixed, b.Name, fmt.Sprintf("version %s of the branch %s is not before %s", f.Version, b.Name, required)
-}
-
-// names reports whether a file is called, by its version resource, like one of the article's that are part of the same.
-func (a *Advisory) names(f Found) bool {
-	i := slices.IndexFunc(a.Files, func(row File) bool { return row.Installed == f.Installed })
-	return i >= 0 && slices.ContainsFunc(a.Files, func(row File) bool {
-		return row.Component == a.Files[i].Component && strings.EqualFold(row.Name, f.Original)
-	})
-}
-
-// branch returns the branch of a file, or what keeps that from being known.
-func (a *Advisory) branch(f Found) (b Branch, unknown string) {
-	suffix, why := suffixOf(f)
-	for _, b := range a.Branches {
-		switch {
-		case b.NT != f.Version.NT():
-		case len(b.Revisions) == 2 && f.Version[3] >= b.Revisions[0] && f.Version[3] <= b.Revisions[1]:
-			return b, ""
-		case len(b.Suffixes) == 0:
-			why = fmt.Sprintf("no branch has revision %d", f.Version[3])
-		case slices.Contains(b.Suffixes, suffix):
-			return b, ""
-		case suffix != "":
-			why = fmt.Sprintf("no branch is called %q", suffix)
-		}
-	}
-	return Branch{}, why
-}
-
-// suffixOf returns the last word of the build's name that is in the string FileVersion, as is qfe in
-// "5.2.3790.4601 (srv03_sp2_qfe.091009-1259)".
-func suffixOf(f Found) (suffix, unknown string) {
-	number, build, named := strings.Cut(f.FileVersion, "(")
-	if v, err := ParseVersion(strings.TrimSpace(number)); err == nil && v != f.Version {
-		return "", fmt.Sprintf("its two versions, %s and %s, are not the same", f.Version, v)
-	}
-	build, _, _ = strings.Cut(build, ".")
-	suffix = strings.ToLower(build[strings.LastIndexByte(build, '_')+1:])
-	if !named || suffix == "" {
-		return "", fmt.Sprintf("its FileVersion %q does not tell the branch", f.FileVersion)
-	}
-	return suffix, ""
-}
-
-// complete decides where a file could not be judged.
+// complete decides where a file could not be judged, or what the next start does to it.
 func (d *decision) complete() bool {
+	const start = "let the system start once, and check again"
 	for _, s := range d.f.Files {
 		if s.Condition == undetermined {
-			d.unknown("%s: %s", s.Installed, s.Why)
+			d.unknown(s.hint, "%s: %s", s.Installed, s.Why)
 		}
 		if s.Next == undetermined {
-			d.unknown("%s is replaced when the system starts the next time, by what cannot be judged: %s", s.Installed, s.NextWhy)
+			d.unknown(cmp.Or(s.nextHint, start), "%s cannot be judged as it is after the next start of the system: %s", s.Installed, s.NextWhy)
 		}
+	}
+	if d.e.RenamesUnread {
+		d.unknown(start, "what the next start of the system puts in the place of these files could not be read")
 	}
 	return d.f.Verdict == Unknown
 }
@@ -289,12 +193,15 @@ func (d *decision) restart() bool {
 	return false
 }
 
-// recorded reports whether the registry has the hotfix, for the processor of the system, in one of the states.
-func (d *decision) recorded(states ...PackageState) bool {
+// records returns what the registry says of the hotfix for the processor of the system.
+func (d *decision) records() []Package {
 	arch := map[Machine]string{X86: "x86", X64: "amd64", IA64: "ia64"}[d.arch]
-	return slices.ContainsFunc(d.e.Packages, func(p Package) bool {
-		return (p.Arch == "" || strings.EqualFold(p.Arch, arch)) && slices.Contains(states, p.State)
-	})
+	return slices.DeleteFunc(slices.Clone(d.e.Packages), func(p Package) bool { return p.Arch != "" && !strings.EqualFold(p.Arch, arch) })
+}
+
+// recorded reports whether the registry has the hotfix in one of the states.
+func (d *decision) recorded(states ...PackageState) bool {
+	return slices.ContainsFunc(d.records(), func(p Package) bool { return slices.Contains(states, p.State) })
 }
 
 func (d *decision) count(which func(State) bool) (n int) {
@@ -314,8 +221,10 @@ func (d *decision) mended() bool {
 	switch {
 	case good == len(d.f.Files) && recorded:
 		return d.is(Fixed, "every file has the change, and the registry says that %s is installed", d.a.ID)
-	case good == len(d.f.Files) && len(d.e.Packages) > 0:
-		return d.is(Fixed, "every file has the change; the registry has %s as %s", d.a.ID, d.e.Packages[0].State)
+	case good == len(d.f.Files) && len(d.records()) > 0:
+		return d.is(Fixed, "every file has the change; the registry has %s as %s", d.a.ID, d.records()[0].State)
+	case good == len(d.f.Files) && d.e.RecordsUnread:
+		return d.is(Fixed, "every file has the change; what the registry says of %s could not be read", d.a.ID)
 	case good == len(d.f.Files):
 		return d.is(Fixed, "every file has the change, by an update that came later: the registry has no record of %s itself", d.a.ID)
 	case alien > 0:

@@ -112,7 +112,7 @@ func TestDecision(t *testing.T) {
 		"2008 IA-64":                      {system(NT{6, 0}, 6002, sp2, Server, IA64, both(good)...), Unknown, "ends before the table"},
 		"some other processor":            {system(NT{6, 0}, 6002, sp2, Server, 0x1c0, both(good)...), Unknown, "no files of Windows Server 2008 for machine 0x1c0"},
 		"kernel waits":                    {vista(6002, sp2, good, old).with(renamed("system32/ntoskrnl.exe", good)), PendingRestart, ""},
-		"kernel waits, nobody can see":    {vista(6002, sp2, good, old).with(renamed("system32/ntoskrnl.exe", "it is no regular file")), Unknown, "by what cannot be judged: it is no regular file"},
+		"kernel waits, nobody can see":    {vista(6002, sp2, good, old).with(renamed("system32/ntoskrnl.exe", "it is no regular file")), Unknown, "cannot be judged as it is after the next start of the system: it is no regular file"},
 		"an older kernel waits":           {vista(6002, sp2, good, old).with(renamed("system32/ntoskrnl.exe", gdr)), Inconsistent, ""},
 		"something else waits":            {vista(6002, sp2, good, old).with(renamed("", good)), Inconsistent, ""},
 		"one of two waits":                {vista(6002, sp2, both(old)...).with(renamed("system32/ntoskrnl.exe", good)), Affected, ""},
@@ -122,6 +122,15 @@ func TestDecision(t *testing.T) {
 		"another name":                    {vista(6002, sp2, both(good)...).with(func(e *Evidence) { e.Files[1].Original = "calc.exe" }), Unknown, `calls it "calc.exe"`},
 		"package waits":                   {vista(6002, sp2, both(old)...).with(packaged(InstallPending)), PendingRestart, "is installed when"},
 		"removal waits":                   {vista(6002, sp2, both(good)...).with(packaged(UninstallPending)), PendingRestart, "is removed when"},
+		"package waits, files are there":  {vista(6002, sp2, both(good)...).with(packaged(InstallPending)), Fixed, "the registry has KB975759 as install pending"},
+		"removal waits, files are gone":   {vista(6002, sp2, both(old)...).with(packaged(UninstallPending)), Affected, ""},
+		"fixed, with another's record":    {vista(6002, sp2, both(good)...).with(func(e *Evidence) { e.Packages = []Package{{Key: "k", Arch: "x86", State: Staged}} }), Fixed, "no record of KB975759"},
+		"state that could not be read":    {vista(6002, sp2, both(good)...).with(packaged(UnreadState)), Fixed, "as in a state that could not be read"},
+		"records that could not be read":  {vista(6002, sp2, both(good)...).with(func(e *Evidence) { e.RecordsUnread = true }), Fixed, "what the registry says of KB975759 could not be read"},
+		"renames that could not be read":  {vista(6002, sp2, both(good)...).with(func(e *Evidence) { e.RenamesUnread = true }), Unknown, "could not be read"},
+		"unread renames of another":       {system(NT{6, 1}, 7600, "", Client, X64).with(func(e *Evidence) { e.RenamesUnread = true }), NotApplicable, ""},
+		"2008 before its release":         {system(NT{6, 0}, 6000, "", Server, X64, both("6.0.6000.16386")...), Unknown, "build 6000 with no service pack contradicts the system"},
+		"2008 without service pack":       {system(NT{6, 0}, 6001, "", Server, X64, both("6.0.6001.18000")...), Unknown, "contradicts the system"},
 		"record without files":            {vista(6002, sp2, both(old)...).with(packaged(Installed)), Damaged, ""},
 		"record with one file":            {vista(6002, sp2, good, old).with(packaged(Installed)), Inconsistent, ""},
 		"staged is not installed":         {vista(6002, sp2, both(old)...).with(packaged(Staged)), Affected, ""},
@@ -149,6 +158,43 @@ func TestDecision(t *testing.T) {
 		if (len(f.Actions) > 0) != f.Verdict.Affects() && f.Verdict != Fixed && f.Verdict != Unknown {
 			t.Errorf("%s: %s, with the actions %q", name, f.Verdict, f.Actions)
 		}
+		if f.Verdict == Unknown && len(f.Actions) == 0 {
+			t.Errorf("%s: %s, and nothing is said of what to do", name, f.Reasons)
+		}
+	}
+}
+
+// TestNextStepIsThatOfTheCause asks what is to be done where nothing could be decided.
+func TestNextStepIsThatOfTheCause(t *testing.T) {
+	const sp1, sp2, good = "Service Pack 1", "Service Pack 2", "6.0.6002.22250"
+	a := kb(t)
+	for want, e := range map[string]Evidence{
+		"look the files up in the whole article":            system(NT{6, 0}, 6002, sp2, Server, IA64, both(good)...),
+		"ask the vendor":                                    system(NT{6, 0}, 6002, sp2, Server, 0x1c0, both(good)...),
+		"find out by winver":                                vista(6002, sp1, both(good)...),
+		"find out how system32/ntoskrnl.exe has come there": vista(6002, sp2, both(good)...).with(func(e *Evidence) { e.Files[1].Original = "calc.exe" }),
+		"find out by weir advisory catalog":                 server2003("5.2.3790.4601 qfe", "5.2.3790.4601"),
+		"put the file of the system's processor in":         vista(6002, sp2, both(good)...).with(func(e *Evidence) { e.Files[1].Machine = X86 }),
+		"rename the other":                                  vista(6002, sp2, both(good)...).with(func(e *Evidence) { e.Files[1].Problem, e.Files[1].Hint = "twins", "rename the other" }),
+		"rename the one that tells the processor": vista(6002, sp2, both(good)...).with(func(e *Evidence) {
+			e.Files[0].Problem, e.Files[0].Hint = "twins", "rename the one that tells the processor"
+		}),
+		"let the system start once":                       vista(6002, sp2, both(good)...).with(renamed("system32/ntoskrnl.exe", "it is on another drive")),
+		"let the system start once, and check again":      vista(6002, sp2, both(good)...).with(func(e *Evidence) { e.RenamesUnread = true }),
+		"make readable what was missing, and check again": {Missing: []string{"SOFTWARE is not there"}},
+	} {
+		if f := a.Decide(e); f.Verdict != Unknown || len(f.Actions) != 1 || !strings.HasPrefix(f.Actions[0], want) {
+			t.Errorf("%s, because %q: %q, want %s", f.Verdict, f.Reasons, f.Actions, want)
+		}
+	}
+}
+
+func TestRecordsOfAnotherProcessorAreRemarked(t *testing.T) {
+	f := kb(t).Decide(vista(6002, "Service Pack 2", both("6.0.6002.22250")...).with(func(e *Evidence) {
+		e.Packages = []Package{{Key: "k", Arch: "x86", State: Installed}, {Key: "l", Arch: "AMD64", State: Installed}}
+	}))
+	if len(f.Notes) != 1 || f.Notes[0] != "1 of the 2 records of KB975759 are for another processor, and do not count" {
+		t.Errorf("%q", f.Notes)
 	}
 }
 

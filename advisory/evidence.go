@@ -1,6 +1,9 @@
 package advisory
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Evidence is what has been read of one installation.
 type Evidence struct {
@@ -8,6 +11,8 @@ type Evidence struct {
 	Files          []Found   `json:"files"`
 	Packages       []Package `json:"packages,omitempty"` // records of the hotfix that are there
 	Renames        []Rename  `json:"renames,omitempty"`  // which wait for the next start
+	RenamesUnread  bool      `json:"renames_unread"`     // there may be others: Missing says why
+	RecordsUnread  bool      `json:"records_unread"`     // likewise
 	RestartPending bool      `json:"restart_pending"`    // component based servicing waits for a restart
 	Missing        []string  `json:"missing,omitempty"`  // what could not be read, and why
 	Remarks        []string  `json:"remarks,omitempty"`  // what makes the evidence less certain
@@ -34,6 +39,7 @@ type Found struct {
 	Size        int64     `json:"size,omitzero"` // in bytes
 	Modified    time.Time `json:"modified,omitzero"`
 	Problem     string    `json:"problem,omitempty"` // why it could not be read; then the rest says nothing
+	Hint        string    `json:"hint,omitempty"`    // what is to be done about the problem, unless it is to make the file readable
 }
 
 // Package is a record of the hotfix.
@@ -57,6 +63,7 @@ const (
 	Permanent        PackageState = "permanent"
 	NotInstalled     PackageState = "absent"
 	OtherState       PackageState = "in another state"
+	UnreadState      PackageState = "in a state that could not be read"
 )
 
 // Rename is what the next start does to the place of a file of the advisory: of several the last that it can carry out.
@@ -65,4 +72,13 @@ type Rename struct {
 	To   string `json:"to"`   // nothing if From is deleted
 	Over string `json:"over"` // the place, as the advisory has it
 	File Found  `json:"file"` // what is there then; its problem says why that is not known, or that nothing is
+}
+
+// At returns what was read of the file at a path of the advisory.
+func (e Evidence) At(installed string) Found {
+	i := slices.IndexFunc(e.Files, func(f Found) bool { return f.Installed == installed })
+	if i < 0 {
+		return Found{Installed: installed, Path: installed, Problem: "it was not looked for"}
+	}
+	return e.Files[i]
 }

@@ -40,6 +40,8 @@ type State struct {
 	Shipped   string  `json:"shipped,omitempty"` // in how far it is the very file of the article
 	Next      string  `json:"next,omitempty"`    // its condition after the next start, if that replaces it
 	NextWhy   string  `json:"next_why,omitempty"`
+
+	hint, nextHint string // what is to be done where either is undetermined
 }
 
 // The conditions of a file.

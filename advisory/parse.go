@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/internal/tomlfile"
@@ -70,8 +71,14 @@ func (c *checker) want(right bool, key, format string, args ...any) {
 
 func (c *checker) text(key, text string) {
 	c.want(strings.TrimSpace(text) != "", key, "%s says nothing", key)
-	clean := !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
-	c.want(clean, key, "%s has control characters", key)
+	c.clean(key, text)
+}
+
+// clean refuses what a terminal might act on.
+func (c *checker) clean(key string, texts ...string) {
+	for _, text := range texts {
+		c.want(!strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }), key, "%s has control characters", key)
+	}
 }
 
 func (c *checker) head() {
@@ -83,6 +90,9 @@ func (c *checker) head() {
 	c.text("title", c.a.Title)
 	c.text("symptom", c.a.Symptom)
 	c.text("cause", c.a.Cause)
+	c.clean("replaces", c.a.Replaces...)
+	c.clean("sources", c.a.Sources...)
+	c.clean("notes", c.a.Notes...)
 	for key, n := range map[string]int{"product": len(c.a.Products), "line": len(c.a.Lines), "branch": len(c.a.Branches)} {
 		if n == 0 && c.err == nil {
 			c.err = c.at.Errorf(key, "it has no [[%s]]", key)
@@ -106,6 +116,7 @@ func (c *checker) product(row string, p Product) {
 	c.kind(row, p.Type)
 	c.want(len(p.ServicePacks) > 0, row, "product %q has no service_packs", p.Name)
 	for _, sp := range p.ServicePacks {
+		c.want(sp >= p.First, row+".first_service_pack", "product %q begins with service pack %d, after %d", p.Name, p.First, sp)
 		known := slices.ContainsFunc(c.a.Lines, func(l Line) bool { return l.NT == p.NT && l.ServicePack == sp })
 		c.want(known, row+".service_packs", "there is no [[line]] for service pack %d of %s", sp, p.NT)
 	}
@@ -137,6 +148,7 @@ func (c *checker) line(row string, l Line) {
 func (c *checker) branch(row string, b Branch) {
 	c.nt(row, b.NT)
 	c.text(row+".name", b.Name)
+	c.clean(row+".suffixes", b.Suffixes...)
 	c.want((len(b.Suffixes) == 0) != (len(b.Revisions) == 0), row, "branch %q is told by suffixes or by revisions, one of them", b.Name)
 	for _, other := range c.a.Branches {
 		apart := other.NT != b.NT || other.Name == b.Name || len(other.Revisions) != 2 || len(b.Revisions) != 2 || other.Revisions[1] < b.Revisions[0] || b.Revisions[1] < other.Revisions[0]
@@ -150,6 +162,7 @@ func (c *checker) branch(row string, b Branch) {
 
 func (c *checker) file(row string, i int, f File) {
 	c.text(row+".name", f.Name)
+	c.clean(row, f.Component, f.Installed, f.Platform, f.ServicePack, f.Branch)
 	local := f.Installed != "" && path.Clean(f.Installed) == f.Installed && !path.IsAbs(f.Installed) && !strings.HasPrefix(f.Installed, "..") &&
 		strings.ToLower(f.Installed) == f.Installed && !strings.Contains(f.Installed, `\`)
 	c.want(local, row+".installed", "installed %q is no path below the Windows directory, with / and in lower case", f.Installed)
@@ -173,7 +186,9 @@ func (c *checker) rest() {
 		c.text(row+".key", r.Key)
 	}
 	for i, n := range c.a.Numbering {
-		c.want(n.Version.valid(), fmt.Sprintf("numbering[%d].version", i), "%q is not like 6.0.6001.22xxx", n.Version)
+		row := fmt.Sprintf("numbering[%d]", i)
+		c.want(n.Version.valid(), row+".version", "%q is not like 6.0.6001.22xxx", n.Version)
+		c.clean(row, n.Product, n.Level, n.Branch)
 	}
 	for i, g := range c.a.Gaps {
 		row := fmt.Sprintf("gap[%d]", i)

@@ -86,6 +86,9 @@ func TestWhatWasBuiltIsRead(t *testing.T) {
 			if n, err := key(t, h, `Microsoft\Windows NT\CurrentVersion`).Number("INSTALLDATE"); err != nil || n != 0x4ad0f1ee {
 				t.Errorf("number: %#x, %v", n, err)
 			}
+			if b, err := key(t, h, `Microsoft\Windows NT\CurrentVersion`).Bytes("digitalproductid"); err != nil || !bytes.Equal(b, []byte{1, 2, 3}) {
+				t.Errorf("bytes: %x, %v", b, err)
+			}
 			pending, err := key(t, h, "session").Strings("pending")
 			if want := []string{`\??\C:\a`, "", `\??\C:\b`, `!\??\C:\c`}; err != nil || !slices.Equal(pending, want) {
 				t.Errorf("strings: %q, %v", pending, err)

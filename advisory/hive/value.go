@@ -18,6 +18,7 @@ const (
 const (
 	typeText     = 1 // REG_SZ
 	typeExpand   = 2 // REG_EXPAND_SZ
+	typeBytes    = 3 // REG_BINARY
 	typeNumber   = 4 // REG_DWORD
 	typeTextList = 7 // REG_MULTI_SZ
 )
@@ -68,6 +69,9 @@ func (k Key) Number(name string) (uint32, error) {
 	}
 	return binary.LittleEndian.Uint32(raw), nil
 }
+
+// Bytes returns the bytes of a value of type REG_BINARY. Errors are as String's.
+func (k Key) Bytes(name string) ([]byte, error) { return k.value(name, false, typeBytes) }
 
 // value returns the bytes of a value that has one of those types, whole characters if it is text.
 func (k Key) value(name string, text bool, types ...uint32) ([]byte, error) {

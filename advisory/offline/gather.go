@@ -1,9 +1,9 @@
 package offline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -68,31 +68,25 @@ func (g *gathering) windowsDirectory() (string, error) {
 	case errors.Is(err, errTwins):
 		return "", err
 	}
-	d, err := g.open(".", 0)
-	if err != nil {
-		return "", err
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return "", reason(err)
-	}
 	var found []string
-	for _, name := range names {
+	var twins error
+	err := g.names(".", func(name string) {
 		switch _, err := g.realBelow(name, config); {
 		case err == nil:
 			found = append(found, name)
 		case errors.Is(err, errTwins):
-			return "", err
+			twins = err
 		}
-	}
-	switch len(found) {
-	case 0:
+	})
+	switch {
+	case err != nil || twins != nil:
+		return "", cmp.Or(err, twins)
+	case len(found) == 0:
 		return "", errors.New("there is no directory System32/config in it, or one below")
-	case 1:
-		return found[0], nil
+	case len(found) > 1:
+		return "", fmt.Errorf("there are several: %q", found)
 	}
-	return "", fmt.Errorf("there are several: %q", found)
+	return g.real(found[0]) // There may be another, which has no such directory, and whose name differs in case alone.
 }
 
 // inside returns a path below the Windows directory as the names in it are on the volume. It may lead out of that directory, and
@@ -105,8 +99,8 @@ func (g *gathering) inside(at string) (string, error) {
 }
 
 // missing notes what could not be read.
-func (g *gathering) missing(what string, err error) {
-	g.e.Missing = append(g.e.Missing, fmt.Sprintf("%s could not be read: %s", what, err))
+func (g *gathering) missing(format string, args ...any) {
+	g.e.Missing = append(g.e.Missing, fmt.Errorf(format, args...).Error())
 }
 
 // found reads the file that is at a path below the Windows directory, in the place of another or in its own. Its bytes are nil
@@ -114,36 +108,27 @@ func (g *gathering) missing(what string, err error) {
 func (g *gathering) found(installed, at string) (f advisory.Found, b []byte) {
 	f = advisory.Found{Installed: installed, Path: path.Join(g.windows, at)}
 	name, err := g.inside(at)
+	switch {
+	case errors.Is(err, errTwins):
+		f.Problem, f.Hint = err.Error(), "rename the one of the two that is not meant, and check again"
+	case errors.Is(err, errAbsent):
+		f.Problem, f.Hint = err.Error(), "put "+installed+" back in its place, or name the whole volume, and check again"
+	case err != nil:
+		f.Problem = err.Error()
+	}
+	if err != nil {
+		return f, nil
+	}
+	f.Path = name
+	b, info, err := g.read(name, image.MaxSize)
 	if err != nil {
 		f.Problem = err.Error()
 		return f, nil
 	}
-	f.Path = name
-	b, info, err := g.read(name)
-	if err == nil {
-		err = describe(&f, b, info)
-	}
-	if err != nil {
-		f = advisory.Found{Installed: installed, Path: name, Problem: err.Error()}
+	if err := describe(&f, b, info); err != nil {
+		f.Problem, f.Hint = err.Error(), "put a whole "+installed+" in its place, and check again"
 	}
 	return f, b
-}
-
-// read reads a file whose names are those on the volume.
-func (g *gathering) read(name string) ([]byte, fs.FileInfo, error) {
-	file, info, err := g.file(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer file.Close()
-	if info.Size() > image.MaxSize {
-		return nil, nil, fmt.Errorf("it has %d bytes, and no file of a system is as large", info.Size())
-	}
-	b, err := io.ReadAll(io.LimitReader(file, image.MaxSize))
-	if err != nil {
-		return nil, nil, reason(err)
-	}
-	return b, info, nil
 }
 
 // describe says what a file is.
@@ -159,7 +144,7 @@ func describe(f *advisory.Found, b []byte, info fs.FileInfo) error {
 
 // hive opens a part of the registry.
 func (g *gathering) hive(name string) (h *hive.Hive, shut func(), err error) {
-	at, err := g.inside(path.Join(config, name))
+	at, err := g.inside(path.Join(config, strings.ToLower(name)))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -172,7 +157,7 @@ func (g *gathering) hive(name string) (h *hive.Hive, shut func(), err error) {
 		return nil, nil, err
 	}
 	if h.Dirty() {
-		g.e.Remarks = append(g.e.Remarks, fmt.Sprintf("the hive %s was not closed: what its log holds has not been read", strings.ToUpper(name)))
+		g.e.Remarks = append(g.e.Remarks, fmt.Sprintf("the hive %s was not closed: what its log holds has not been read", name))
 	}
 	return h, func() { file.Close() }, nil
 }

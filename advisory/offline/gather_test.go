@@ -251,6 +251,28 @@ func TestDamagedRegistryIsToldOf(t *testing.T) {
 	}
 }
 
+// TestOneValueThatCannotBeReadIsNamed has values of a wrong type, without which it can be decided.
+func TestOneValueThatCannotBeReadIsNamed(t *testing.T) {
+	w := vista("6002", sp2).Has(good2, good2)
+	w.Software.Put(wintest.Packages+package6, wintest.Text("CurrentState", "installed"))
+	values := w.Software.Keys[0].Keys[0].Keys[0].Values
+	for i, v := range values {
+		if v.Name == "ProductName" {
+			values[i] = wintest.Number(v.Name, 1)
+		}
+	}
+	f := decide(t, w)
+	if f.Verdict != advisory.Fixed || !strings.Contains(f.Reasons[0], "in a state that could not be read") {
+		t.Errorf("%s, because %q", f.Verdict, f.Reasons)
+	}
+	told := strings.Join(f.Notes, "\n")
+	for _, want := range []string{`of the hive SOFTWARE something could not be read: read value "ProductName"`, `read value "CurrentState"`} {
+		if !strings.Contains(told, want) || strings.Contains(told, "the hive SOFTWARE could not be read") {
+			t.Errorf("%q, want %s", told, want)
+		}
+	}
+}
+
 // rewrite writes a hive with nothing but what is put into it.
 func rewrite(root, name string, put func(*wintest.HiveKey)) error {
 	var k wintest.HiveKey

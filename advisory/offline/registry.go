@@ -12,66 +12,60 @@ import (
 
 // registry reads both hives. What one has is needed for the other: where the Windows directory was when the system ran.
 func (g *gathering) registry() {
-	if err := g.software(); err != nil {
-		g.missing("the hive SOFTWARE", err)
-	}
-	if err := g.system(); err != nil {
-		g.missing("the hive SYSTEM", err)
+	for _, part := range []struct {
+		name string
+		read func(*hive.Hive) error
+	}{{"SOFTWARE", g.software}, {"SYSTEM", g.system}} {
+		h, shut, err := g.hive(part.name)
+		if err != nil {
+			g.missing("the hive %s could not be read: %w", part.name, err)
+			continue
+		}
+		if err := part.read(h); err != nil {
+			g.missing("of the hive %s something could not be read: %w", part.name, err)
+		}
+		shut()
 	}
 }
 
-func (g *gathering) software() error {
-	h, shut, err := g.hive("software")
+func (g *gathering) software(h *hive.Hive) error {
+	at, err := h.Key(`Microsoft\Windows NT\CurrentVersion`)
 	if err != nil {
 		return err
 	}
-	defer shut()
-	at, err := h.Key(`Microsoft\Windows NT\CurrentVersion`)
+	g.e.System.Name, g.e.System.BuildLab = g.optional(at, "ProductName"), g.optional(at, "BuildLabEx")
+	g.place(g.optional(at, "SystemRoot"))
+	version, err := at.String("CurrentVersion")
 	if err != nil {
-		return fmt.Errorf(`key Microsoft\Windows NT\CurrentVersion: %w`, err)
+		return err
 	}
-	r := values{key: at}
-	s := advisory.System{
-		Name: r.optional("ProductName"), ServicePack: r.optional("CSDVersion"), BuildLab: r.optional("BuildLabEx"),
+	number, err := at.String("CurrentBuildNumber")
+	if err != nil {
+		return err
 	}
-	s.NT, err = advisory.ParseNT(r.needed("CurrentVersion"))
-	r.note("CurrentVersion", err)
-	number := r.needed("CurrentBuildNumber")
+	pack, err := at.String("CSDVersion")
+	if absentIsRight(err) != nil {
+		return err
+	}
+	nt, err := advisory.ParseNT(version)
+	if err != nil {
+		return fmt.Errorf("CurrentVersion: %w", err)
+	}
 	build, err := strconv.ParseUint(number, 10, 16)
 	if err != nil {
-		r.note("CurrentBuildNumber", fmt.Errorf("%q is no number of a build", number))
+		return fmt.Errorf("CurrentBuildNumber: %q is no number of a build", number)
 	}
-	g.place(r.optional("SystemRoot"))
-	if r.err != nil {
-		return r.err
-	}
-	s.Build = uint16(build)
-	g.e.System = s
-	return g.records(h)
+	g.e.System.NT, g.e.System.Build, g.e.System.ServicePack = nt, uint16(build), pack
+	err = g.records(h)
+	g.e.RecordsUnread = err != nil
+	return err
 }
 
-// values reads values of one key, and remembers the first that could not be read.
-type values struct {
-	key hive.Key
-	err error
-}
-
-func (r *values) note(name string, err error) {
-	if err != nil && r.err == nil {
-		r.err = fmt.Errorf("%s: %w", name, err)
-	}
-}
-
-func (r *values) needed(name string) string {
-	text, err := r.key.String(name)
-	r.note(name, err)
-	return text
-}
-
-func (r *values) optional(name string) string {
-	text, err := r.key.String(name)
-	if !errors.Is(err, hive.ErrAbsent) {
-		r.note(name, err)
+// optional returns a text of the hive SOFTWARE without which it can be decided.
+func (g *gathering) optional(key hive.Key, name string) string {
+	text, err := key.String(name)
+	if absentIsRight(err) != nil {
+		g.missing("of the hive SOFTWARE something could not be read: %w", err)
 	}
 	return text
 }
@@ -97,7 +91,7 @@ func (g *gathering) records(h *hive.Hive) error {
 			find = g.packages
 		}
 		if err := find(h, r.Key); err != nil {
-			return fmt.Errorf("records of %s: %w", g.a.ID, err)
+			return err
 		}
 	}
 	_, err := h.Key(servicing + `\RebootPending`)
@@ -105,6 +99,7 @@ func (g *gathering) records(h *hive.Hive) error {
 	return absentIsRight(err)
 }
 
+// absentIsRight returns an error unless it is that something is not there.
 func absentIsRight(err error) error {
 	if errors.Is(err, hive.ErrAbsent) {
 		return nil
@@ -143,11 +138,13 @@ func (g *gathering) packages(h *hive.Hive, prefix string) error {
 		if !strings.HasPrefix(version, g.e.System.NT.String()+".") {
 			continue // It is of another system.
 		}
-		state, err := one.Number("CurrentState")
-		if err != nil {
-			return fmt.Errorf("%s: CurrentState: %w", name, err)
+		p := advisory.Package{Key: name, Arch: arch, State: advisory.UnreadState}
+		if state, err := one.Number("CurrentState"); err != nil {
+			g.missing("of the hive SOFTWARE something could not be read: %w", err)
+		} else {
+			p.State = packageState(state)
 		}
-		g.e.Packages = append(g.e.Packages, advisory.Package{Key: name, Arch: arch, State: packageState(state)})
+		g.e.Packages = append(g.e.Packages, p)
 	}
 	return nil
 }
@@ -175,28 +172,23 @@ func packageState(n uint32) advisory.PackageState {
 	return advisory.OtherState
 }
 
-func (g *gathering) system() error {
-	h, shut, err := g.hive("system")
+func (g *gathering) system(h *hive.Hive) error {
+	chosen, err := h.Key("Select")
 	if err != nil {
 		return err
 	}
-	defer shut()
-	chosen, err := h.Key("Select")
-	if err != nil {
-		return fmt.Errorf("key Select: %w", err)
-	}
 	current, err := chosen.Number("Current")
 	if err != nil {
-		return fmt.Errorf(`value Select\Current: %w`, err)
+		return err
 	}
 	control := fmt.Sprintf(`ControlSet%03d\Control\`, current)
 	options, err := h.Key(control + "ProductOptions")
 	if err != nil {
-		return fmt.Errorf("key %sProductOptions: %w", control, err)
+		return err
 	}
 	kind, err := options.String("ProductType")
 	if err != nil {
-		return fmt.Errorf("value ProductType: %w", err)
+		return err
 	}
 	switch strings.ToLower(kind) {
 	case "winnt":
@@ -204,7 +196,9 @@ func (g *gathering) system() error {
 	case "servernt", "lanmannt":
 		g.e.System.Type = advisory.Server
 	default:
-		return fmt.Errorf("value ProductType: %q is not one of WinNT, ServerNT, LanmanNT", kind)
+		return fmt.Errorf("ProductType: %q is not one of WinNT, ServerNT, LanmanNT", kind)
 	}
-	return g.renames(h, control+"Session Manager")
+	err = g.renames(h, control+"Session Manager")
+	g.e.RenamesUnread = err != nil
+	return err
 }

@@ -1,14 +1,17 @@
 package offline
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 
 	"github.com/weirfs/weir/advisory"
 	"github.com/weirfs/weir/advisory/hive"
 )
+
+// maxRenames is how many operations are followed; the registry of a system that has been neglected for years has hundreds.
+const maxRenames = 8192
 
 // renames reads which files the next start of the system puts in the place of others. They stand in pairs, from and to; what
 // has no second name is deleted.
@@ -17,17 +20,27 @@ func (g *gathering) renames(h *hive.Hive, manager string) error {
 	if err != nil {
 		return absentIsRight(err)
 	}
-	q := queue{gathering: g, gone: map[string]bool{}, holds: map[string]string{}}
+	var all []string
 	for _, name := range []string{"PendingFileRenameOperations", "PendingFileRenameOperations2"} {
 		list, err := key.Strings(name)
-		if err != nil && absentIsRight(err) != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if absentIsRight(err) != nil {
+			return err
 		}
-		for pair := range slices.Chunk(list, 2) {
-			if len(pair) == 2 {
-				q.take(pair[0], pair[1])
-			}
+		if len(list)%2 != 0 {
+			list = append(list, "")
 		}
+		all = append(all, list...)
+	}
+	if len(all) > 2*maxRenames {
+		return fmt.Errorf("there are %d pending renames, of which %d can be followed", len(all)/2, maxRenames)
+	}
+	q := queue{gathering: g, now: map[string]string{}}
+	q.mounted, _ = h.Key("MountedDevices") // Without it, of names by volume it is not known what they mean.
+	for pair := range slices.Chunk(all, 2) {
+		q.take(pair[0], pair[1])
+	}
+	if n := len(q.unclear); n > 0 {
+		g.e.Remarks = append(g.e.Remarks, fmt.Sprintf("of %d of the pending renames it cannot be told what they touch, as of that of %s; it is none of these files", n, q.unclear[0]))
 	}
 	return nil
 }
@@ -35,78 +48,144 @@ func (g *gathering) renames(h *hive.Hive, manager string) error {
 // queue is what the next start carries out, one after the other.
 type queue struct {
 	*gathering
-	gone  map[string]bool   // what has been moved or deleted by then
-	holds map[string]string // what a place has by then, by where that is now
+	mounted hive.Key          // the names of volumes
+	now     map[string]string // what a place has by then: where that is on the disk, and nothing if it has nothing
+	doubts  []doubt           // the places of which that is not known
+	unclear []string          // what is renamed so that this cannot be told, and that it is none of the advisory's files can
+}
+
+// doubt is a place, or a directory with all that is in it, of which it is not known what it has.
+type doubt struct {
+	named
+	by string // the file that is renamed
 }
 
 // take carries an operation out, as far as it concerns the files of the advisory.
 func (q *queue) take(from, to string) {
-	source, here := q.inWindows(from)
+	r := advisory.Rename{From: from, To: to}
+	source, over := q.seen(q.named(from)), named{}
+	if to != "" {
+		over = q.seen(q.named(to))
+	}
 	switch {
-	case to == "" && here:
-		q.gone[source] = true
-		q.put(advisory.Rename{From: from, Over: source, File: advisory.Found{Installed: source, Problem: "it is deleted then"}})
-		return
-	case to == "":
-		return
+	case source.replaces:
+		source.doubt = "what the mark ! of the file means that is renamed is not known"
+	case to != "" && source.at != "" && q.directory(source.at):
+		source.doubt = "a directory is renamed"
 	}
-	over, inside := q.inWindows(to)
-	if !inside {
-		if here {
-			q.gone[source] = true
-			q.put(advisory.Rename{From: from, To: to, Over: source, File: advisory.Found{Installed: source, Problem: "it is moved away then"}})
+	switch {
+	case over.at != "" && over.doubt == "" && !over.replaces && q.there(over.at):
+		// It does not replace what is there.
+	case source.doubt != "" || over.doubt != "":
+		q.perhaps(r, source, over)
+	case to == "" && source.at != "":
+		q.now[source.at] = ""
+		q.put(r, source.at, advisory.Found{Problem: "it is deleted then"})
+	case over.at == "":
+		q.leave(r, source)
+	default:
+		q.move(r, source, over)
+	}
+}
+
+// seen doubts a name that is like a short one, which a volume does not show on Linux, unless a file is called so.
+func (q *queue) seen(n named) named {
+	if n.doubt == "" && short.MatchString(n.at) && !q.there(n.at) {
+		n.doubt = "of which file that is the short name cannot be told"
+	}
+	return n
+}
+
+// perhaps takes an operation of which it is not known what it does.
+func (q *queue) perhaps(r advisory.Rename, source, over named) {
+	what, touches := "the renaming of "+r.From+" to "+r.To, false
+	if r.To == "" {
+		what = "the deletion of " + r.From
+	}
+	for _, place := range q.a.Paths() {
+		if q.may(source, place, r.To != "") || q.may(over, place, r.To != "") {
+			touches = true
+			q.put(r, place, advisory.Found{Problem: what + " may concern it: " + cmp.Or(source.doubt, over.doubt)})
+		}
+	}
+	if !touches {
+		q.unclear = append(q.unclear, r.From)
+	}
+	q.doubts = append(q.doubts, doubt{source, r.From}, doubt{over, r.From})
+}
+
+// leave takes a file away from where it is.
+func (q *queue) leave(r advisory.Rename, source named) {
+	if source.at != "" {
+		q.now[source.at] = ""
+		q.put(r, source.at, advisory.Found{Problem: "it is moved away then"})
+	}
+}
+
+// move puts a file in a place that has nothing, or that it replaces.
+func (q *queue) move(r advisory.Rename, source, over named) {
+	var file advisory.Found
+	origin := cmp.Or(q.now[source.at], source.at)
+	why := q.doubted(source.at)
+	if !over.replaces {
+		why = cmp.Or(why, q.doubted(over.at))
+	}
+	switch {
+	case source.at == "":
+		file.Problem, file.Hint = r.From+" "+source.away, source.hint
+	case why != "":
+		file.Problem = why
+	case !q.there(source.at):
+		if slices.Contains(q.a.Paths(), over.at) {
+			q.e.Remarks = append(q.e.Remarks, fmt.Sprintf("%s is not replaced at the next start: %s, which was to take its place, is not there", over.at, r.From))
 		}
 		return
+	default:
+		file, _ = q.found(over.at, origin)
 	}
-	origin := source
-	if moved, known := q.holds[source]; known {
-		origin = moved
+	q.leave(r, source)
+	q.now[over.at] = origin
+	if origin == "" || why != "" {
+		q.doubts = append(q.doubts, doubt{over, r.From})
 	}
-	r := advisory.Rename{From: from, To: to, Over: over, File: advisory.Found{Installed: over, Problem: from + " is not on this volume"}}
-	if here {
-		r.File, _ = q.found(over, origin)
+	q.put(r, over.at, file)
+}
+
+// doubted says why it is not known what a place has.
+func (q *queue) doubted(place string) string {
+	i := slices.IndexFunc(q.doubts, func(d doubt) bool { return q.may(d.named, place, true) })
+	if i < 0 {
+		return ""
 	}
-	if _, err := q.inside(over); err == nil && !strings.HasPrefix(to, "!") && !q.gone[over] {
-		return // It does not replace what is there.
-	}
-	if here && (q.gone[source] || r.File.Problem == errAbsent.Error()) {
-		if slices.Contains(q.a.Paths(), over) {
-			q.e.Remarks = append(q.e.Remarks, fmt.Sprintf("%s is not replaced at the next start: %s, which was to take its place, is not there", over, from))
-		}
-		return
-	}
-	delete(q.holds, source)
-	q.gone[source], q.gone[over], q.holds[over] = true, false, origin
-	q.put(advisory.Rename{From: from, To: to, Over: source, File: advisory.Found{Installed: source, Problem: "it is moved away then"}})
-	q.put(r)
+	return fmt.Sprintf("what the pending rename of %s does before cannot be told", q.doubts[i].by)
 }
 
 // put notes what is in a place of the advisory then.
-func (q *queue) put(r advisory.Rename) {
-	if !slices.Contains(q.a.Paths(), r.Over) {
+func (q *queue) put(r advisory.Rename, place string, f advisory.Found) {
+	if !slices.Contains(q.a.Paths(), place) {
 		return
 	}
-	q.e.Renames = slices.DeleteFunc(q.e.Renames, func(other advisory.Rename) bool { return other.Over == r.Over })
+	r.Over, r.File = place, f
+	r.File.Installed = place
+	q.e.Renames = slices.DeleteFunc(q.e.Renames, func(other advisory.Rename) bool { return other.Over == place })
 	q.e.Renames = append(q.e.Renames, r)
 }
 
-// inWindows returns the path below the Windows directory of what the registry names; it may lead out of that, and not of the
-// volume. It reports false if that is on another volume, or cannot be told.
-func (g *gathering) inWindows(name string) (at string, here bool) {
-	name = strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, "!"), `\`, "/"))
-	if at, here = strings.CutPrefix(name, "/systemroot/"); here {
-		return path.Clean(at), true
+// there reports whether a place has something by then.
+func (q *queue) there(at string) bool {
+	if origin, known := q.now[at]; known {
+		return origin != ""
 	}
-	name = strings.TrimPrefix(name, "/??/")
-	drive, at, named := strings.Cut(name, ":/")
-	if !named || drive != g.drive || g.folder == "" {
-		return "", false
+	_, err := q.inside(at)
+	return !errors.Is(err, errAbsent)
+}
+
+// directory reports whether there is a directory on the disk.
+func (q *queue) directory(at string) bool {
+	name, err := q.inside(at)
+	if err != nil {
+		return false
 	}
-	if below, inside := strings.CutPrefix(at, g.folder+"/"); inside {
-		return path.Clean(below), true
-	}
-	if g.windows == "." {
-		return "", false // All that is known of the volume is this directory.
-	}
-	return path.Join("..", at), true
+	info, err := q.root.Stat(name)
+	return err == nil && info.IsDir()
 }

@@ -39,30 +39,41 @@ func (v volume) realBelow(at, name string) (string, error) {
 }
 
 // within finds a name in a directory.
-func (v volume) within(dir, name string) (found string, err error) {
+func (v volume) within(dir, name string) (string, error) {
+	var found []string
+	err := v.names(dir, func(n string) {
+		if strings.EqualFold(n, name) {
+			found = append(found, n)
+		}
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case len(found) == 0:
+		return "", errAbsent
+	case len(found) > 1:
+		return "", fmt.Errorf("%q and %q are both in %q, and %w", found[0], found[1], dir, errTwins)
+	}
+	return found[0], nil
+}
+
+// names calls visit with each name that is in a directory.
+func (v volume) names(dir string, visit func(string)) error {
 	d, err := v.open(dir, syscall.O_DIRECTORY)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer d.Close()
 	for {
 		names, err := d.Readdirnames(1024)
 		for _, n := range names {
-			switch {
-			case !strings.EqualFold(n, name):
-			case found != "":
-				return "", fmt.Errorf("%q and %q are both in %q, and %w", found, n, dir, errTwins)
-			default:
-				found = n
-			}
+			visit(n)
 		}
 		switch {
-		case err == io.EOF && found == "":
-			return "", errAbsent
 		case err == io.EOF:
-			return found, nil
+			return nil
 		case err != nil:
-			return "", reason(err)
+			return reason(err)
 		}
 	}
 }
@@ -87,6 +98,20 @@ func (v volume) file(name string) (f *os.File, info fs.FileInfo, err error) {
 		return nil, nil, errors.Join(reason(err), errors.New("it is no regular file"))
 	}
 	return f, info, nil
+}
+
+// read reads a regular file that has no more bytes than that.
+func (v volume) read(name string, most int64) ([]byte, fs.FileInfo, error) {
+	f, info, err := v.file(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	if info.Size() > most {
+		return nil, nil, fmt.Errorf("it has %d bytes, and no file of a system is as large", info.Size())
+	}
+	b, err := io.ReadAll(io.LimitReader(f, most))
+	return b, info, reason(err)
 }
 
 // reason returns an error of a file without its path.

@@ -1,0 +1,156 @@
+package offline
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// named is what a name of the registry tells of a place.
+type named struct {
+	at       string // the path below the Windows directory, in lower case; it may lead out of that, and not out of ROOT
+	away     string // why there is none: the place is elsewhere
+	hint     string // and what is to be done about it
+	doubt    string // why it is not known whether that path is meant, or what is done with it; nothing if it is
+	floating bool   // not even where the path begins is known: at is all of the name
+	replaces bool   // it is marked by !: what is there is to be replaced
+}
+
+// aliases are the names that directories of the object manager have, and what they stand for.
+var aliases = [][2]string{{"/dosdevices/", "/??/"}, {"/global??/", "/??/"}, {"/??/global/", "/??/"}, {"/??/globalroot/", "/"}}
+
+// named resolves a name as the system does that starts, as far as the disk tells.
+func (q *queue) named(name string) named {
+	bare := strings.TrimLeft(name, "!*0123456789")
+	if !strings.HasPrefix(bare, `\`) {
+		bare = name
+	}
+	n := q.placed(strings.ToLower(strings.ReplaceAll(bare, `\`, "/")))
+	switch marks := strings.TrimSuffix(name, bare); marks {
+	case "":
+	case "!":
+		n.replaces = true
+	default:
+		n.doubt = fmt.Sprintf("what the mark %s means to this system is not known", marks)
+	}
+	return n
+}
+
+func (q *queue) placed(name string) named {
+	for i := 0; i < len(aliases); i++ {
+		if rest, found := strings.CutPrefix(name, aliases[i][0]); found {
+			name, i = aliases[i][1]+rest, -1
+		}
+	}
+	if at, found := strings.CutPrefix(name, "/systemroot/"); found {
+		return q.below(path.Clean(at))
+	}
+	floating := named{at: name, floating: true, doubt: whichVolume}
+	if q.folder == "" {
+		return floating
+	}
+	if rest, found := strings.CutPrefix(name, "/??/"); found {
+		volume, at, _ := strings.Cut(rest, "/")
+		same, known := volume == q.drive+":", len(volume) == 2 && volume[1] == ':'
+		if strings.HasPrefix(volume, "volume{") {
+			if same, known = q.volume(volume); !known {
+				return q.doubtful(at)
+			}
+		}
+		switch {
+		case same:
+			return q.beside(at)
+		case known:
+			return named{away: "is not on this volume"}
+		}
+	}
+	if rest, found := strings.CutPrefix(name, "/device/harddiskvolume"); found {
+		_, at, _ := strings.Cut(rest, "/")
+		return q.doubtful(at) // The numbers are given anew at each start.
+	}
+	return floating
+}
+
+const whichVolume = "on which volume that is cannot be told"
+
+// doubtful returns the place of a path on a volume that may be the one that has the Windows directory.
+func (q *queue) doubtful(at string) named {
+	n := q.beside(at)
+	n.doubt = whichVolume
+	return n
+}
+
+// beside returns the place of a path on the volume that has the Windows directory.
+func (q *queue) beside(at string) named {
+	below, err := filepath.Rel(q.folder, at)
+	if err != nil {
+		return named{away: "is no path of a volume"}
+	}
+	return q.below(below)
+}
+
+// below returns the place of a path below the Windows directory.
+func (q *queue) below(at string) named {
+	if whole := path.Join(q.windows, at); whole == ".." || strings.HasPrefix(whole, "../") {
+		return named{away: "is outside the directory that was named", hint: "name the directory that the whole volume is mounted at, and check again"}
+	}
+	return named{at: at}
+}
+
+// volume reports whether a volume, as in "volume{...}", is the one that has the Windows directory, and whether that is known.
+func (q *queue) volume(name string) (same, known bool) {
+	windows, err := q.mounted.Bytes(`\DosDevices\` + q.drive + ":")
+	other, failed := q.mounted.Bytes(`\??\` + name)
+	return bytes.Equal(windows, other), err == nil && failed == nil
+}
+
+// short is a component of a path that may be the short name of another: up to 8 characters, and 3 behind a dot.
+var short = regexp.MustCompile(`(^|/)([^/.~]{1,6})~[0-9]{1,6}(\.[^/.]{1,3})?(/|$)`)
+
+// like reports whether a component of a name may mean what is called so: itself, or what it is the short name of.
+func like(component, called string) bool {
+	if component == called {
+		return true
+	}
+	m := short.FindStringSubmatch(component)
+	if m == nil {
+		return false
+	}
+	// The second half of the first six characters may be a checksum of the name.
+	dot := path.Ext(called)
+	return strings.HasPrefix(called, m[2][:min(2, len(m[2]))]) && m[3] == dot[:min(4, len(dot))]
+}
+
+// may reports whether a name may be that of a place below the Windows directory or, where it may be that of a directory, of
+// one that the place is in.
+func (q *queue) may(n named, place string, directory bool) bool {
+	if n.at == "" || n.doubt == "" && !directory {
+		return n.at != "" && n.at == place
+	}
+	parts, whole := q.parts(n.at), q.parts(place)
+	if n.floating {
+		parts = components(n.at)
+	}
+	least := len(whole)
+	if directory {
+		least = 1
+	}
+	for end := least; end <= len(whole); end++ {
+		begin := len(parts) - end
+		if begin >= 0 && (begin == 0 || n.floating) && slices.EqualFunc(parts[begin:], whole[:end], like) {
+			return true
+		}
+	}
+	return false
+}
+
+// parts are the components of a path below the Windows directory, from the root of the volume.
+func (q *queue) parts(at string) []string {
+	return components(path.Join("/", q.folder, at))
+}
+
+func components(at string) []string { return strings.Split(strings.TrimPrefix(at, "/"), "/") }

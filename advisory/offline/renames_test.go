@@ -1,0 +1,157 @@
+package offline
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/weirfs/weir/advisory"
+	"github.com/weirfs/weir/internal/wintest"
+)
+
+const (
+	kernel = `\??\C:\Windows\system32\ntoskrnl.exe`
+	disk2  = `\Device\HarddiskVolume2`
+	guid   = `\??\Volume{0a}`
+)
+
+// waits has a system whose files are fixed, or but for the kernel, and renames that wait for the next start.
+func waits(fixed bool, renames ...string) *wintest.Install {
+	now := old2
+	if fixed {
+		now = good2
+	}
+	w := vista("6002", sp2).Has(good2, now).With("new.exe", wintest.Executable(wintest.X64, good2, "ntoskrnl.exe"))
+	w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations", renames...))
+	return w
+}
+
+// mounted says which volume was C:, and which had the identifier.
+func mounted(w *wintest.Install, drive, volume string) *wintest.Install {
+	w.System.Put("MountedDevices", wintest.HiveValue{Name: `\DosDevices\C:`, Type: 3, Data: []byte(drive)}, wintest.HiveValue{Name: guid, Type: 3, Data: []byte(volume)})
+	return w
+}
+
+// TestNamesOfPendingRenames has names in every form that the system understands. What they say is used where that is sure, and
+// where it is not, and the files that decide may be meant, nothing is decided.
+func TestNamesOfPendingRenames(t *testing.T) {
+	const unsure = "cannot be told"
+	for name, test := range map[string]struct {
+		w    *wintest.Install
+		want advisory.Verdict
+		why  string
+	}{
+		"names of the object manager": {waits(false, `\DosDevices\C:\new.exe`, `!\GLOBAL??\C:\Windows\system32\ntoskrnl.exe`), advisory.PendingRestart, ""},
+		"through its root":            {waits(false, `\??\GLOBALROOT\??\C:\new.exe`, `!\DosDevices\Global\C:\Windows\system32\ntoskrnl.exe`), advisory.PendingRestart, ""},
+		"volume by its identifier":    {mounted(waits(false, guid+`\new.exe`, `!`+guid+`\Windows\System32\NTOSKRNL.EXE`), "a", "a"), advisory.PendingRestart, ""},
+		"another volume":              {mounted(waits(false, guid+`\new.exe`, `!`+guid+`\Windows\System32\ntoskrnl.exe`), "a", "b"), advisory.Inconsistent, ""},
+		"a volume that is not known":  {waits(false, guid+`\new.exe`, `!`+guid+`\Windows\System32\ntoskrnl.exe`), advisory.Unknown, guid},
+		"device":                      {waits(false, disk2+`\new.exe`, `!`+disk2+`\Windows\system32\ntoskrnl.exe`), advisory.Unknown, disk2 + `\new.exe`},
+		"device, to be deleted":       {waits(true, disk2+`\Windows\system32\ntoskrnl.exe`, ""), advisory.Unknown, "the deletion of " + disk2},
+		"source on a device":          {waits(false, disk2+`\new.exe`, "!"+kernel), advisory.Unknown, unsure},
+		"no name of the system":       {waits(true, `C:\Windows\system32\ntoskrnl.exe`, ""), advisory.Unknown, unsure},
+		"another device":              {waits(true, `\Device\Harddisk0\Partition1\Windows\system32\ntoskrnl.exe`, ""), advisory.Unknown, unsure},
+		"short name of the file":      {waits(true, `\??\C:\Windows\system32\drivers\FLTMGR~1.SYS`, ""), advisory.Unknown, "short name"},
+		"short name of a directory":   {waits(true, `\??\C:\Windows\SYSTEM~1\ntoskrnl.exe`, `\??\C:\Windows\away`), advisory.Unknown, "short name"},
+		"short name with a checksum":  {waits(true, `\??\C:\Windows\SY1A2B~1\NT3C4D~1.EXE`, ""), advisory.Unknown, "short name"},
+		"short name of the source":    {waits(false, `\??\C:\DOCUME~1\new.exe`, "!"+kernel), advisory.Unknown, "short name"},
+		"a name that is there":        {waits(false, `\??\C:\DOCUME~1\new.exe`, "!"+kernel).With("docume~1/new.exe", wintest.Executable(wintest.X64, good2, "ntoskrnl.exe")), advisory.PendingRestart, ""},
+		"mark of a later system":      {waits(true, `*1`+kernel, ""), advisory.Unknown, "the mark *1"},
+		"mark before what is renamed": {waits(false, `!\??\C:\new.exe`, "!"+kernel), advisory.Unknown, "the mark !"},
+		"mark before the place":       {waits(false, `\??\C:\new.exe`, "*2"+kernel), advisory.Unknown, "the mark *2"},
+		"a directory":                 {waits(true, `\??\C:\Windows\system32\drivers`, `\??\C:\Windows\system32\drivers.old`), advisory.Unknown, "a directory is renamed"},
+		"no second name":              {waits(true, kernel), advisory.Unknown, "it is deleted then"},
+		"what comes may be another before": {
+			waits(false, disk2+`\x`, `!`+disk2+`\new.exe`, `\??\C:\new.exe`, "!"+kernel), advisory.Unknown, "does before cannot be told",
+		},
+		"what comes from elsewhere goes on": {waits(false, `\??\D:\x`, `\??\C:\y`, `\??\C:\y`, "!"+kernel), advisory.Unknown, "does before cannot be told"},
+		"a place that has been filled": {
+			waits(false, `\??\C:\new.exe`, `\??\C:\b`, `\??\C:\old.exe`, `\??\C:\b`, `\??\C:\b`, "!"+kernel).With("old.exe", wintest.Executable(wintest.X64, old2, "ntoskrnl.exe")),
+			advisory.PendingRestart, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := decide(t, test.w)
+			if f.Verdict != test.want || !strings.Contains(strings.Join(f.Reasons, "\n"), test.why) {
+				t.Errorf("%s, because %q, want %s (%s)", f.Verdict, f.Reasons, test.want, test.why)
+			}
+			if f.Verdict == advisory.Unknown && !strings.Contains(strings.Join(f.Actions, "\n"), "let the system start once") {
+				t.Errorf("to do: %q", f.Actions)
+			}
+		})
+	}
+}
+
+// TestRenamesOfOtherFilesDecideNothing has names that cannot be told, and that are like those of the files or end like them.
+func TestRenamesOfOtherFilesDecideNothing(t *testing.T) {
+	f := decide(t, waits(true, `\??\C:\DOCUME~1\x.tmp`, "", disk2+`\old\Windows\system32\ntoskrnl.exe`, "", `\Device\X\mywindows\system32\ntoskrnl.exe`, "",
+		`*1\??\C:\Windows\Temp\ntoskrnl.exe`, "", `\??\C:\Windows\mysystem32\ntoskrnl.exe`, "", `\??\C:\Windows\system32\xntoskrnl.exe`, "", `\??\C:\Windows\SYSTEM~1\FLTMGR~1.OLD`, ""))
+	if f.Verdict != advisory.Fixed || len(f.Evidence.Renames) != 0 {
+		t.Errorf("%s, because %q; %v", f.Verdict, f.Reasons, f.Evidence.Renames)
+	}
+	if want := "of 5 of the pending renames it cannot be told what they touch"; !strings.Contains(strings.Join(f.Notes, "\n"), want) {
+		t.Errorf("%q, want %s", f.Notes, want)
+	}
+}
+
+// TestRenamesThatCannotBeRead leave nothing decided that depends on them.
+func TestRenamesThatCannotBeRead(t *testing.T) {
+	for build, want := range map[string]advisory.Verdict{"6002": advisory.Unknown, "6000": advisory.PrerequisiteMissing} {
+		pack := sp2
+		if build == "6000" {
+			pack = ""
+		}
+		w := vista(build, pack).Has(good2, good2)
+		w.System.Put(wintest.SessionManager, wintest.Number("PendingFileRenameOperations", 1))
+		f := decide(t, w)
+		told := strings.Join(append(f.Reasons, f.Notes...), "\n")
+		if f.Verdict != want || !strings.Contains(told, `of the hive SYSTEM something could not be read: read value "PendingFileRenameOperations"`) {
+			t.Errorf("%s: %s, because %q", build, f.Verdict, told)
+		}
+	}
+	many := make([]string, 2*maxRenames+2)
+	for i := range many {
+		many[i] = "x"
+	}
+	if f := decide(t, waits(true, many...)); f.Verdict != advisory.Unknown || !strings.Contains(strings.Join(f.Reasons, "\n"), "pending renames, of which") {
+		t.Errorf("%s, because %q", f.Verdict, f.Reasons)
+	}
+}
+
+// TestPlaceThatIsNotKnown has a registry that does not say where the Windows directory was.
+func TestPlaceThatIsNotKnown(t *testing.T) {
+	w := waits(true, kernel, "")
+	values := w.Software.Keys[0].Keys[0].Keys[0].Values
+	for i := range values {
+		if values[i].Name == "SystemRoot" {
+			values[i].Name = "another"
+		}
+	}
+	if f := decide(t, w); f.Verdict != advisory.Unknown {
+		t.Errorf("%s, because %q", f.Verdict, f.Reasons)
+	}
+}
+
+// TestSourceOutsideOfTheWindowsDirectory has the Windows directory named, so that the rest of the volume is not seen.
+func TestSourceOutsideOfTheWindowsDirectory(t *testing.T) {
+	f := decideAt(t, filepath.Join(written(t, waits(false, `\??\C:\new.exe`, "!"+kernel)), "Windows"))
+	told, do := strings.Join(f.Reasons, "\n"), strings.Join(f.Actions, "\n")
+	if f.Verdict != advisory.Unknown || !strings.Contains(told, `\??\C:\new.exe is outside the directory that was named`) || !strings.Contains(do, "the whole volume is mounted at") {
+		t.Errorf("%s, because %q; to do: %q", f.Verdict, told, do)
+	}
+}
+
+// TestWindowsDirectoriesThatDifferInCase are told, and neither is chosen.
+func TestWindowsDirectoriesThatDifferInCase(t *testing.T) {
+	root := written(t, vista("6002", sp2).Has(good2, good2))
+	if err := os.Mkdir(filepath.Join(root, "WINDOWS"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Gather(root, kb(t)); err == nil || !strings.Contains(err.Error(), "which of them is meant cannot be told") {
+		t.Errorf("%v", err)
+	}
+	if f := decideAt(t, filepath.Join(root, "Windows")); f.Verdict != advisory.Fixed {
+		t.Errorf("%s, because %q", f.Verdict, f.Reasons)
+	}
+}
