@@ -3,7 +3,6 @@ package advisory
 import (
 	"embed"
 	"errors"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -27,51 +26,38 @@ type book struct {
 // Builtin returns the library that weir brings along.
 func Builtin() (*Library, error) {
 	l := &Library{}
-	return l, l.Add(data, "data", "built in: ")
-}
-
-// Add reads every file of a folder whose name ends in .toml. called is what comes before their names in errors, which are of
-// KindRefused; nothing is added then. An advisory that is there already is refused.
-func (l *Library) Add(from fs.FS, folder, called string) error {
-	names, err := fs.Glob(from, path.Join(folder, "*.toml"))
-	if err != nil {
-		return &weir.Error{Op: "list advisories", Kind: weir.KindFailed, Path: called, Err: err}
-	}
-	books := slices.Clone(l.books)
-	for _, name := range names {
-		file := called + path.Base(name)
-		text, err := readBounded(from, name)
-		if err != nil {
-			return &weir.Error{Op: "read advisory", Kind: weir.KindRefused, Path: file, Err: err}
-		}
-		a, err := Parse(file, text)
-		if err != nil {
-			return err
-		}
-		if i := slices.IndexFunc(books, func(b book) bool { return strings.EqualFold(b.advisory.ID, a.ID) }); i >= 0 {
-			return &weir.Error{
-				Op: "read advisory", Kind: weir.KindRefused, Path: file, Err: errors.New(a.ID + " is there already, in " + books[i].file),
-				Hint: "give it another id",
-			}
-		}
-		books = append(books, book{a, file, text})
-	}
-	slices.SortFunc(books, func(a, b book) int { return strings.Compare(a.advisory.ID, b.advisory.ID) })
-	l.books = books
-	return nil
-}
-
-// readBounded reads a regular file, and of one that is larger than any advisory a little more than one may have.
-func readBounded(from fs.FS, name string) ([]byte, error) {
-	if info, err := fs.Stat(from, name); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, errors.New("it is no regular file"))
-	}
-	file, err := from.Open(name)
+	names, err := fs.Glob(data, "data/*.toml")
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, MaxSize+1))
+	for _, name := range names {
+		text, err := data.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		if err := l.Add("built in: "+path.Base(name), text); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// Add parses the text of a file, by whose name errors call it; they are of KindRefused. An advisory that is there already is
+// refused.
+func (l *Library) Add(file string, text []byte) error {
+	a, err := Parse(file, text)
+	if err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(l.books, func(b book) bool { return strings.EqualFold(b.advisory.ID, a.ID) }); i >= 0 {
+		return &weir.Error{
+			Op: "read advisory", Kind: weir.KindRefused, Path: file, Err: errors.New(a.ID + " is there already, in " + l.books[i].file),
+			Hint: "give it another id",
+		}
+	}
+	l.books = append(l.books, book{a, file, text})
+	slices.SortFunc(l.books, func(a, b book) int { return strings.Compare(a.advisory.ID, b.advisory.ID) })
+	return nil
 }
 
 // All returns the advisories.

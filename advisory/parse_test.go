@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/weirfs/weir"
 )
@@ -62,6 +61,9 @@ func TestBadAdvisoryIsRefused(t *testing.T) {
 		{`nt = "5.2"`, ``, `column 3: product[0] says no nt`},
 		{`type = "server"`, `type = "desktop"`, `column 1: "desktop" is not one of client, server`},
 		{`type = "server"`, ``, `column 3: product "Windows Server 2003" has no type`},
+		{`first_service_pack = 1`, `first_service_pack = 2`, `product "Windows Server 2008" begins with service pack 2, after 1`},
+		{`replaces = []`, `replaces = ["a\u202eb"]`, "replaces has control characters"},
+		{`platform = "Not applicable"`, `platform = "\u001b[2J"`, "has control characters"},
 		{`service_packs = [2]`, `service_packs = []`, `has no service_packs`},
 		{`service_packs = [2]`, `service_packs = [2, 3]`, `column 1: there is no [[line]] for service pack 3 of 5.2`},
 		{`nt_from = "6.1"`, `nt_from = "5.2"`, `column 3: it fits the product "Windows Server 2003", which is listed`},
@@ -122,20 +124,16 @@ func TestLibraryIsAddedTo(t *testing.T) {
 	}
 	_, text, _ := l.Find("kb975759")
 	other := strings.Replace(string(text), `id = "KB975759"`, `id = "KB1"`, 1)
-	if err := l.Add(fstest.MapFS{"a.toml": {Data: []byte(other)}, "readme": {Data: []byte("[")}}, ".", "dir/"); err != nil {
+	if err := l.Add("dir/a.toml", []byte(other)); err != nil {
 		t.Fatal(err)
 	}
 	if all := l.All(); len(all) != 2 || all[0].ID != "KB1" {
 		t.Errorf("%d advisories", len(all))
 	}
-	for name, file := range map[string]*fstest.MapFile{
-		"is there already, in dir/a.toml": {Data: []byte(other)},
-		"it is no regular file":           {Mode: 0o644 | 1<<25},
-		"line 1":                          {Data: []byte("id = 'b")},
-	} {
-		err := l.Add(fstest.MapFS{"b.toml": file}, ".", "dir/")
-		if weir.KindOf(err) != weir.KindRefused || !strings.Contains(fmt.Sprint(err), name) || !strings.Contains(fmt.Sprint(err), "dir/b.toml") || len(l.All()) != 2 {
-			t.Errorf("%v, want %s", err, name)
+	for want, text := range map[string]string{"is there already, in dir/a.toml": other, "line 1": "id = 'b"} {
+		err := l.Add("dir/b.toml", []byte(text))
+		if weir.KindOf(err) != weir.KindRefused || !strings.Contains(fmt.Sprint(err), want) || !strings.Contains(fmt.Sprint(err), "dir/b.toml") || len(l.All()) != 2 {
+			t.Errorf("%v, want %s", err, want)
 		}
 	}
 	if _, _, err := l.Find("KB2"); weir.KindOf(err) != weir.KindRefused || !strings.Contains(err.Error(), "there are: KB1, KB975759") {

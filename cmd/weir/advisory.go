@@ -1,11 +1,11 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -39,15 +39,15 @@ func newAdvisoryCommand() *cobra.Command {
 
 // adviser is what the commands about advisories have in common.
 type adviser struct {
+	answerer
 	folder string
 	id     string
-	json   bool
 }
 
 // command adds the flags to a command.
 func (a *adviser) command(c *cobra.Command) *cobra.Command {
 	c.Flags().StringVar(&a.folder, "data", "", "read the advisories in `DIR` too: every file whose name ends in .toml")
-	c.Flags().BoolVar(&a.json, "json", false, "print one JSON object")
+	a.flag(c)
 	return c
 }
 
@@ -63,19 +63,24 @@ func (a *adviser) library() (*advisory.Library, error) {
 	if err != nil || a.folder == "" {
 		return l, err
 	}
-	if info, err := os.Stat(a.folder); err != nil || !info.IsDir() {
-		return nil, &weir.Error{
-			Op: "read advisories in", Kind: weir.KindRefused, Path: a.folder, Err: errors.Join(reasonOf(err), notDirectory(err)), Hint: "name a directory with files in TOML",
+	entries, err := os.ReadDir(a.folder + "/") // A pipe of this name is not waited for.
+	if err != nil {
+		return nil, &weir.Error{Op: "read advisories in", Kind: weir.KindRefused, Path: a.folder, Err: reasonOf(err), Hint: "name a directory with files in TOML"}
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".toml") {
+			continue
+		}
+		file := filepath.Join(a.folder, e.Name())
+		text, err := readBounded(file, advisory.MaxSize)
+		if err != nil {
+			return nil, inFile("read advisory", file, "name a directory with files in TOML", err)
+		}
+		if err := l.Add(file, text); err != nil {
+			return nil, err
 		}
 	}
-	return l, l.Add(os.DirFS(a.folder), ".", strings.TrimSuffix(a.folder, "/")+"/")
-}
-
-func notDirectory(err error) error {
-	if err != nil {
-		return nil
-	}
-	return errors.New("it is no directory")
+	return l, nil
 }
 
 // chosen returns the advisories that are asked about.
@@ -105,14 +110,6 @@ func (a *adviser) each(root string, take func(*advisory.Advisory, advisory.Evide
 		take(one, e)
 	}
 	return nil
-}
-
-// print writes an answer as JSON, or as text.
-func (a *adviser) print(w io.Writer, answer any, text func(io.Writer) error) error {
-	if a.json {
-		return json.NewEncoder(w).Encode(answer)
-	}
-	return text(w)
 }
 
 func newAdvisoryListCommand() *cobra.Command {
@@ -196,7 +193,7 @@ func showAdvisory(w io.Writer, a *advisory.Advisory) error {
 	for _, f := range a.Files {
 		files = append(files, []string{
 			f.Name, f.Machine.String(), f.Version.String(), fmt.Sprint(f.Size), f.Built.UTC().Format("2006-01-02 15:04"), f.Platform,
-			orDash(f.ServicePack), orDash(f.Branch), orDash(f.Component),
+			cmp.Or(f.ServicePack, "-"), cmp.Or(f.Branch, "-"), cmp.Or(f.Component, "-"),
 		})
 	}
 	branches := [][]string{{"SYSTEM", "BRANCH", "TOLD BY", "MENDED"}}
@@ -244,13 +241,6 @@ func orNothing(list []string) string {
 		return "no other one"
 	}
 	return strings.Join(list, ", ")
-}
-
-func orDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
 }
 
 func yesNo(b bool) string {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -68,17 +69,48 @@ func TestAdvisoryCheck(t *testing.T) {
 	asked(t, 2, "advisory check --advisory KB1 "+root, "find advisory KB1: there is none; there are: KB975759")
 }
 
-// TestAdvisoryCheckIsSafeOnATerminal has a system whose name would move the cursor.
-func TestAdvisoryCheckIsSafeOnATerminal(t *testing.T) {
+// TestPendingRenamesAreTold has one file renamed and another deleted.
+func TestPendingRenamesAreTold(t *testing.T) {
 	root := t.TempDir()
-	w := wintest.Windows("6.0", "6002", "Service Pack 2", "ServerNT").Has(article, article)
-	w.Software.Put(wintest.CurrentVersion, wintest.Text("ProductName2", ""))
-	w.Software.Keys[0].Keys[0].Keys[0].Values[2] = wintest.Text("ProductName", "\x1b[2Jgone\u202e")
+	w := wintest.Windows("6.0", "6002", "Service Pack 2", "ServerNT").Has(article, article).With("new", wintest.Executable(wintest.X64, article, "ntoskrnl.exe"))
+	w.System.Put(wintest.SessionManager, wintest.Texts("PendingFileRenameOperations",
+		`\??\C:\new`, `!\??\C:\Windows\system32\ntoskrnl.exe`, `\??\C:\Windows\system32\drivers\fltmgr.sys`, ""))
 	if err := w.Write(root); err != nil {
 		t.Fatal(err)
 	}
-	if out := asked(t, 0, "advisory check "+root, "gone"); strings.ContainsAny(out, "\x1b\u202e") {
+	status, out, errs := weirRun("advisory", "check", root)
+	for _, want := range []string{
+		`\??\C:\new is renamed to !\??\C:\Windows\system32\ntoskrnl.exe`, `\??\C:\Windows\system32\drivers\fltmgr.sys is deleted`,
+		"system32/drivers/fltmgr.sys cannot be judged as it is after the next start of the system: it is deleted then",
+	} {
+		if status != 2 || !strings.Contains(out, want) {
+			t.Errorf("status %d, want 2 and %s\n%s%s", status, want, out, errs)
+		}
+	}
+}
+
+// TestAdvisoryCheckIsSafeOnATerminal has a system whose name would move the cursor.
+func TestAdvisoryCheckIsSafeOnATerminal(t *testing.T) {
+	const hostile = "\x1b[2Jgone\u202e\x7f\u0085\U000e0001<"
+	root := t.TempDir()
+	w := wintest.Windows("6.0", "6002", "Service Pack 2", "ServerNT").Has(article, article)
+	w.Software.Put(wintest.CurrentVersion, wintest.Text("ProductName2", ""))
+	w.Software.Keys[0].Keys[0].Keys[0].Values[2] = wintest.Text("ProductName", hostile)
+	if err := w.Write(root); err != nil {
+		t.Fatal(err)
+	}
+	const control = "\x1b\u202e\x7f\u0085"
+	if out := asked(t, 0, "advisory check "+root, `\\x1b\[2Jgone\\u202e\\x7f\\u0085`); strings.ContainsAny(out, control) {
 		t.Errorf("%q", out)
+	}
+	out := asked(t, 0, "advisory check --json "+root, `\\u202e\\u007f\\u0085`)
+	var told struct {
+		Findings []struct {
+			Evidence struct{ System struct{ Name string } }
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &told); err != nil || strings.ContainsAny(out, control) || told.Findings[0].Evidence.System.Name != hostile {
+		t.Errorf("%v: %q", err, out)
 	}
 }
 
@@ -104,6 +136,15 @@ func TestAdvisoriesAreListedAndShown(t *testing.T) {
 	write(strings.Replace(text, `id = "KB975759"`, `id = "MINE-1"`, 1))
 	asked(t, 0, "advisory list --data "+dir, "MINE-1")
 	asked(t, 1, "advisory check --data "+dir+" "+installed(t, before, before), "MINE-1: AFFECTED", "KB975759: AFFECTED")
+	fifo := filepath.Join(dir, "pipe.toml")
+	if err := syscall.Mkfifo(fifo, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	asked(t, 2, "advisory list --data "+dir, `pipe\.toml: it is no regular file`)
+	asked(t, 2, "advisory list --data "+fifo, `not a directory`)
+	if err := os.Remove(fifo); err != nil {
+		t.Fatal(err)
+	}
 	write(strings.Replace(text, "size = 132096", "size = 'x'", 1))
 	asked(t, 2, "advisory list --data "+dir, `read advisory .*mine\.toml: line \d+, column \d+: `)
 	for _, verb := range []string{"list", "show 975759", "check " + dir, "files " + dir} {
@@ -169,6 +210,9 @@ func TestAdvisoryCatalog(t *testing.T) {
 		t.Errorf("without the root: status %d\n%s%s", status, out, errs)
 	}
 	asked(t, 1, "advisory catalog --root "+given+" "+file+" "+installed(t, article, before), `ntoskrnl\.exe +not listed`)
+	catalog.Members = append(catalog.Members, wintest.CatalogMember{Hash: make([]byte, crypto.MD5.Size()), File: "old.sys"})
+	file5 := kept(t, "b.cat", catalog.Sign([]wintest.Identity{signer, authority}, wintest.Signing{By: signer}))
+	asked(t, 0, "advisory catalog --root "+given+" "+file5+" "+root, "1 member cannot be looked up: without a hash of SHA-1 or SHA-256, or with two that differ")
 	asked(t, 2, "advisory catalog "+given+" "+root, "read catalog")
 	asked(t, 2, "advisory catalog --root "+file+" "+file+" "+root, "read roots")
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -190,19 +189,18 @@ func printCatalogs(w io.Writer, all []catalogReport) error {
 			fmt.Fprintf(w, "\nNone of the files of %s is there.\n", r.Advisory)
 			continue
 		}
-		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintf(table, "\n%s FILE\tIN THE CATALOG\tAS\tSYSTEM\n", r.Advisory)
+		rows := [][]string{{r.Advisory + " FILE", "IN THE CATALOG", "AS", "SYSTEM"}}
 		for _, f := range r.Files {
 			listed := "not listed"
 			switch {
 			case f.Problem != "":
-				listed = "not read: " + safe(f.Problem)
+				listed = "not read: " + printable(f.Problem)
 			case f.Listed:
 				listed = "listed by " + f.By
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", weir.QuotePath(f.Path), listed, orDash(safe(f.As)), orDash(safe(f.OS)))
+			rows = append(rows, []string{weir.QuotePath(f.Path), listed, cmp.Or(printable(f.As), "-"), cmp.Or(printable(f.OS), "-")})
 		}
-		if err := table.Flush(); err != nil {
+		if err := printTable(w, rows); err != nil {
 			return err
 		}
 	}
@@ -214,25 +212,25 @@ func printProof(w io.Writer, r catalogReport) {
 	fmt.Fprintf(w, "%s, %s\n", r.Verdict, rootNamed(p))
 	fmt.Fprintf(w, "  a list of %s, made %s\n", plural(int64(r.Members), "file"), utc(r.Made))
 	if r.Unread > 0 {
-		fmt.Fprintf(w, "  %s cannot be looked up: without a hash, or with two that differ\n", plural(int64(r.Unread), "member"))
+		fmt.Fprintf(w, "  %s cannot be looked up: without a hash of SHA-1 or SHA-256, or with two that differ\n", plural(int64(r.Unread), "member"))
 	}
 	if p.Signer != "" {
-		fmt.Fprintf(w, "  signed by %s\n", safe(p.Signer))
+		fmt.Fprintf(w, "  signed by %s\n", printable(p.Signer))
 	}
 	switch {
 	case p.Stamp.Root != catalog.RootNone:
-		fmt.Fprintf(w, "  at %s, by the stamp of %s\n", utc(p.Stamp.Time), safe(p.Stamp.By))
+		fmt.Fprintf(w, "  at %s, by the stamp of %s\n", utc(p.Stamp.Time), printable(p.Stamp.By))
 	case !p.Stamp.Time.IsZero():
-		fmt.Fprintf(w, "  at %s, as %s is said to have stamped it: not proved\n", utc(p.Stamp.Time), safe(p.Stamp.By))
+		fmt.Fprintf(w, "  at %s, as %s is said to have stamped it: not proved\n", utc(p.Stamp.Time), printable(p.Stamp.By))
 	case !p.Claimed.IsZero():
 		fmt.Fprintf(w, "  at %s, as the signer says; without a stamp that is not proved, and the certificates have to be valid now\n", utc(p.Claimed))
 	case p.Signer != "":
 		fmt.Fprintln(w, "  at a time that nothing tells; the certificates have to be valid now")
 	}
 	for _, l := range p.Chain {
-		fmt.Fprintf(w, "  certificate: %s, %s to %s, %s, SHA-256 %s\n", safe(l.Subject), utc(l.NotBefore), utc(l.NotAfter), l.Algorithm, l.Fingerprint)
+		fmt.Fprintf(w, "  certificate: %s, %s to %s, %s, SHA-256 %s\n", printable(l.Subject), utc(l.NotBefore), utc(l.NotAfter), l.Algorithm, l.Fingerprint)
 	}
-	printList(w, "Not proved", p.Unproved, safe)
+	printList(w, "Not proved", p.Unproved, printable)
 	if strings.Contains(strings.Join(p.Unproved, "\n"), "is not there") {
 		fmt.Fprintln(w, "  A certificate that is missing may be given with --root.")
 	}

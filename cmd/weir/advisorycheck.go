@@ -1,12 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -88,30 +87,25 @@ func printFindings(w io.Writer, all []advisory.Finding) error {
 func printFinding(w io.Writer, f advisory.Finding) error {
 	fmt.Fprintf(w, "%s: %s\n", f.Advisory, f.Verdict)
 	for _, reason := range f.Reasons {
-		fmt.Fprintf(w, "  %s\n", safe(reason))
+		fmt.Fprintf(w, "  %s\n", printable(reason))
 	}
 	fmt.Fprintf(w, "\nSystem: %s\n", described(f.Evidence.System))
-	if len(f.Files) > 0 {
-		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "\nFILE\tVERSION\tBRANCH\tMACHINE\tNEEDED\tCONDITION")
-		for _, s := range f.Files {
-			found := evidenceOf(f.Evidence, s.Installed)
-			version, machine := "-", "-"
-			if found.Problem == "" {
-				version, machine = found.Version.String(), found.Machine.String()
-			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", weir.QuotePath(found.Path), version, orDash(s.Branch), machine, s.Required, safe(condition(s)))
+	rows := [][]string{{"FILE", "VERSION", "BRANCH", "MACHINE", "NEEDED", "CONDITION"}}
+	for _, s := range f.Files {
+		found := f.Evidence.At(s.Installed)
+		version, machine := "-", "-"
+		if found.Problem == "" {
+			version, machine = found.Version.String(), found.Machine.String()
 		}
-		if err := table.Flush(); err != nil {
-			return err
-		}
+		rows = append(rows, []string{weir.QuotePath(found.Path), version, cmp.Or(s.Branch, "-"), machine, s.Required.String(), printable(condition(s))})
 	}
-	printList(w, "Records", f.Evidence.Packages, func(p advisory.Package) string { return fmt.Sprintf("%s: %s", safe(p.Key), p.State) })
-	printList(w, "Pending renames", f.Evidence.Renames, func(r advisory.Rename) string {
-		return fmt.Sprintf("%s over %s", safe(r.From), safe(r.To))
-	})
-	printList(w, "To do", f.Actions, safe)
-	printList(w, "Notes", f.Notes, safe)
+	if err := printTable(w, rows); err != nil {
+		return err
+	}
+	printList(w, "Records", f.Evidence.Packages, func(p advisory.Package) string { return fmt.Sprintf("%s: %s", printable(p.Key), p.State) })
+	printList(w, "Pending renames", f.Evidence.Renames, func(r advisory.Rename) string { return printable(renaming(r)) })
+	printList(w, "To do", f.Actions, printable)
+	printList(w, "Notes", f.Notes, printable)
 	return nil
 }
 
@@ -127,36 +121,25 @@ func condition(s advisory.State) string {
 	return text
 }
 
-func evidenceOf(e advisory.Evidence, installed string) advisory.Found {
-	for _, f := range e.Files {
-		if f.Installed == installed {
-			return f
-		}
+// renaming says what the next start does.
+func renaming(r advisory.Rename) string {
+	if r.To == "" {
+		return r.From + " is deleted"
 	}
-	return advisory.Found{Path: installed, Problem: "it was not looked for"}
+	return r.From + " is renamed to " + r.To
 }
 
 func described(s advisory.System) string {
 	if (s.NT == advisory.NT{}) {
 		return "not known"
 	}
-	parts := []string{safe(s.Name), fmt.Sprintf("version %s.%d", s.NT, s.Build)}
+	parts := []string{printable(s.Name), fmt.Sprintf("version %s.%d", s.NT, s.Build)}
 	for _, part := range []string{s.ServicePack, string(s.Type), s.BuildLab} {
 		if part != "" {
-			parts = append(parts, safe(part))
+			parts = append(parts, printable(part))
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-// safe is text of the installation as it may go to a terminal.
-func safe(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
 }
 
 func printList[T any](w io.Writer, title string, list []T, text func(T) string) {

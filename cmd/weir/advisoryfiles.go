@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -75,7 +76,7 @@ func printFileLists(w io.Writer, all []fileList) error {
 			if l.Shipped != "" {
 				state += "; " + l.Shipped
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", list.Advisory, l.File.Name, l.File.Version, version, orDash(l.Product), orDash(l.Level), orDash(l.Branch), safe(state))
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", list.Advisory, l.File.Name, l.File.Version, version, cmp.Or(l.Product, "-"), cmp.Or(l.Level, "-"), cmp.Or(l.Branch, "-"), printable(state))
 		}
 	}
 	if err := table.Flush(); err != nil {
@@ -83,7 +84,7 @@ func printFileLists(w io.Writer, all []fileList) error {
 	}
 	for _, list := range all {
 		if list.Why != "" {
-			fmt.Fprintf(w, "%s: %s\n", list.Advisory, safe(list.Why))
+			fmt.Fprintf(w, "%s: %s\n", list.Advisory, printable(list.Why))
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +41,7 @@ type missedList struct {
 }
 
 func newAdvisoryFltmcCommand() *cobra.Command {
-	a := new(adviser)
+	a := new(answerer)
 	command := &cobra.Command{
 		Use:         "fltmc FILE",
 		Short:       "Find volumes that filters have missed in saved output of fltmc",
@@ -67,7 +68,7 @@ func newAdvisoryFltmcCommand() *cobra.Command {
 			return told.verdict()
 		},
 	}
-	command.Flags().BoolVar(&a.json, "json", false, "print one JSON object")
+	a.flag(command)
 	return command
 }
 
@@ -123,7 +124,7 @@ func printMissed(w io.Writer, list *fltmc.Listing, l missedList) error {
 		return err
 	}
 	printList(w, "The listings contradict each other", l.Contradictions, func(c fltmc.Contradiction) string {
-		return fmt.Sprintf("line %d: %s", c.Line, safe(c.Text))
+		return fmt.Sprintf("line %d: %s", c.Line, printable(c.Text))
 	})
 	return nil
 }
@@ -139,11 +140,7 @@ func printMissedTable(w io.Writer, title string, list []fltmc.Missed) error {
 		if m.Of > 0 {
 			on = fmt.Sprintf("%d of %d", m.On, m.Of)
 		}
-		name := "-"
-		if m.Volume.Name() != "" {
-			name = safe(m.Volume.Name())
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", name, orDash(safe(m.Volume.Device)), orDash(safe(m.Volume.FileSystem)), safe(m.Filter), on, orDash(string(m.Reason)))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", cmp.Or(printable(m.Volume.Name()), "-"), cmp.Or(printable(m.Volume.Device), "-"), cmp.Or(printable(m.Volume.FileSystem), "-"), printable(m.Filter), on, cmp.Or(string(m.Reason), "-"))
 	}
 	return table.Flush()
 }

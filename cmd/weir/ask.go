@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -16,8 +15,8 @@ import (
 
 // asker is what commands have in common that ask a running weir.
 type asker struct {
+	answerer
 	socket string
-	json   bool
 }
 
 const askExit = `  0  done
@@ -27,7 +26,7 @@ const askExit = `  0  done
 // command adds the flags to a command, and the exit statuses unless it has its own.
 func (a *asker) command(c *cobra.Command) *cobra.Command {
 	c.Flags().StringVar(&a.socket, "socket", "", "ask the weir that serves `SOCKET` (default: the one that runs)")
-	c.Flags().BoolVar(&a.json, "json", false, "print one JSON object")
+	a.flag(c)
 	if c.Annotations == nil {
 		c.Annotations = map[string]string{exitKey: askExit}
 	}
@@ -43,14 +42,6 @@ func (a *asker) client(c *cobra.Command) (*control.Client, error) {
 		return control.NewClient(a.socket), nil
 	}
 	return control.Find(c.Context())
-}
-
-// print writes an answer as JSON, or as text.
-func (a *asker) print(w io.Writer, answer any, text func(io.Writer) error) error {
-	if a.json {
-		return json.NewEncoder(w).Encode(answer)
-	}
-	return text(w)
 }
 
 // completer offers values that the running weir knows, for each argument in turn; nil where a file may stand.
