@@ -39,7 +39,7 @@ func (d *decision) advise() {
 		f.Notes = append(f.Notes, d.e.Missing...)
 	}
 	if others := len(d.e.Packages) - len(d.records()); others > 0 && d.arch != 0 {
-		f.Notes = append(f.Notes, fmt.Sprintf("%d of the %d records of %s are for another processor, and do not count", others, len(d.e.Packages), id))
+		f.Notes = append(f.Notes, fmt.Sprintf("records of %s for another processor do not count: %d of %d", id, others, len(d.e.Packages)))
 	}
 	f.Notes = append(f.Notes, d.e.Remarks...)
 }

@@ -193,7 +193,7 @@ func TestRecordsOfAnotherProcessorAreRemarked(t *testing.T) {
 	f := kb(t).Decide(vista(6002, "Service Pack 2", both("6.0.6002.22250")...).with(func(e *Evidence) {
 		e.Packages = []Package{{Key: "k", Arch: "x86", State: Installed}, {Key: "l", Arch: "AMD64", State: Installed}}
 	}))
-	if len(f.Notes) != 1 || f.Notes[0] != "1 of the 2 records of KB975759 are for another processor, and do not count" {
+	if len(f.Notes) != 1 || f.Notes[0] != "records of KB975759 for another processor do not count: 1 of 2" {
 		t.Errorf("%q", f.Notes)
 	}
 }

@@ -29,8 +29,8 @@ func (r Root) String() string { return [...]string{"none", "given", "microsoft"}
 // MarshalText implements encoding.TextMarshaler.
 func (r Root) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// maxRootFile bounds a file of roots, in bytes.
-const maxRootFile = 1 << 20
+// MaxRoots is how many bytes a file of roots may have.
+const MaxRoots = 1 << 20
 
 // Roots are the certificates that are trusted. Its zero value trusts the four of Microsoft's that weir knows by fingerprint;
 // their bytes come from the catalog, which seldom has them, or from what is given.
@@ -77,8 +77,8 @@ func ReadRoots(file []byte) (Roots, error) {
 }
 
 func readRoots(file []byte) ([]*x509.Certificate, error) {
-	if len(file) > maxRootFile {
-		return nil, fmt.Errorf("it has more than %d bytes", maxRootFile)
+	if len(file) > MaxRoots {
+		return nil, fmt.Errorf("it has more than %d bytes", MaxRoots)
 	}
 	if !bytes.Contains(file, []byte("-----BEGIN")) {
 		cert, err := x509.ParseCertificate(file)

@@ -27,7 +27,7 @@ func TestRootsAreReadFromPEMAndDER(t *testing.T) {
 		"no block of the two": {block("PUBLIC KEY", []byte{1}), 0},
 		"a bad certificate":   {append(bytes.Clone(one), block("CERTIFICATE", []byte{0x30, 0})...), 0},
 		"too many":            {bytes.Repeat(one, maxCertificates+1), 0},
-		"too large":           {make([]byte, maxRootFile+1), 0},
+		"too large":           {make([]byte, MaxRoots+1), 0},
 	} {
 		roots, err := ReadRoots(c.file)
 		if len(roots.given) != c.want || (err == nil) != (c.want > 0) || err != nil && weir.KindOf(err) != weir.KindRefused {

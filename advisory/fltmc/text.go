@@ -9,17 +9,19 @@ import (
 	"unicode/utf16"
 )
 
+// MaxSize is how many bytes a text may have.
+const MaxSize = 4 << 20
+
 const (
-	maxText = 4 << 20 // bytes of a text
-	maxLine = 4096    // characters of a line
-	tab     = 8       // columns between two stops of a tabulator
+	maxLine = 4096 // characters of a line
+	tab     = 8    // columns between two stops of a tabulator
 )
 
 // split decodes the text and returns its lines as characters, without trailing spaces and with tabulators as spaces. A byte
 // that is no UTF-8 counts as one character, as it did in the code page of a console.
 func split(text []byte) ([][]rune, error) {
-	if len(text) > maxText {
-		return nil, fmt.Errorf("%d bytes are more than the %d that are read", len(text), maxText)
+	if len(text) > MaxSize {
+		return nil, fmt.Errorf("%d bytes are more than the %d that are read", len(text), MaxSize)
 	}
 	decoded, err := decode(text)
 	if err != nil {

@@ -11,8 +11,6 @@ type Image struct {
 	// most 256 characters.
 	FileVersion      string // as in "5.2.3790.4601 (srv03_sp2_qfe.091009-1301)"
 	OriginalFilename string // as in "ntkrnlmp.exe", whatever name the file has now
-	ProductName      string
-	Size             int64 // of the file, in bytes
 }
 
 // Read reads a whole executable. An error wraps ErrNotImage, ErrTooLarge, ErrTruncated, ErrDamaged or ErrNoVersion; there is no
@@ -26,7 +24,7 @@ func Read(b []byte) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Image{Machine: l.machine, Size: int64(len(b))}
+	m := &Image{Machine: l.machine}
 	if err := m.readVersion(resource); err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func TestReadTellsWhatTheFileSays(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v, %d bytes: %v", machine, size, err)
 			}
-			want := Image{machine, p.Version, p.FileVersion, p.OriginalFilename, p.ProductName, int64(len(b))}
+			want := Image{machine, p.Version, p.FileVersion, p.OriginalFilename}
 			if *got != want {
 				t.Errorf("%v, %d bytes: read\n%+v, want\n%+v", machine, size, *got, want)
 			}
@@ -41,7 +41,7 @@ func TestReadTellsWhatTheFileSays(t *testing.T) {
 
 func TestAnExecutableWithoutStringsHasAVersion(t *testing.T) {
 	got, err := Read(wintest.PE{Version: advisory.Version{6, 0, 6003, 20489}}.Bytes())
-	if err != nil || got.Version.String() != "6.0.6003.20489" || got.FileVersion+got.OriginalFilename+got.ProductName != "" {
+	if err != nil || got.Version.String() != "6.0.6003.20489" || got.FileVersion+got.OriginalFilename != "" {
 		t.Errorf("read %+v, %v", got, err)
 	}
 }

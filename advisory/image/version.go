@@ -64,9 +64,7 @@ func firstTable(blocks []byte) ([]byte, error) {
 
 // readStrings fills in the strings from a table; of two with one name the first counts.
 func (m *Image) readStrings(table []byte) error {
-	wanted := map[string]*string{
-		"fileversion": &m.FileVersion, "originalfilename": &m.OriginalFilename, "productname": &m.ProductName,
-	}
+	wanted := map[string]*string{"fileversion": &m.FileVersion, "originalfilename": &m.OriginalFilename}
 	for !ended(table) {
 		s, following, err := nextBlock(table)
 		if err != nil {

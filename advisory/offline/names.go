@@ -16,8 +16,10 @@ type named struct {
 	away     string // why there is none: the place is elsewhere
 	hint     string // and what is to be done about it
 	doubt    string // why it is not known whether that path is meant, or what is done with it; nothing if it is
-	floating bool   // not even where the path begins is known: at is all of the name
 	replaces bool   // it is marked by !: what is there is to be replaced
+
+	parts    []string // of the path, from the root of its volume; nil if there is none
+	floating bool     // that it begins there is not known
 }
 
 // aliases are the names that directories of the object manager have, and what they stand for.
@@ -30,6 +32,12 @@ func (q *queue) named(name string) named {
 		bare = name
 	}
 	n := q.placed(strings.ToLower(strings.ReplaceAll(bare, `\`, "/")))
+	switch {
+	case n.floating:
+		n.parts = components(n.at)
+	case n.at != "":
+		n.parts = q.parts(n.at)
+	}
 	switch marks := strings.TrimSuffix(name, bare); marks {
 	case "":
 	case "!":
@@ -113,8 +121,8 @@ var short = regexp.MustCompile(`(^|/)([^/.~]{1,6})~[0-9]{1,6}(\.[^/.]{1,3})?(/|$
 
 // like reports whether a component of a name may mean what is called so: itself, or what it is the short name of.
 func like(component, called string) bool {
-	if component == called {
-		return true
+	if component == called || !strings.Contains(component, "~") {
+		return component == called
 	}
 	m := short.FindStringSubmatch(component)
 	if m == nil {
@@ -125,23 +133,12 @@ func like(component, called string) bool {
 	return strings.HasPrefix(called, m[2][:min(2, len(m[2]))]) && m[3] == dot[:min(4, len(dot))]
 }
 
-// may reports whether a name may be that of a place below the Windows directory or, where it may be that of a directory, of
-// one that the place is in.
-func (q *queue) may(n named, place string, directory bool) bool {
-	if n.at == "" || n.doubt == "" && !directory {
-		return n.at != "" && n.at == place
-	}
-	parts, whole := q.parts(n.at), q.parts(place)
-	if n.floating {
-		parts = components(n.at)
-	}
-	least := len(whole)
-	if directory {
-		least = 1
-	}
-	for end := least; end <= len(whole); end++ {
-		begin := len(parts) - end
-		if begin >= 0 && (begin == 0 || n.floating) && slices.EqualFunc(parts[begin:], whole[:end], like) {
+// may reports whether a name may be that of a place, whose parts are given, or where it may be that of a directory of one that
+// the place is in.
+func (n named) may(place []string, directory bool) bool {
+	for end := len(place); end > 0 && (directory || end == len(place)); end-- {
+		begin := len(n.parts) - end
+		if begin >= 0 && (begin == 0 || n.floating) && slices.EqualFunc(n.parts[begin:], place[:end], like) {
 			return true
 		}
 	}

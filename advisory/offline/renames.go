@@ -11,7 +11,7 @@ import (
 )
 
 // maxRenames is how many operations are followed; the registry of a system that has been neglected for years has hundreds.
-const maxRenames = 8192
+const maxRenames = 4096
 
 // renames reads which files the next start of the system puts in the place of others. They stand in pairs, from and to; what
 // has no second name is deleted.
@@ -40,7 +40,7 @@ func (g *gathering) renames(h *hive.Hive, manager string) error {
 		q.take(pair[0], pair[1])
 	}
 	if n := len(q.unclear); n > 0 {
-		g.e.Remarks = append(g.e.Remarks, fmt.Sprintf("of %d of the pending renames it cannot be told what they touch, as of that of %s; it is none of these files", n, q.unclear[0]))
+		g.e.Remarks = append(g.e.Remarks, fmt.Sprintf("what the pending rename of %s concerns cannot be told, and that of others, %d in all; it is none of these files", q.unclear[0], n))
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func (q *queue) perhaps(r advisory.Rename, source, over named) {
 		what = "the deletion of " + r.From
 	}
 	for _, place := range q.a.Paths() {
-		if q.may(source, place, r.To != "") || q.may(over, place, r.To != "") {
+		if whole := q.parts(place); source.may(whole, r.To != "") || over.may(whole, r.To != "") {
 			touches = true
 			q.put(r, place, advisory.Found{Problem: what + " may concern it: " + cmp.Or(source.doubt, over.doubt)})
 		}
@@ -111,7 +111,11 @@ func (q *queue) perhaps(r advisory.Rename, source, over named) {
 	if !touches {
 		q.unclear = append(q.unclear, r.From)
 	}
-	q.doubts = append(q.doubts, doubt{source, r.From}, doubt{over, r.From})
+	for _, n := range []named{source, over} {
+		if n.parts != nil {
+			q.doubts = append(q.doubts, doubt{n, r.From})
+		}
+	}
 }
 
 // leave takes a file away from where it is.
@@ -132,7 +136,7 @@ func (q *queue) move(r advisory.Rename, source, over named) {
 	}
 	switch {
 	case source.at == "":
-		file.Problem, file.Hint = r.From+" "+source.away, source.hint
+		file.Problem, file.Hint = r.From+", which takes its place, "+source.away, source.hint
 	case why != "":
 		file.Problem = why
 	case !q.there(source.at):
@@ -153,7 +157,8 @@ func (q *queue) move(r advisory.Rename, source, over named) {
 
 // doubted says why it is not known what a place has.
 func (q *queue) doubted(place string) string {
-	i := slices.IndexFunc(q.doubts, func(d doubt) bool { return q.may(d.named, place, true) })
+	whole := q.parts(place)
+	i := slices.IndexFunc(q.doubts, func(d doubt) bool { return d.may(whole, true) })
 	if i < 0 {
 		return ""
 	}

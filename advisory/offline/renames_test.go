@@ -90,7 +90,7 @@ func TestRenamesOfOtherFilesDecideNothing(t *testing.T) {
 	if f.Verdict != advisory.Fixed || len(f.Evidence.Renames) != 0 {
 		t.Errorf("%s, because %q; %v", f.Verdict, f.Reasons, f.Evidence.Renames)
 	}
-	if want := "of 5 of the pending renames it cannot be told what they touch"; !strings.Contains(strings.Join(f.Notes, "\n"), want) {
+	if want := "cannot be told, and that of others, 5 in all; it is none of these files"; !strings.Contains(strings.Join(f.Notes, "\n"), want) {
 		t.Errorf("%q, want %s", f.Notes, want)
 	}
 }
@@ -137,7 +137,7 @@ func TestPlaceThatIsNotKnown(t *testing.T) {
 func TestSourceOutsideOfTheWindowsDirectory(t *testing.T) {
 	f := decideAt(t, filepath.Join(written(t, waits(false, `\??\C:\new.exe`, "!"+kernel)), "Windows"))
 	told, do := strings.Join(f.Reasons, "\n"), strings.Join(f.Actions, "\n")
-	if f.Verdict != advisory.Unknown || !strings.Contains(told, `\??\C:\new.exe is outside the directory that was named`) || !strings.Contains(do, "the whole volume is mounted at") {
+	if f.Verdict != advisory.Unknown || !strings.Contains(told, `\??\C:\new.exe, which takes its place, is outside the directory that was named`) || !strings.Contains(do, "the whole volume is mounted at") {
 		t.Errorf("%s, because %q; to do: %q", f.Verdict, told, do)
 	}
 }

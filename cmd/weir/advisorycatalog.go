@@ -39,9 +39,6 @@ const advisoryCatalogExit = `  0  the catalog is proved, and every file that is 
      if the command line, the catalog or a root is refused, or there is no Windows below ROOT
   3  part of the output could not be written`
 
-// certificatesMost is how many bytes a file of roots may have.
-const certificatesMost = 1 << 20
-
 // catalogReport is what a catalog tells of the files of an advisory.
 type catalogReport struct {
 	Verdict  string        `json:"verdict"`
@@ -107,10 +104,7 @@ func readRoots(path string) (roots catalog.Roots, err error) {
 	if path == "" {
 		return roots, nil
 	}
-	text, err := readBounded(path, certificatesMost)
-	if err == nil && len(text) > certificatesMost {
-		err = fmt.Errorf("it has more than %d bytes", certificatesMost)
-	}
+	text, err := readBounded(path, catalog.MaxRoots)
 	if err == nil {
 		roots, err = catalog.ReadRoots(text)
 	}

@@ -30,9 +30,6 @@ const advisoryFltmcExit = `  0  no volume is missed without an explanation
      which names the line; also if the command line is refused
   3  part of the output could not be written`
 
-// fltmcMost is how many bytes are read; a text of more is refused when it is parsed.
-const fltmcMost = 4 << 20
-
 // missedList is what a text of fltmc's tells.
 type missedList struct {
 	Missed         []fltmc.Missed        `json:"missed"`    // without an explanation
@@ -75,9 +72,9 @@ func newAdvisoryFltmcCommand() *cobra.Command {
 // readText reads a file, or the standard input.
 func readText(stdin io.Reader, path string) (text []byte, err error) {
 	if path == "-" {
-		text, err = io.ReadAll(io.LimitReader(stdin, fltmcMost+1))
+		text, err = io.ReadAll(io.LimitReader(stdin, fltmc.MaxSize+1))
 	} else {
-		text, err = readBounded(path, fltmcMost)
+		text, err = readBounded(path, fltmc.MaxSize)
 	}
 	if err != nil {
 		return nil, inFile("read", path, "name a file with what fltmc has printed", err)
