@@ -48,7 +48,7 @@ type CoveredVolume struct {
 type Gap struct {
 	ID       uint64        `json:"id"`
 	Volume   weir.VolumeID `json:"volume,omitempty"` // its number now, if it is there
-	Name     string        `json:"volume_name"`      // where it is mounted, or was, or else its source, or a word for none
+	Name     string        `json:"volume_name"`      // where it is mounted, or was, or else its source, or words for a mount of which nothing is known
 	Source   string        `json:"source"`
 	Filter   string        `json:"filter"`
 	From     time.Time     `json:"from,omitzero"` // zero if that is not known
