@@ -35,7 +35,8 @@
 // the finish looks again whether volume and filter are still there, and asks for the matching teardown
 // if they are not. A detach by hand is sticky: nothing but an attach by hand, or a new incarnation of
 // the filter or the volume, undoes it. So is a removal, by which weir itself takes away an instance that it cannot go on
-// with.
+// with. An instance whose filter declines since the volume's mounts have changed is torn down, and its slot is pending then: the
+// filter is asked anew.
 //
 // # Links
 //
