@@ -44,10 +44,11 @@ type Filter struct {
 	Contexts []ContextKind
 
 	// Concerns is asked before a volume is observed, which costs every writer of it, and again when the volume's mounts
-	// have changed: of a volume that it declined, and of one with an instance, which ends if it declines then, after Changed,
-	// whose return is not waited for. It returns nil, or ErrDecline (possibly wrapped, with the reason) if the
-	// filter has no business on the volume; any other error is retried. A nil Concerns means every volume. What
-	// changes meanwhile need not be known: the volume is observed before Setup begins, which may still decline.
+	// have changed: of a volume that it declined, and of one with an instance, which ends if it declines then. That is asked
+	// beside the instance's Changed, in no order. It returns nil, or ErrDecline (possibly wrapped, with the reason) if the
+	// filter has no business on the volume; any other error is retried, but leaves an instance as it is. A nil Concerns means
+	// every volume. What changes meanwhile need not be known: the volume is observed before Setup begins, which may still
+	// decline.
 	Concerns func(ctx context.Context, volume Volume) error
 
 	// Setup is called once for each instance on a volume that concerns the filter, after the volume's frame has been

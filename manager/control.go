@@ -163,7 +163,7 @@ func (m *Manager) Blind(plane string) []string {
 	return nil
 }
 
-// pair finds a slot, and what it is defined as. An instance of no name is the filter's first.
+// pair finds a slot, and what it is defined as. An instance of no name is the filter's default.
 func (m *Manager) pair(name, instance string, volume weir.VolumeID) (pair topology.Pair, d weir.Definition, err error) {
 	id, f, err := m.filter(name)
 	if err != nil {

@@ -3,7 +3,6 @@ package manager_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -125,24 +124,6 @@ func TestFailedSetupIsTriedAgain(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		b.want(t, "f@1: setup 1")
 		b.wantState(t, "f", 1, "attached")
-	})
-}
-
-func TestDeclinedIsAskedAgainWhenMountsChange(t *testing.T) {
-	simulate(t, one(func(_ context.Context, v weir.Volume) error {
-		if v.Info().Mounts[0].Point == "/wanted" {
-			return nil
-		}
-		return weir.ErrDecline
-	}), func(t *testing.T, b *bench) {
-		v := b.mount(1)
-		b.want(t, "f@1: declined")
-		b.wantState(t, "f", 1, "declined")
-		if link := b.Snapshot().Volumes[0].Links[0].State.String(); link != "idle" {
-			t.Errorf("a volume that every filter declined is %s", link)
-		}
-		b.discovery.Remount(v, "/wanted")
-		b.want(t, "f@1: setup 1")
 	})
 }
 
@@ -320,33 +301,4 @@ func TestOptionsAreChecked(t *testing.T) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
-}
-
-func TestVolumeThatConcernsNobodyIsNotObserved(t *testing.T) {
-	simulate(t, func(l *log) []*weir.Filter {
-		f := spyFilter(l, "f", "100", nil)
-		f.Concerns = func(_ context.Context, v weir.Volume) error {
-			l.add("f@%d: asked", v.ID())
-			if point := v.Info().Mounts[0].Point; point != "/here" {
-				return fmt.Errorf("%w: it is at %s", weir.ErrDecline, point)
-			}
-			return nil
-		}
-		return []*weir.Filter{f}
-	}, func(t *testing.T, b *bench) {
-		v := b.mount(1)
-		b.want(t, "f@1: asked")
-		b.wantState(t, "f", 1, "declined")
-		link := func() topology.LinkState { return b.Snapshot().Volumes[0].Links[0].State }
-		if link() != topology.LinkIdle {
-			t.Errorf("the link is %v", link())
-		}
-		b.discovery.Remount(v, "/here")
-		b.want(t, "f@1: asked", "f@1: setup 1")
-		if link() != topology.LinkAttached {
-			t.Errorf("the link is %v", link())
-		}
-		_ = v.Create("a")
-		b.want(t, "f@1: create a")
-	})
 }

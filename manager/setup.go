@@ -11,38 +11,36 @@ import (
 
 // ask asks the filter whether the volume concerns it.
 func (m *Manager) ask(ctx context.Context, work topology.Work) {
+	m.finish(work, m.concerns(ctx, work), func() {})
+}
+
+// concerns calls Concerns, unless filter or volume have left.
+func (m *Manager) concerns(ctx context.Context, work topology.Work) error {
 	m.mu.Lock()
-	f, v, l := m.filters[work.Filter], m.volumes[work.Volume].volume, m.lives[work.Filter]
+	f, v, l := m.filters[work.Filter], m.volumes[work.Volume], m.lives[work.Filter]
 	m.mu.Unlock()
-	if f.Concerns == nil {
-		m.finish(work, nil, func() {})
-		return
+	if f == nil || v == nil || f.Concerns == nil {
+		return nil
 	}
-	err := within(l.over.Done(), func() error { return m.guard(f, "Concerns", func() error { return f.Concerns(ctx, v) }) }, nil)
+	err := within(l.over.Done(), func() error { return m.guard(f, "Concerns", func() error { return f.Concerns(ctx, v.volume) }) }, nil)
 	m.noteGivenUp(l, work, "Concerns", err)
-	m.finish(work, err, func() {})
+	return err
 }
 
 // reconsider asks the filter of an instance whether the volume, whose mounts have changed, concerns it still. If the filter cannot
 // tell, the instance goes on.
 func (m *Manager) reconsider(in *instance) {
-	m.mu.Lock()
-	f, v, l := m.filters[in.pair.Filter], m.volumes[in.pair.Volume], m.lives[in.pair.Filter]
-	m.mu.Unlock()
-	if f == nil || v == nil || f.Concerns == nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(m.work, m.options.WorkTimeout)
 	defer cancel()
-	err := within(l.over.Done(), func() error { return m.guard(f, "Concerns", func() error { return f.Concerns(ctx, v.volume) }) }, nil)
-	outcome, why := outcomeOf(topology.Ask, err)
+	p := in.pair
+	outcome, why := outcomeOf(topology.Ask, m.concerns(ctx, topology.Work{Kind: topology.Ask, Filter: p.Filter, Instance: p.Instance, Volume: p.Volume}))
 	if outcome != topology.Declined {
 		return
 	}
 	m.mu.Lock()
 	var after []func()
-	if m.instances[in.pair] == in {
-		after = m.applyLocked(topology.Unconcern{Pair: in.pair, Why: why})
+	if m.instances[p] == in {
+		after = m.applyLocked(topology.Unconcern{Pair: p, Why: why})
 	}
 	m.mu.Unlock()
 	carryOut(after)
