@@ -76,7 +76,6 @@ func (m *Mirror) Run(ctx context.Context, once bool) error {
 	manage := begin(func() error { return m.manager.Run(managing) })
 	listed := begin(func() error { return m.listed(working) })
 	served := begin(func() error { return m.serve(working) })
-	kept := begin(func() error { return m.keepLedger(working) })
 	var watch *task
 	if m.stuck != nil {
 		watch = begin(func() error { return m.watchStuck(working) })
@@ -92,7 +91,6 @@ func (m *Mirror) Run(ctx context.Context, once bool) error {
 	for _, t := range []*task{work, listed, watch} {
 		m.end(t, time.Until(together), m.replicator.Busy)
 	}
-	m.end(kept, time.Until(together), func() []string { return []string{"the ledger"} })
 	m.end(served, time.Until(together), func() []string { return []string{"an answer on the control socket"} })
 	endManaging()
 	patience := teardownTime

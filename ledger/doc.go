@@ -16,7 +16,7 @@
 // have been followed before.
 //
 // A write that fails, as on a full disk, is no error of the call: what was recorded is kept in memory, and Retry writes it when
-// that is possible again. Until then Health says why the file is behind.
+// that is possible again. Until then Health says why the file is behind. Whoever records calls Retry: Notify says from when on.
 //
 // # Sessions
 //

@@ -24,8 +24,9 @@ type Ledger struct {
 	file  *os.File
 	book  *book
 	size  int64
-	floor int64 // size after the last compaction
-	err   error // of a write that left the file in an unknown state; nothing is written after it but the whole book
+	floor int64           // size after the last compaction
+	err   error           // of a write that left the file in an unknown state; nothing is written after it but the whole book
+	wake  chan<- struct{} // of Notify
 }
 
 // Open opens the ledger in directory dir, or makes one. It begins a new session: volumes that were there
@@ -153,7 +154,7 @@ func (l *Ledger) Sync() error {
 		return nil
 	}
 	if err := l.file.Sync(); err != nil {
-		l.err = err // Pages that could not be written may be lost though the next sync succeeds: all of it is said again.
+		l.failLocked(err) // Pages that could not be written may be lost though the next sync succeeds: all of it is said again.
 	}
 	return nil
 }
@@ -164,6 +165,29 @@ func (l *Ledger) Health() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.err
+}
+
+// Notify has wake get a token, if it has room, when the file begins to lack something, or does already.
+func (l *Ledger) Notify(wake chan<- struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.wake = wake; l.err != nil {
+		l.wakeLocked()
+	}
+}
+
+func (l *Ledger) wakeLocked() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *Ledger) failLocked(err error) {
+	if l.err == nil {
+		l.wakeLocked()
+	}
+	l.err = err
 }
 
 // Retry writes what the file lacks, and returns what Health returns then. Without anything to write it costs nothing.
@@ -218,9 +242,11 @@ func (l *Ledger) appendLocked(fill func(*record)) error {
 	case l.size > compactFrom && l.size > 2*l.floor:
 		l.compactLocked()
 	default:
-		var n int
-		n, l.err = l.file.Write(line)
+		n, err := l.file.Write(line)
 		l.size += int64(n)
+		if err != nil {
+			l.failLocked(err)
+		}
 	}
 	return nil
 }
@@ -229,9 +255,10 @@ func (l *Ledger) appendLocked(fill func(*record)) error {
 func (l *Ledger) compactLocked() {
 	l.book.forget()
 	file, size, err := rewrite(l.dir, l.book)
-	if l.err = err; err != nil {
+	if err != nil {
+		l.failLocked(err)
 		return
 	}
 	_ = l.file.Close() // replaced, and nothing in it is needed
-	l.file, l.size, l.floor = file, size, size
+	l.file, l.size, l.floor, l.err = file, size, size, nil
 }

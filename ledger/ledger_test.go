@@ -235,13 +235,17 @@ func TestSizeIsBounded(t *testing.T) {
 // TestWriteThatFails has the file refuse writes for a while, and its directory, too.
 func TestWriteThatFails(t *testing.T) {
 	dir, c := t.TempDir(), newClock()
-	l := mustOpen(t, dir, c)
+	l, wake := mustOpen(t, dir, c), make(chan struct{}, 2)
+	l.Notify(wake)
 	must(t, l.VolumeArrived(info(1), false), l.file.Close())
 	l.dir = filepath.Join(dir, "missing")
 	id, err := l.OpenGap(info(1), "f", c.at, "a")
 	must(t, err, l.Sync(), l.VolumeArrived(info(2), false))
 	if l.Health() == nil || l.Retry() == nil {
 		t.Error("it is written, which cannot be")
+	}
+	if l.Notify(wake); len(wake) != 2 {
+		t.Errorf("%d tokens, want one for the failure, and one for who comes later", len(wake))
 	}
 	l.dir = dir
 	if err := l.Retry(); err != nil || l.Health() != nil {

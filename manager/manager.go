@@ -220,6 +220,9 @@ func (m *Manager) Busy() (names []string) {
 		}
 		names = append(names, name)
 	}
+	if m.recorder.hangs() {
+		names = append(names, "the ledger is being written")
+	}
 	slices.Sort(names)
 	return names
 }

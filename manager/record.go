@@ -3,6 +3,7 @@ package manager
 import (
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/ledger"
@@ -99,17 +100,22 @@ func sightOf(state topology.LinkState) string {
 }
 
 // recorder writes to the ledger in the order of the topology's steps, on its own goroutine, so that a
-// slow disk delays no volume.
+// slow disk delays no volume; and again what could not be written, whoever has recorded it.
 type recorder struct {
 	ledger *ledger.Ledger
 	logger *slog.Logger
-	wake   chan struct{} // holds one token when records wait
+	wake   chan struct{} // holds one token when records wait, or the ledger has begun to lack something
 	done   chan struct{}
 
 	mu      sync.Mutex
 	waiting []func(*ledger.Ledger) error
 	ended   bool
+
+	behind bool // the log says that the ledger lacks something; of the goroutine
 }
+
+// retryLedger is how long the ledger waits before it writes again what could not be written.
+const retryLedger = time.Second
 
 func newRecorder(l *ledger.Ledger, logger *slog.Logger) *recorder {
 	return &recorder{ledger: l, logger: logger, wake: make(chan struct{}, 1), done: make(chan struct{})}
@@ -128,11 +134,23 @@ func (r *recorder) put(write func(*ledger.Ledger) error) {
 	}
 }
 
-func (r *recorder) start() { go r.run() }
+func (r *recorder) start() {
+	if r.ledger != nil {
+		r.ledger.Notify(r.wake)
+	}
+	go r.run()
+}
 
 func (r *recorder) run() {
 	defer close(r.done)
-	for range r.wake {
+	var again <-chan time.Time
+	for {
+		select {
+		case <-r.wake:
+		case <-again:
+			again = nil
+			_ = r.ledger.Retry() // Health has the error.
+		}
 		r.mu.Lock()
 		writes, ended := r.waiting, r.ended
 		r.waiting = nil
@@ -141,7 +159,22 @@ func (r *recorder) run() {
 		if ended {
 			return
 		}
+		if r.tellHealth(); r.behind && again == nil {
+			again = time.After(retryLedger)
+		}
 	}
+}
+
+// tellHealth tells once when the ledger begins to lack something, and when it lacks nothing any more.
+func (r *recorder) tellHealth() {
+	file, err := weir.LogPath(r.ledger.Path()), r.ledger.Health()
+	switch {
+	case err != nil && !r.behind:
+		r.logger.Error("the ledger cannot be written; that is tried again", "file", file, "error", err)
+	case err == nil && r.behind:
+		r.logger.Info("the ledger is written again", "file", file)
+	}
+	r.behind = err != nil
 }
 
 func (r *recorder) write(writes []func(*ledger.Ledger) error) {
@@ -155,6 +188,18 @@ func (r *recorder) write(writes []func(*ledger.Ledger) error) {
 	}
 	if err := r.ledger.Sync(); err != nil {
 		r.logger.Error("ledger not synced", "error", err)
+	}
+}
+
+// hangs tells whether the goroutine was to end, and has not.
+func (r *recorder) hangs() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-r.done:
+		return false
+	default:
+		return r.ended
 	}
 }
 
