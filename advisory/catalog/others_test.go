@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weirfs/weir/internal/voltest"
 	"github.com/weirfs/weir/internal/wintest"
 )
 
@@ -42,9 +43,7 @@ func write(t *testing.T, dir, name string, data []byte) {
 // other runs another program in dir, and skips where it is not installed.
 func other(t *testing.T, dir, program string, args ...string) (string, error) {
 	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		t.Skipf("%s is not installed", program)
-	}
+	voltest.RequireTool(t, program, program)
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()

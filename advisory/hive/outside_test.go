@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/weirfs/weir/advisory/hive"
+	"github.com/weirfs/weir/internal/voltest"
 	"github.com/weirfs/weir/internal/wintest"
 )
 
@@ -41,23 +42,12 @@ del
 commit
 `
 
-// tool returns a program's path, or skips the test aloud.
-func tool(t *testing.T, name, pkg string) string {
-	t.Helper()
-	for _, candidate := range []string{name, "/usr/sbin/" + name} {
-		if path, err := exec.LookPath(candidate); err == nil {
-			return path
-		}
-	}
-	t.Skipf("%s is missing: install the package %s", name, pkg)
-	return ""
-}
-
 func TestWhatOtherToolsHaveWrittenIsRead(t *testing.T) {
-	hivexsh, reged := tool(t, "hivexsh", "libhivex-bin"), tool(t, "reged", "chntpw")
+	voltest.RequireTool(t, "hivexsh", "libhivex-bin")
+	voltest.RequireTool(t, "reged", "chntpw")
 	for program, args := range map[string]func(file, dir string) []string{
-		hivexsh: func(file, dir string) []string { return []string{"-w", "-f", filepath.Join(dir, "commands"), file} },
-		reged: func(file, dir string) []string {
+		"hivexsh": func(file, dir string) []string { return []string{"-w", "-f", filepath.Join(dir, "commands"), file} },
+		"reged": func(file, dir string) []string {
 			return []string{"-C", "-I", file, "HKEY_X", filepath.Join(dir, "more.reg")}
 		},
 	} {
@@ -93,7 +83,7 @@ func TestWhatOtherToolsHaveWrittenIsRead(t *testing.T) {
 			}
 			_, gone := h.Key("Session")
 			_, there := h.Key(`Microsoft\Added too`)
-			if program == hivexsh && (!errors.Is(gone, hive.ErrAbsent) || there != nil) {
+			if program == "hivexsh" && (!errors.Is(gone, hive.ErrAbsent) || there != nil) {
 				t.Errorf("version 1.%d: a key that is gone: %v; one that is new: %v", minor, gone, there)
 			}
 		}

@@ -133,8 +133,8 @@ func described(s advisory.System) string {
 	if (s.NT == advisory.NT{}) {
 		return "not known"
 	}
-	parts := []string{printable(s.Name), fmt.Sprintf("version %s.%d", s.NT, s.Build)}
-	for _, part := range []string{s.ServicePack, string(s.Type), s.BuildLab} {
+	var parts []string
+	for _, part := range []string{s.Name, fmt.Sprintf("version %s.%d", s.NT, s.Build), s.ServicePack, string(s.Type), s.BuildLab} {
 		if part != "" {
 			parts = append(parts, printable(part))
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"encoding/asn1"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -147,18 +148,16 @@ func algorithmOf(size int) []byte {
 	return DER(0x30, DEROID(id), DER(0x05))
 }
 
-func utf16LE(s string) []byte {
-	var b []byte
+func utf16LE(s string) (b []byte) {
 	for _, unit := range utf16.Encode([]rune(s)) {
-		b = append(b, byte(unit), byte(unit>>8))
+		b = binary.LittleEndian.AppendUint16(b, unit)
 	}
 	return b
 }
 
-func utf16BE(s string) []byte {
-	b := utf16LE(s)
-	for i := 0; i+1 < len(b); i += 2 {
-		b[i], b[i+1] = b[i+1], b[i]
+func utf16BE(s string) (b []byte) {
+	for _, unit := range utf16.Encode([]rune(s)) {
+		b = binary.BigEndian.AppendUint16(b, unit)
 	}
 	return b
 }

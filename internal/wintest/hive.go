@@ -39,11 +39,11 @@ type HiveValue struct {
 }
 
 // Text returns a value of type REG_SZ.
-func Text(name, text string) HiveValue { return HiveValue{name, 1, hiveWide(text + "\x00")} }
+func Text(name, text string) HiveValue { return HiveValue{name, 1, utf16LE(text + "\x00")} }
 
 // Texts returns a value of type REG_MULTI_SZ.
 func Texts(name string, texts ...string) HiveValue {
-	return HiveValue{name, 7, hiveWide(strings.Join(append(texts, "\x00"), "\x00"))}
+	return HiveValue{name, 7, utf16LE(strings.Join(append(texts, "\x00"), "\x00"))}
 }
 
 // Number returns a value of type REG_DWORD.
@@ -276,7 +276,7 @@ func (b *hiveBuilder) finish(root uint32) {
 		b.put(4, 8)
 	}
 	binary.LittleEndian.PutUint64(b.file[12:], 128920032000000000)
-	copy(b.file[48:112], hiveWide(`\SystemRoot\System32\Config\TEST`))
+	copy(b.file[48:112], utf16LE(`\SystemRoot\System32\Config\TEST`))
 	SealHive(b.file)
 }
 
@@ -299,16 +299,9 @@ func SealHive(file []byte) {
 func hiveName(name string) (raw []byte, compressed bool) {
 	for _, r := range name {
 		if r > 0xff {
-			return hiveWide(name), false
+			return utf16LE(name), false
 		}
 		raw = append(raw, byte(r))
 	}
 	return raw, true
-}
-
-func hiveWide(text string) (b []byte) {
-	for _, unit := range utf16.Encode([]rune(text)) {
-		b = binary.LittleEndian.AppendUint16(b, unit)
-	}
-	return b
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/weirfs/weir/internal/voltest"
 	"github.com/weirfs/weir/internal/wintest"
 )
 
@@ -63,16 +64,13 @@ func (n hiveNode) flatten(path string, into map[string]string) {
 }
 
 func TestHivexReadsWhatWasBuilt(t *testing.T) {
-	hivexml, err := exec.LookPath("hivexml")
-	if err != nil {
-		t.Skip("hivexml is missing: install the package libhivex-bin")
-	}
+	voltest.RequireTool(t, "hivexml", "libhivex-bin")
 	for name, h := range hiveVariants() {
 		file := filepath.Join(t.TempDir(), "hive")
 		if err := os.WriteFile(file, h.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.CommandContext(t.Context(), hivexml, file).Output()
+		out, err := exec.CommandContext(t.Context(), "hivexml", file).Output()
 		var read struct {
 			Root hiveNode `xml:"node"`
 		}
@@ -95,16 +93,13 @@ func TestHivexReadsWhatWasBuilt(t *testing.T) {
 }
 
 func TestReglookupReadsWhatWasBuilt(t *testing.T) {
-	reglookup, err := exec.LookPath("reglookup")
-	if err != nil {
-		t.Skip("reglookup is missing: install the package reglookup")
-	}
+	voltest.RequireTool(t, "reglookup", "reglookup")
 	for name, h := range hiveVariants() {
 		file := filepath.Join(t.TempDir(), "hive")
 		if err := os.WriteFile(file, h.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.CommandContext(t.Context(), reglookup, "-H", file).Output()
+		out, err := exec.CommandContext(t.Context(), "reglookup", "-H", file).Output()
 		got := map[string]bool{}
 		for line := range strings.Lines(string(out)) {
 			got[strings.TrimSpace(line)] = true

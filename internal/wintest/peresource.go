@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"unicode/utf16"
 )
 
 const peCodePage = 1200 // UTF-16, in which the strings of a version resource are
@@ -92,7 +91,7 @@ func VersionBlock(b []byte, key string, isText bool, value []byte, children ...b
 func pePad(b []byte) []byte { return append(b, make([]byte, -len(b)&3)...) }
 
 // peText returns a text with its NUL.
-func peText(text string) []byte { return peBytes(append(utf16.Encode([]rune(text)), 0)) }
+func peText(text string) []byte { return utf16LE(text + "\x00") }
 
 func peBytes(values ...any) []byte {
 	var b bytes.Buffer
