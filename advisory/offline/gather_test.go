@@ -313,6 +313,29 @@ func TestNamesHaveNoCase(t *testing.T) {
 	if problem := f.Evidence.Files[0].Problem; f.Verdict != advisory.Unknown || !strings.Contains(problem, "which of them is meant cannot be told") {
 		t.Errorf("%s, %q", f.Verdict, problem)
 	}
+	if len(f.Actions) != 1 || !strings.HasPrefix(f.Actions[0], "rename the one of the two that is not meant") {
+		t.Errorf("to do: %q", f.Actions)
+	}
+}
+
+// TestFilesThatTellNothingSayWhatToDo has a kernel that is not there, one that is cut short, and a directory in its place.
+func TestFilesThatTellNothingSayWhatToDo(t *testing.T) {
+	for name, test := range map[string]struct {
+		put  func(at string) error
+		want string
+	}{
+		"absent":    {func(string) error { return nil }, "put system32/ntoskrnl.exe back in its place"},
+		"cut short": {func(at string) error { return os.WriteFile(at, []byte("MZ"), 0o644) }, "put a whole system32/ntoskrnl.exe in its place"},
+		"directory": {func(at string) error { return os.Mkdir(at, 0o755) }, "make readable what was missing"},
+	} {
+		root := written(t, vista("6002", sp2).With(wintest.Fltmgr, wintest.Executable(wintest.X64, good2, "fltmgr.sys")))
+		if err := test.put(filepath.Join(root, wintest.Ntoskrnl)); err != nil {
+			t.Fatal(err)
+		}
+		if f := decideAt(t, root); f.Verdict != advisory.Unknown || len(f.Actions) != 1 || !strings.HasPrefix(f.Actions[0], test.want) {
+			t.Errorf("%s: %s, to do: %q", name, f.Verdict, f.Actions)
+		}
+	}
 }
 
 // TestNothingOutsideIsRead fills a volume with links out of it, pipes and devices.
