@@ -3,6 +3,9 @@ package index
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -214,5 +217,47 @@ func TestFailedIndexTellsEveryCall(t *testing.T) {
 	}
 	if err := db.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// shutDown is a file whose syncs succeed, whatever a read says.
+type shutDown struct {
+	vfs.File
+	read error
+}
+
+func (f shutDown) Sync() error                       { return nil }
+func (f shutDown) SyncData() error                   { return nil }
+func (f shutDown) SyncTo(int64) (bool, error)        { return false, nil }
+func (f shutDown) ReadAt([]byte, int64) (int, error) { return 0, f.read }
+
+// TestSyncWhileShutDown: a file system that is shut down says of a sync that is under way that all is well.
+func TestSyncWhileShutDown(t *testing.T) {
+	for name, c := range map[string]struct {
+		read  error
+		fails bool
+	}{
+		"it is up":          {nil, false},
+		"nothing is in it":  {io.EOF, false},
+		"it is a directory": {syscall.EISDIR, false},
+		"it is shut down":   {&fs.PathError{Op: "read", Path: "000002.log", Err: syscall.EIO}, true},
+	} {
+		for how := range 3 {
+			g := newGuard(slog.New(slog.DiscardHandler))
+			f := &guardedFile{File: shutDown{read: c.read}, guard: g}
+			err := g.run(func() error {
+				switch how {
+				case 0:
+					return f.Sync()
+				case 1:
+					return f.SyncData()
+				}
+				_, err := f.SyncTo(1)
+				return err
+			})
+			if errors.Is(err, ErrFailed) != c.fails {
+				t.Errorf("%s, sync %d: %v", name, how, err)
+			}
+		}
 	}
 }

