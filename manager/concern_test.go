@@ -61,6 +61,33 @@ func TestDeclinedIsAskedAgainWhenMountsChange(t *testing.T) {
 	})
 }
 
+// What a filter says of mounts that have changed again meanwhile ends no instance.
+func TestLateAnswerEndsNoInstance(t *testing.T) {
+	var goOn chan struct{}
+	simulate(t, func(l *log) []*weir.Filter {
+		goOn = make(chan struct{})
+		f := spyFilter(l, "f", "100", nil)
+		f.Concerns = func(_ context.Context, v weir.Volume) error {
+			if v.Info().Mounts[0].Point != "/elsewhere" {
+				return nil
+			}
+			<-goOn
+			return weir.ErrDecline
+		}
+		return []*weir.Filter{f}
+	}, func(t *testing.T, b *bench) {
+		v := b.mount(1)
+		b.want(t, "f@1: setup 1")
+		for _, point := range []string{"/elsewhere", "/mnt/1"} {
+			b.discovery.Remount(v, point)
+			b.want(t, "f@1: changed")
+		}
+		close(goOn)
+		b.want(t)
+		b.wantState(t, "f", 1, "attached")
+	})
+}
+
 // An instance whose filter declines since the mounts have changed ends, without a gap, and comes back when it concerns the filter
 // again. A filter that cannot tell keeps it.
 func TestInstanceEndsWhenItsFilterDeclines(t *testing.T) {

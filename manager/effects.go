@@ -47,9 +47,11 @@ func (m *Manager) carryOutLocked(effect topology.Effect) (after func()) {
 		return m.commitLocked(e.Pair)
 	case topology.NotifyChanged:
 		if in := m.instances[e.Pair]; in != nil {
+			in.changes++
+			change := in.changes
 			return func() {
 				m.running.Go(in.Change)
-				m.running.Go(func() { m.reconsider(in) })
+				m.running.Go(func() { m.reconsider(in, change) })
 			}
 		}
 	case topology.NotifyObserved:

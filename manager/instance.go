@@ -26,6 +26,7 @@ type instance struct {
 	gated     bool          // it uses the joint's gate
 	attached  bool          // it is, or was
 	ended     bool          // nothing is left of it
+	changes   int           // of the volume's mounts, that it was to be told of
 	told      time.Time     // since when it is told of everything, where something may have been done before
 
 	scans []func(*ledger.Ledger) error // that ended before it was attached

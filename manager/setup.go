@@ -28,8 +28,8 @@ func (m *Manager) concerns(ctx context.Context, work topology.Work) error {
 }
 
 // reconsider asks the filter of an instance whether the volume, whose mounts have changed, concerns it still. If the filter cannot
-// tell, the instance goes on.
-func (m *Manager) reconsider(in *instance) {
+// tell, the instance goes on; so it does if they have changed again meanwhile, about which the filter is asked too.
+func (m *Manager) reconsider(in *instance, change int) {
 	ctx, cancel := context.WithTimeout(m.work, m.options.WorkTimeout)
 	defer cancel()
 	p := in.pair
@@ -39,7 +39,7 @@ func (m *Manager) reconsider(in *instance) {
 	}
 	m.mu.Lock()
 	var after []func()
-	if m.instances[p] == in {
+	if m.instances[p] == in && in.changes == change {
 		after = m.applyLocked(topology.Unconcern{Pair: p, Why: why})
 	}
 	m.mu.Unlock()
