@@ -2,7 +2,7 @@ package advisory
 
 import (
 	"fmt"
-	"path"
+	"io/fs"
 	"slices"
 	"strings"
 	"unicode"
@@ -93,14 +93,10 @@ func (c *checker) head() {
 	c.clean("replaces", c.a.Replaces...)
 	c.clean("sources", c.a.Sources...)
 	c.clean("notes", c.a.Notes...)
-	for key, n := range map[string]int{"product": len(c.a.Products), "line": len(c.a.Lines), "branch": len(c.a.Branches)} {
-		if n == 0 && c.err == nil {
-			c.err = c.at.Errorf(key, "it has no [[%s]]", key)
-		}
-	}
-	if len(c.a.Components()) == 0 && c.err == nil {
-		c.err = c.at.Errorf("file", "it has no [[file]] with a component, so that nothing can be decided")
-	}
+	c.want(len(c.a.Products) > 0, "product", "it has no [[product]]")
+	c.want(len(c.a.Lines) > 0, "line", "it has no [[line]]")
+	c.want(len(c.a.Branches) > 0, "branch", "it has no [[branch]]")
+	c.want(len(c.a.Components()) > 0, "file", "it has no [[file]] with a component, so that nothing can be decided")
 }
 
 func (c *checker) nt(key string, nt NT) { c.want(nt != NT{}, key, "%s says no nt", key) }
@@ -163,8 +159,7 @@ func (c *checker) branch(row string, b Branch) {
 func (c *checker) file(row string, i int, f File) {
 	c.text(row+".name", f.Name)
 	c.clean(row, f.Component, f.Installed, f.Platform, f.ServicePack, f.Branch)
-	local := f.Installed != "" && path.Clean(f.Installed) == f.Installed && !path.IsAbs(f.Installed) && !strings.HasPrefix(f.Installed, "..") &&
-		strings.ToLower(f.Installed) == f.Installed && !strings.Contains(f.Installed, `\`)
+	local := fs.ValidPath(f.Installed) && strings.ToLower(f.Installed) == f.Installed && !strings.Contains(f.Installed, `\`)
 	c.want(local, row+".installed", "installed %q is no path below the Windows directory, with / and in lower case", f.Installed)
 	c.want(f.Machine != 0, row, "file %q has no machine", f.Name)
 	c.want(f.Version != Version{}, row, "file %q has no version", f.Name)

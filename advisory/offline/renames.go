@@ -62,6 +62,9 @@ type doubt struct {
 
 // take carries an operation out, as far as it concerns the files of the advisory.
 func (q *queue) take(from, to string) {
+	if from == "" {
+		return
+	}
 	r := advisory.Rename{From: from, To: to}
 	source, over := q.seen(q.named(from)), named{}
 	if to != "" {

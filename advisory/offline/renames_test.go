@@ -85,7 +85,7 @@ func TestNamesOfPendingRenames(t *testing.T) {
 
 // TestRenamesOfOtherFilesDecideNothing has names that cannot be told, and that are like those of the files or end like them.
 func TestRenamesOfOtherFilesDecideNothing(t *testing.T) {
-	f := decide(t, waits(true, `\??\C:\DOCUME~1\x.tmp`, "", disk2+`\old\Windows\system32\ntoskrnl.exe`, "", `\Device\X\mywindows\system32\ntoskrnl.exe`, "",
+	f := decide(t, waits(true, "", "", `\??\C:\DOCUME~1\x.tmp`, "", disk2+`\old\Windows\system32\ntoskrnl.exe`, "", `\Device\X\mywindows\system32\ntoskrnl.exe`, "",
 		`*1\??\C:\Windows\Temp\ntoskrnl.exe`, "", `\??\C:\Windows\mysystem32\ntoskrnl.exe`, "", `\??\C:\Windows\system32\xntoskrnl.exe`, "", `\??\C:\Windows\SYSTEM~1\FLTMGR~1.OLD`, ""))
 	if f.Verdict != advisory.Fixed || len(f.Evidence.Renames) != 0 {
 		t.Errorf("%s, because %q; %v", f.Verdict, f.Reasons, f.Evidence.Renames)
@@ -154,4 +154,37 @@ func TestWindowsDirectoriesThatDifferInCase(t *testing.T) {
 	if f := decideAt(t, filepath.Join(root, "Windows")); f.Verdict != advisory.Fixed {
 		t.Errorf("%s, because %q", f.Verdict, f.Reasons)
 	}
+}
+
+// FuzzPendingRenames carries one operation out after another that makes what it takes doubtful.
+func FuzzPendingRenames(f *testing.F) {
+	root := f.TempDir()
+	if err := waits(true).Write(root); err != nil {
+		f.Fatal(err)
+	}
+	l, err := advisory.Builtin()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range []string{kernel, disk2 + `\new.exe`, guid + `\..\..\x`, `\??\C:\SYSTEM~1\..\A~1`, `*1!\DosDevices\GLOBALROOT\`, `\SystemRoot\..`, `\`, "~1"} {
+		f.Add(name, "!"+kernel)
+		f.Add(kernel, name)
+		f.Add(name, "")
+	}
+	f.Fuzz(func(t *testing.T, from, to string) {
+		err := within(root, l.All()[0], func(g *gathering) {
+			g.place(`C:\Windows`)
+			q := queue{gathering: g, now: map[string]string{}}
+			q.take(disk2+`\`+from, to)
+			q.take(from, to)
+			for _, r := range g.e.Renames {
+				if path := r.File.Path; strings.HasPrefix(path, "..") || strings.HasPrefix(path, "/") {
+					t.Errorf("%q to %q: %s was looked at", from, to, path)
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -58,11 +58,11 @@ func newAdvisoryFltmcCommand() *cobra.Command {
 			if err != nil {
 				return inFile("read", args[0], "save what fltmc instances prints, too", err)
 			}
-			told := missedOf(list)
-			if err := a.print(c.OutOrStdout(), told, func(w io.Writer) error { return printMissed(w, list, told) }); err != nil {
+			missed := missedOf(list)
+			if err := a.print(c.OutOrStdout(), missed, func(w io.Writer) error { return printMissed(w, list, missed) }); err != nil {
 				return err
 			}
-			return told.verdict()
+			return missed.verdict()
 		},
 	}
 	a.flag(command)
@@ -83,15 +83,15 @@ func readText(stdin io.Reader, path string) (text []byte, err error) {
 }
 
 func missedOf(list *fltmc.Listing) missedList {
-	told := missedList{Missed: []fltmc.Missed{}, Explained: []fltmc.Missed{}, Contradictions: append([]fltmc.Contradiction{}, list.Contradictions()...)}
+	l := missedList{Missed: []fltmc.Missed{}, Explained: []fltmc.Missed{}, Contradictions: append([]fltmc.Contradiction{}, list.Contradictions()...)}
 	for _, m := range list.Missed() {
 		if m.Reason == fltmc.Unexplained || m.Reason == fltmc.UnknownFileSystem { // The latter is a lack of knowledge.
-			told.Missed = append(told.Missed, m)
+			l.Missed = append(l.Missed, m)
 		} else {
-			told.Explained = append(told.Explained, m)
+			l.Explained = append(l.Explained, m)
 		}
 	}
-	return told
+	return l
 }
 
 func (l missedList) verdict() error {
