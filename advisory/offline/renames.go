@@ -81,9 +81,6 @@ func (q *queue) take(from, to string) {
 		// It does not replace what is there.
 	case source.doubt != "" || over.doubt != "":
 		q.perhaps(r, source, over)
-	case to == "" && source.at != "":
-		q.now[source.at] = ""
-		q.put(r, source.at, advisory.Found{Problem: "it is deleted then"})
 	case over.at == "":
 		q.leave(r, source)
 	default:
@@ -123,9 +120,13 @@ func (q *queue) perhaps(r advisory.Rename, source, over named) {
 
 // leave takes a file away from where it is.
 func (q *queue) leave(r advisory.Rename, source named) {
+	why := "it is moved away then"
+	if r.To == "" {
+		why = "it is deleted then"
+	}
 	if source.at != "" {
 		q.now[source.at] = ""
-		q.put(r, source.at, advisory.Found{Problem: "it is moved away then"})
+		q.put(r, source.at, advisory.Found{Problem: why})
 	}
 }
 
