@@ -11,7 +11,8 @@ import (
 )
 
 const attachLong = `Have an instance of a filter on a volume, and wait for what comes of it. It undoes
-a detach and a refusal of the filter, and tries a failed set-up at once.
+a detach, a removal and an exclusion, asks a filter again that has declined, and tries
+a failed set-up at once.
 
 VOLUME is a number that weir volumes shows, a mount point, a device, or a label.
 INSTANCE is the name of one of several that the filter has; without it the default.`

@@ -39,13 +39,15 @@ instances, then the gaps that the ledger has, and what is wrong. A cell is
   none         nothing is owed
 
 A gap is an interval in which a filter did not cover a volume; a scan closes it. While
-a filter that the running weir is for is not loaded, that is a fault, too.
+a filter that the running weir is for is not loaded, that is a fault, too, and so is
+what keeps weir itself from its work, such as a full disk below its state directory.
 Pseudo file systems, and all but the latest of the gaps that are closed, are with
 --all only.`
 
 const coverageExit = `  0  everything that should be covered is
   1  something is not: held, scan overdue, blind, setting up, failed, pending, detached or
-     removed, a gap of a volume that is there, or a filter that is not loaded
+     removed, a gap of a volume that is there, a filter that is not loaded, volumes that
+     cannot be listed, or a state directory that cannot be written
   2  refused: the command line, or the running weir; also if none runs, or several
   3  failed`
 

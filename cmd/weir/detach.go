@@ -16,8 +16,9 @@ import (
 const detachLong = `Take an instance of a filter away from a volume, and wait until it has ended. It
 stays away until weir attach, or until the volume is mounted anew, or the filter
 loaded anew; weir coverage counts it as a fault until then, if the filter is to cover
-the volume. One that serves who comes, such as activity, is no fault. Where the filter declines
-the volume, or a rule excludes it, there is nothing to detach, and that is refused.
+the volume. One that serves who comes, such as activity, is no fault. Where the filter
+declines the volume, or a rule excludes it, there is nothing to detach, and that is
+refused.
 
 VOLUME is a number that weir volumes shows, a mount point, a device, or a label.
 INSTANCE is the name of one of several that the filter has; without it the default.`

@@ -26,18 +26,18 @@ equal. With --content, the bytes of all files of equal size are compared.
 Mounts below A and B belong to the trees. A directory .weir at the root of either,
 and lost+found at the root of an ext file system, do not. Two names are hard links
 if they lead to one inode through one mount. Holes differ if a file of A has at least
-64 KiB of holes and its twin less than half as much. The directory that a snapshot of btrfs
-has in place of a subvolume in the original has the present time whenever it is looked
-at: that time is not compared.
+64 KiB of holes and its twin less than half as much. The directory that a snapshot of
+btrfs has in place of a subvolume in the original has the present time whenever it is
+looked at: that time is not compared.
 
 Each difference is one line: the path below A and B, what differs, and both values.
 A path with unusual characters is printed as a Go string literal. Of a value of more
 than 200 bytes that many are shown, with those in which the sides begin to differ, and
-its length, also with --json. With --json each
-difference, and each part that could not be read, is one JSON object on a line; the
-last object is the summary. Memory grows with the number of inodes that have several
-names, and with nothing else. Compare trees that are at rest: what changes meanwhile
-may be reported as a difference.`
+its length, also with --json. With --json each difference, and each part that could
+not be read, is one JSON object on a line; the last object is the summary. Memory
+grows with the number of inodes that have several names, and with nothing else.
+Compare trees that are at rest: what changes meanwhile may be reported as a
+difference.`
 
 const verifyExit = `  0  equal
   1  different

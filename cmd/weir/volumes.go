@@ -30,14 +30,14 @@ its changes weir can see:
 Numbers of volumes are those of the weir that runs, for other commands to take; if
 none runs, or this user may not ask it, or several run and --socket names none, they
 are given anew each time: no command takes them. The standard error output says so
-of a weir that is not asked. ON names the volumes that a stacked one lies on. Mounts
-in other mount namespaces than weir's, such as those of containers, are counted;
---json lists each with its namespace's inode number. A volume that is leaving is
-mounted nowhere any more, and instances of filters have yet to end on it. One that is
-detached has been unmounted by umount -l, and lives on until the last file on it is
-closed; a weir that runs knows those that left in its time. Where there
-may be namespaces that weir cannot look into, that is said on the standard error
-output.`
+of a weir that is not asked. ON names the volumes that a stacked one lies on, or is ?
+where that is not known. Mounts in other mount namespaces than weir's, such as those
+of containers, are counted; --json lists each with its namespace's inode number. A
+volume that is leaving is mounted nowhere any more, and instances of filters have yet
+to end on it. One that is detached has been unmounted by umount -l, and lives on until
+the last file on it is closed; a weir that runs knows those that left in its time.
+Where there may be namespaces that weir cannot look into, that is said on the standard
+error output.`
 
 // volumeList is what there is, of the weir that runs or as this process sees it.
 type volumeList struct {

@@ -33,8 +33,9 @@ up, right after the operation; what has none any more is told as far as it is kn
 
 What this command itself does is left out. What it could not show in time is
 counted, and told; so is the moment between the mount of a volume by another
-program and its mark, of which nothing is seen. The filter "activity" does the work: it is loaded for this, and
-unloaded when nobody watches any more, unless it was loaded already.`
+program and its mark, of which nothing is seen. The filter "activity" does the
+work: it is loaded for this, and unloaded when nobody watches any more, unless it
+was loaded already.`
 
 const watchExample = `  weir watch                              everything that changes
   weir watch /srv/data --op create,delete
