@@ -1,34 +1,13 @@
 package replicate
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"sort"
 	"time"
 
 	"github.com/weirfs/weir"
-	"github.com/weirfs/weir/filters/replicate/target"
-	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
-)
-
-// Phase is what a unit does now.
-type Phase string
-
-// Phases, from the one that needs the operator most to the one that needs nobody.
-const (
-	PhaseHeld         Phase = "held"          // a volume stands there of which it is not known whether it is the right one
-	PhaseDetached     Phase = "detached"      // the volume is there, and somebody has taken the filter from it; its replica stays
-	PhaseSourceAbsent Phase = "source absent" // the volume is away; its replica stays
-	PhaseTargetAbsent Phase = "target absent" // the target is not there, or is not the one that the index describes
-	PhaseWaiting      Phase = "waiting"       // something failed and is tried again
-	PhaseFull         Phase = "target full"
-	PhaseBraked       Phase = "braked" // deletions wait for consent; all else goes on
-	PhaseComparing    Phase = "comparing"
-	PhaseCopying      Phase = "copying"
-	PhaseSettling     Phase = "settling" // all is replicated but files that keep changing; each is copied again in a while
-	PhaseInSync       Phase = "in sync"  // compared, nothing is dirty, and all of it is durable
-	PhaseLeftOut      Phase = "left out" // by an option, although it was replicated before
 )
 
 // UnitStatus is one place on one target.
@@ -124,14 +103,8 @@ func (r *Replicator) Status() Status {
 	return s
 }
 
-// replicaStays ends a sentence about a place that is not followed.
-const replicaStays = "; its replica stays as it is"
-
 func (u *unit) report() UnitStatus {
 	rel, volume, _ := u.place.at()
-	u.place.mu.Lock()
-	holding := u.place.holding
-	u.place.mu.Unlock()
 	st := UnitStatus{Place: u.r.sourcePath(rel), Target: u.target.Path()}
 	st.Files, _ = u.ix.Count()
 	if volume != nil {
@@ -139,89 +112,32 @@ func (u *unit) report() UnitStatus {
 			st.Sight, st.Scan = sight.String(), u.r.options.ScanInterval.String()
 		}
 	}
-	beneath, sourceLeft := len(u.beneath()), u.r.rootPlace().hasLeft()
-	leftOutBy, around := u.r.leftOutBy(u.place), u.r.awayAround(u.place)
-	memory, mute := u.r.options.Index.Health(), u.r.options.Index.Silent()
-	away, why := PhaseSourceAbsent, ""
-	if volume == nil {
-		away, why = u.r.away(u.place)
-	}
+	beneath := len(u.beneath())
+	around := u.r.awayAround(u.place)
+	ground, mute := u.ground(around), u.r.options.Index.Silent()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	st.Backlog = u.dirty.Len() + u.inHand + u.later.owed + len(u.staged) + len(u.bulk.queue)
-	if u.bulk.now != nil {
-		st.Backlog++
-	}
-	glance, silence := u.glancesLocked(), u.silentLocked()
-	if u.status.scanning && !glance {
-		st.Backlog++ // The walk itself.
-	}
+	st.Backlog = u.backlogLocked()
 	if st.Since = u.oldestLocked(); !st.Since.IsZero() {
 		st.Lag = time.Since(st.Since).Round(time.Millisecond).String()
 	}
 	st.Durable = u.barrier.passedAt()
 	st.Compared, st.Problems = u.status.lastScan, len(u.status.problems.listed())+u.status.problems.more()+beneath
-	switch outage := u.status.outage; {
-	case holding != "":
-		st.Phase, st.Reason = PhaseHeld, holding
-	case leftOutBy != "":
-		st.Phase, st.Reason = PhaseLeftOut, "by "+leftOutBy+replicaStays
-	case memory != nil:
-		st.Phase, st.Reason = PhaseWaiting, "the state directory cannot be written: "+memory.Error()
-	case volume == nil && why == whySilent:
-		st.Phase, st.Reason, st.Todo = PhaseWaiting, whySilent, SilentHint
-	case volume == nil && !u.r.listed.Load():
-		st.Phase, st.Reason = PhaseWaiting, "the volumes of this machine are being listed"
-	case volume == nil:
-		if st.Phase, st.Reason = away, why; away == PhaseSourceAbsent {
-			if st.Todo = todoAbsent(st.Place, u.place.parent != nil); why == whyNothing && u.place.parent != nil && around == "" {
-				st.Todo = "make the directory and " + st.Todo
-			} else if sourceLeft {
-				st.Todo = "put " + weir.QuotePath(u.r.options.Source) + " back" + untilThen
-			}
-		}
-	case errors.Is(outage, errNoPoint) && around != "":
-		st.Phase, st.Reason = PhaseWaiting, "it is mounted inside the mount point of "+weir.QuotePath(around)+", whose volume is away"
-		st.Todo = "mount that first: what is in its bare mount point is not copied"
-	case targetIsAway(outage):
-		st.Phase, st.Reason, st.Todo = PhaseTargetAbsent, absence(outage), remedy(outage)
-	case outage != nil && target.Full(outage):
-		st.Phase, st.Reason = PhaseFull, plain(outage)
-	case outage != nil:
-		st.Phase, st.Reason, st.Todo = PhaseWaiting, outage.Error(), todoOutage(outage)
-	case silence > 0 && mute > patience/2:
-		st.Phase, st.Reason = PhaseWaiting, fmt.Sprintf("the state directory %s has not answered for %s", weir.QuotePath(u.r.options.Private), mute.Round(time.Second))
-		st.Todo = SilentHint
-	case silence > 0:
-		st.Phase, st.Reason = PhaseWaiting, fmt.Sprintf("nothing has moved for %s: see whether a file system is frozen, or its disk or server is gone",
-			silence.Round(time.Second))
-	case u.status.problems.cramped:
-		st.Phase, st.Reason = PhaseFull, target.ErrNoRoom.Error()
-	case u.status.problems.full > 0:
-		st.Phase, st.Reason = PhaseFull, "since "+u.status.problems.since.Format(time.TimeOnly)
-	case u.status.scanning && u.status.copying():
-		st.Phase, st.Reason = PhaseCopying, u.status.scanReason
-	case (u.status.scanning || u.scan.wanted) && !glance:
-		if st.Phase, st.Reason = PhaseComparing, u.status.scanReason; !u.status.scanning {
-			st.Reason = u.scan.reason
-		}
-	case u.worksLocked():
-		st.Phase = PhaseCopying
-	case u.owedLocked() > 0:
-		if st.Phase, st.Reason = PhaseSettling, fmt.Sprintf("%d files keep changing", u.owedLocked()); u.owedLocked() == 1 {
-			st.Reason = "1 file keeps changing"
-		}
-	case u.brake.Tripped():
-		st.Phase, st.Reason = PhaseBraked, errBrake.Error()
-	case u.coveredLocked():
-		st.Phase, st.Reason = PhaseWaiting, target.ErrCovered.Error()
-	default:
-		st.Phase = PhaseInSync
-	}
-	if st.Todo == "" {
-		st.Todo = st.Phase.todo()
-	}
+	now := cmp.Or(ground, u.hindranceLocked(around, mute), u.workLocked())
+	st.Phase, st.Reason, st.Todo = now.phase, now.reason, cmp.Or(now.todo, now.phase.todo())
 	return st
+}
+
+// backlogLocked counts what is to be looked at, a walk as one. u.mu is held.
+func (u *unit) backlogLocked() int {
+	n := u.dirty.Len() + u.inHand + u.later.owed + len(u.staged) + len(u.bulk.queue)
+	if u.bulk.now != nil {
+		n++
+	}
+	if u.status.scanning && !u.glancesLocked() {
+		n++
+	}
+	return n
 }
 
 // oldestLocked returns since when the oldest of what is to be looked at has waited; the zero time if nothing has. u.mu is
@@ -250,23 +166,6 @@ func (u *unit) oldestLocked() (since time.Time) {
 		}
 	}
 	return since
-}
-
-// glancesLocked reports whether all that goes on is a walk of a volume without events that has found nothing. u.mu is
-// held.
-func (u *unit) glancesLocked() bool {
-	if u.status.scanning {
-		return u.status.scanReason == reasonBlind && !u.status.copying()
-	}
-	return u.scan.wanted && u.scan.reason == reasonBlind
-}
-
-// coveredLocked reports whether something waits for a mount below the target to leave. u.mu is held.
-func (u *unit) coveredLocked() (any bool) {
-	if len(u.target.Covered()) > 0 {
-		u.status.problems.each(func(_ replica.Name, t *trouble) { any = any || t.held == target.ErrCovered })
-	}
-	return any
 }
 
 // Settled reports whether nothing is left that could be done now: every unit has compared its place, shown
