@@ -108,6 +108,9 @@ const SilentReason = "the volume does not answer"
 // ErrSilent says that a file system has not answered in time, as one that is frozen, or whose disk or server is gone.
 var ErrSilent = errors.New("it does not answer")
 
+// SilentHint is what helps then.
+const SilentHint = "see whether its file system is frozen, or its disk or server is gone"
+
 // VolumeInfo describes a volume at one moment.
 type VolumeInfo struct {
 	ID       VolumeID `json:"id"`

@@ -57,7 +57,7 @@ func find(ctx context.Context, patience time.Duration, what, path string) found 
 		return f
 	}
 	if errors.Is(err, weir.ErrSilent) {
-		err = &weir.Error{Op: "use " + what, Kind: weir.KindRefused, Path: path, Err: weir.ErrSilent, Hint: replicate.SilentHint}
+		err = &weir.Error{Op: "use " + what, Kind: weir.KindRefused, Path: path, Err: weir.ErrSilent, Hint: weir.SilentHint}
 	}
 	return found{path: resolveAbove(ctx, path), err: err}
 }
@@ -121,7 +121,7 @@ func askState[T any](ctx context.Context, dir string, fn func() (T, error)) (T, 
 	if errors.Is(err, weir.ErrSilent) {
 		err = &weir.Error{Op: "use state directory", Kind: weir.KindFailed, Path: dir,
 			Err:  errors.New("it does not answer within " + replicate.NewPatience.String()),
-			Hint: replicate.SilentHint + ", or name another with --state"}
+			Hint: weir.SilentHint + ", or name another with --state"}
 	}
 	return value, err
 }

@@ -96,7 +96,7 @@ func (c controlled) Resolve(ctx context.Context, path string) (string, bool, err
 		return end{resolved, err == nil && info.IsDir()}, nil
 	})
 	if errors.Is(err, weir.ErrSilent) {
-		err = &weir.Error{Op: "look at", Kind: weir.KindFailed, Path: path, Err: errors.New("its file system does not answer"), Hint: replicate.SilentHint}
+		err = &weir.Error{Op: "look at", Kind: weir.KindFailed, Path: path, Err: errors.New("its file system does not answer"), Hint: weir.SilentHint}
 	}
 	return found.path, found.dir, err
 }

@@ -56,7 +56,7 @@ func resolveTree(what, path string) (found, error) {
 
 // insist asks a source again that has not answered.
 func insist(ctx context.Context, o Options, source found) found {
-	o.Logger.Warn("the source does not answer; weir waits for it a little longer", "source", weir.LogPath(source.path), "hint", replicate.SilentHint)
+	o.Logger.Warn("the source does not answer; weir waits for it a little longer", "source", weir.LogPath(source.path), "hint", weir.SilentHint)
 	return find(ctx, replicate.NewPatience, "source", o.Source)
 }
 

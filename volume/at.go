@@ -33,12 +33,11 @@ func (w *Watcher) At(path string) (weir.Volume, error) {
 var errUnsteady = errors.New("what is mounted there keeps changing")
 
 func atError(kind weir.Kind, path string, err error) error {
+	e := &weir.Error{Op: "find the volume of", Kind: kind, Path: path, Err: err}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &weir.Error{
-			Op: "find the volume of", Kind: kind, Path: path, Err: weir.ErrSilent, Hint: "see whether its file system is frozen, or its disk or server is gone",
-		}
+		e.Err, e.Hint = weir.ErrSilent, weir.SilentHint
 	}
-	return &weir.Error{Op: "find the volume of", Kind: kind, Path: path, Err: err}
+	return e
 }
 
 // atNow returns nil and no error if mounts have changed meanwhile.

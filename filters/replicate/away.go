@@ -35,7 +35,7 @@ func (r *Replicator) at(path string) (weir.Volume, error) {
 	}
 	late := time.AfterFunc(KnownPatience, func() {
 		if !r.silent.Swap(true) {
-			r.log.Warn("the source does not answer; weir waits until it does", "source", weir.LogPath(path), "hint", SilentHint)
+			r.log.Warn("the source does not answer; weir waits until it does", "source", weir.LogPath(path), "hint", weir.SilentHint)
 			r.changed()
 		}
 	})

@@ -19,9 +19,6 @@ const (
 	NewPatience   = 15 * time.Second
 )
 
-// SilentHint is what helps then.
-const SilentHint = target.SilentHint
-
 // errLate says that a target that the index knows has not answered in time, and is prepared when it does.
 var errLate = errors.New("a target does not answer")
 
@@ -34,7 +31,7 @@ func (r *Replicator) prepareAll(ctx context.Context, dry bool) error {
 		if err := t.Load(); err != nil {
 			return err
 		}
-		t.SetAside(target.Absent(t.Path(), "it does not answer", SilentHint))
+		t.SetAside(target.Absent(t.Path(), "it does not answer", weir.SilentHint))
 		awake = append(awake, &preparing{t, t.Known(), dry, make(chan error, 1)})
 	}
 	awake, err := r.prepareStep(ctx, awake, true)
@@ -112,9 +109,9 @@ func (r *Replicator) await(ctx context.Context, p *preparing, begun time.Time) e
 			break
 		}
 		if patience == NewPatience {
-			return target.Refuse(p.t.Path(), "it does not answer", SilentHint)
+			return target.Refuse(p.t.Path(), "it does not answer", weir.SilentHint)
 		}
-		r.log.Warn("a target does not answer; weir waits for it a little longer", "target", weir.LogPath(p.t.Path()), "hint", SilentHint)
+		r.log.Warn("a target does not answer; weir waits for it a little longer", "target", weir.LogPath(p.t.Path()), "hint", weir.SilentHint)
 	}
 	if !p.dry {
 		r.log.Warn("a target does not answer; weir goes on without it until it does", "target", weir.LogPath(p.t.Path()))

@@ -2,7 +2,7 @@ package replicate
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -21,7 +21,7 @@ type looks struct {
 // lookWithin is how long it is waited for a volume that was never late.
 const lookWithin = 3 * time.Second
 
-var errSilent = errors.New("it does not answer: see whether its file system is frozen, or its disk or server is gone")
+var errSilent = fmt.Errorf("%w: %s", weir.ErrSilent, weir.SilentHint)
 
 // begin says that a volume is asked, and returns how long it is waited for. It reports false if the volume has not
 // answered before.

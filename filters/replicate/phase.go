@@ -62,7 +62,7 @@ func (u *unit) ground(around string) standing {
 	path := u.r.pathOf(u.place)
 	switch nested := u.place.parent != nil; {
 	case why == whySilent:
-		return standing{PhaseWaiting, whySilent, SilentHint}
+		return standing{PhaseWaiting, whySilent, weir.SilentHint}
 	case !u.r.listed.Load():
 		return standing{phase: PhaseWaiting, reason: "the volumes of this machine are being listed"}
 	case away != PhaseSourceAbsent:
@@ -95,7 +95,7 @@ func (u *unit) hindranceLocked(around string, mute time.Duration) standing {
 	case silence > 0 && mute > patience/2:
 		return standing{
 			PhaseWaiting, fmt.Sprintf("the state directory %s has not answered for %s", weir.QuotePath(u.r.options.Private), mute.Round(time.Second)),
-			SilentHint,
+			weir.SilentHint,
 		}
 	case silence > 0:
 		return standing{phase: PhaseWaiting, reason: fmt.Sprintf("nothing has moved for %s: see whether a file system is frozen, or its disk or server is gone",

@@ -51,6 +51,3 @@ func IsUnstorable(err error) bool {
 	var u Unstorable
 	return errors.As(err, &u)
 }
-
-// SilentHint is what helps where a file system does not answer.
-const SilentHint = "see whether its file system is frozen, or its disk or server is gone"

@@ -136,7 +136,7 @@ func (t *Target) OpenRoot(ctx context.Context) (*Hold, error) {
 	volume, err := t.options.Discovery.At(t.options.Path)
 	switch {
 	case errors.Is(err, weir.ErrSilent):
-		return nil, Absent(t.options.Path, weir.ErrSilent.Error(), SilentHint)
+		return nil, Absent(t.options.Path, weir.ErrSilent.Error(), weir.SilentHint)
 	case err != nil:
 		return nil, err
 	}
