@@ -53,7 +53,7 @@ func (w *Watcher) atNow(ctx context.Context, path string) (weir.Volume, error) {
 	on, err := w.locatedOn(ctx, table, m, path)
 	switch {
 	case errors.Is(err, syscall.ELOOP):
-		return w.atLink(ctx, path)
+		return w.atLink(ctx, question{path, m.Device})
 	case err != nil:
 		return nil, atError(kindOf(err), path, err)
 	case !on:
@@ -76,10 +76,11 @@ func (w *Watcher) showing(id uint64) weir.Volume {
 // a symbolic link leads there. The directory above is asked for its device: an overlay whose layers are on several file
 // systems gives every file the device of one of these, and only directories its own.
 func (w *Watcher) locatedOn(ctx context.Context, table []mount.Entry, m mount.Entry, path string) (bool, error) {
-	if w.isSilent(path) {
+	q := question{path, m.Device}
+	if w.isSilent(q) {
 		return false, context.DeadlineExceeded
 	}
-	dir, err := w.within(ctx, path, func() (*fd.FD, error) { return enterAbove(table, path) })
+	dir, err := w.within(ctx, q, func() (*fd.FD, error) { return enterAbove(table, path) })
 	if errors.Is(err, syscall.EXDEV) {
 		return false, nil // Something has been mounted there meanwhile.
 	}
@@ -106,16 +107,17 @@ func enterAbove(table []mount.Entry, path string) (*fd.FD, error) {
 }
 
 // atLink finds the volume of a path with symbolic links by the mount that the kernel's lookup ends on.
-func (w *Watcher) atLink(ctx context.Context, path string) (weir.Volume, error) {
+func (w *Watcher) atLink(ctx context.Context, q question) (weir.Volume, error) {
 	type answer struct {
 		id  uint64
 		err error
 	}
-	if w.isSilent(path) {
+	path := q.of
+	if w.isSilent(q) {
 		return nil, atError(weir.KindFailed, path, context.DeadlineExceeded)
 	}
 	answers := make(chan answer, 1)
-	err := w.inBackground(path, func() {
+	err := w.inBackground(q, func() {
 		id, err := w.mountID(path)
 		answers <- answer{id, err}
 	})

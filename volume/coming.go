@@ -59,7 +59,7 @@ func (w *Watcher) Prepare(ctx context.Context, wanted Wanted) (*Coming, error) {
 		return nil, wanted.failed(err)
 	}
 	attributes, options := mount.ParseOptions(wanted.Options)
-	detached, err := w.within(ctx, wanted.Source, func() (made *fd.FD, err error) {
+	detached, err := w.within(ctx, question{of: wanted.Source}, func() (made *fd.FD, err error) {
 		err = wanted.there(func() error {
 			made, err = mount.MakeWith(wanted.Type, attributes, append(options, mount.Option{Name: "source", Value: wanted.Source})...)
 			return err

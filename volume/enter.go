@@ -109,13 +109,13 @@ type opened struct {
 func (w *Watcher) enterWithin(
 	ctx context.Context, table []mount.Entry, path string, mode mount.Mode, links linkRule,
 ) (*fd.FD, error) {
-	return w.within(ctx, path, func() (*fd.FD, error) { return enter(table, path, mode, links) })
+	return w.within(ctx, question{of: path}, func() (*fd.FD, error) { return enter(table, path, mode, links) })
 }
 
-// within opens something on a goroutine of its own: a volume that hangs holds that one, not the caller. what is asked is named.
-func (w *Watcher) within(ctx context.Context, what string, open func() (*fd.FD, error)) (*fd.FD, error) {
+// within opens something on a goroutine of its own: a volume that hangs holds that one, not the caller.
+func (w *Watcher) within(ctx context.Context, q question, open func() (*fd.FD, error)) (*fd.FD, error) {
 	result := make(chan opened)
-	err := w.inBackground(what, func() {
+	err := w.inBackground(q, func() {
 		file, err := open()
 		select {
 		case result <- opened{file, err}:
@@ -138,43 +138,50 @@ func (w *Watcher) within(ctx context.Context, what string, open func() (*fd.FD, 
 
 var errEnded = errors.New("weir is shutting down")
 
-// inBackground runs fn, which asks what is named, on a goroutine that Run waits for.
-func (w *Watcher) inBackground(what string, fn func()) error {
+// question is what is asked in the background, as At asks it: what hangs holds its superblock, and says nothing of another
+// one that shows the same path by now. Where nobody asks isSilent, on is not said.
+type question struct {
+	of string // a path, or the source of a volume
+	on mount.Device
+}
+
+// inBackground runs fn, which asks q, on a goroutine that Run waits for.
+func (w *Watcher) inBackground(q question, fn func()) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.state == ended {
 		return &weir.Error{Op: "reach a volume", Kind: weir.KindAbsent, Err: errEnded}
 	}
-	if w.asked[what] == nil {
-		w.asked[what] = &asking{since: time.Now()}
+	if w.asked[q] == nil {
+		w.asked[q] = &asking{since: time.Now()}
 	}
-	w.asked[what].count++
+	w.asked[q].count++
 	w.background.Go(func() {
-		defer w.hasAnswered(what)
+		defer w.hasAnswered(q)
 		fn()
 	})
 	return nil
 }
 
-func (w *Watcher) hasAnswered(what string) {
+func (w *Watcher) hasAnswered(q question) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.asked[what].count--; w.asked[what].count == 0 {
-		delete(w.asked, what)
+	if w.asked[q].count--; w.asked[q].count == 0 {
+		delete(w.asked, q)
 	}
 }
 
-// asking is what goroutines in the background ask.
+// asking are the goroutines in the background that ask the same.
 type asking struct {
 	count int
 	since time.Time // the first of them
 }
 
-// isSilent reports whether what is asked in the background has not answered for a while: asking again would take as long.
-func (w *Watcher) isSilent(what string) bool {
+// isSilent reports whether a question has not answered for a while: asking again would take as long.
+func (w *Watcher) isSilent(q question) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	a := w.asked[what]
+	a := w.asked[q]
 	return a != nil && time.Since(a.since) > patience
 }
 

@@ -63,7 +63,7 @@ func (w *Watcher) openForeign(ctx context.Context, v *volume, mode mount.Mode) (
 			continue
 		}
 		tried[f.namespace] = true
-		root, err := w.within(ctx, v.source, func() (*fd.FD, error) { return w.openIn(ctx, f.namespace, v, shown, mode) })
+		root, err := w.within(ctx, question{of: v.source}, func() (*fd.FD, error) { return w.openIn(ctx, f.namespace, v, shown, mode) })
 		if err == nil || ctx.Err() != nil {
 			return root, err
 		}

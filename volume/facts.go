@@ -102,7 +102,7 @@ func (v *volume) start(x *examination) {
 			x.finish(facts{sight: weir.SightNothing, sightReason: "a pseudo file system holds no data to keep"})
 			return
 		}
-		err := v.w.inBackground(v.source, func() {
+		err := v.w.inBackground(question{of: v.source}, func() {
 			x.finish(v.examine())
 			v.answered()
 		})

@@ -66,7 +66,7 @@ func (v *volume) locateAt(ctx context.Context, place weir.Mount, dirs []weir.Han
 		return err
 	}
 	result := make(chan map[weir.Handle]string, 1)
-	err = v.w.inBackground(place.Point, func() {
+	err = v.w.inBackground(question{of: place.Point}, func() {
 		below := map[weir.Handle]string{}
 		for _, dir := range dirs {
 			if ctx.Err() != nil || isCalledBack(lease) {

@@ -32,7 +32,7 @@ func (w *Watcher) Unreported(ctx context.Context, volumes []weir.Volume) (map[we
 		err   error
 	}
 	result := make(chan answer, 1)
-	err := w.inBackground("the memory of processes", func() {
+	err := w.inBackground(question{of: "the memory of processes"}, func() {
 		files, err := w.unreported(volumes)
 		w.listing.Store(false) // Before the caller is told, who may call again at once.
 		result <- answer{files, err}

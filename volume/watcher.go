@@ -41,8 +41,8 @@ type Watcher struct {
 	departed []departed // by when they left
 	queue    []notice
 	state    runState
-	asked    map[string]*asking // what goroutines in the background ask now
-	marks    *probe.Marks       // to try marks; nil until first used while Run runs
+	asked    map[question]*asking // what goroutines in the background ask now
+	marks    *probe.Marks         // to try marks; nil until first used while Run runs
 
 	notify     chan struct{} // holds one token when queue may be non-empty
 	entering   chan struct{} // holds a token for each volume that is looked at in another namespace now
@@ -91,7 +91,7 @@ func New(options Options) *Watcher {
 		log:      logger,
 		fallback: options.Fallback,
 		volumes:  map[weir.VolumeID]*volume{},
-		asked:    map[string]*asking{},
+		asked:    map[question]*asking{},
 		notify:   make(chan struct{}, 1),
 		entering: make(chan struct{}, manyEntering),
 	}
@@ -184,11 +184,11 @@ func (w *Watcher) waitBackground(limit time.Duration) {
 func (w *Watcher) Asked() (names []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for what := range w.asked {
-		names = append(names, weir.QuotePath(what))
+	for q := range w.asked {
+		names = append(names, weir.QuotePath(q.of))
 	}
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }
 
 // tell empties the queue into sink.

@@ -325,3 +325,41 @@ func TestHangingVolumeDelaysNobody(t *testing.T) {
 		}
 	})
 }
+
+// TestSilenceIsOfOneMount asks for a path on a volume that hangs, and again when another mount shows it.
+func TestSilenceIsOfOneMount(t *testing.T) {
+	eachMode(t, func(t *testing.T, options Options) {
+		d := voltest.New(t, "ext4")
+		point := filepath.Join(t.TempDir(), "fuse")
+		path := filepath.Join(point, "s")
+		mkdir := func(dir string) {
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mkdir(filepath.Join(d.Dir, "s"))
+		resume := voltest.Hang(t, voltest.Bindfs(t, d.Dir, point))
+		w, _ := start(t, options)
+		for _, limit := range []time.Duration{5 * time.Second, time.Second} {
+			begun := time.Now()
+			if _, err := w.At(path); !errors.Is(err, weir.ErrSilent) || time.Since(begun) > limit {
+				t.Fatalf("after %v: %v", time.Since(begun), err)
+			}
+		}
+		if err := errors.Join(unix.Unmount(point, unix.MNT_DETACH), unix.Mount("tmpfs", point, "tmpfs", 0, "size=64k")); err != nil {
+			t.Fatal(err)
+		}
+		mkdir(path)
+		if v := mustAt(t, w, path); v.ID() != mustAt(t, w, point).ID() {
+			t.Errorf("%s is shown by %+v", path, v.Info())
+		}
+		if asked := w.Asked(); !slices.Contains(asked, weir.QuotePath(path)) {
+			t.Errorf("what hangs yet is not named: %q", asked)
+		}
+		if err := unix.Unmount(point, 0); err != nil {
+			t.Fatal(err)
+		}
+		resume()
+		eventually(t, "an answer", func() bool { return len(w.Asked()) == 0 })
+	})
+}
