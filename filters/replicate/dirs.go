@@ -50,11 +50,10 @@ func (b *batch) finishDir(key weir.Handle) error {
 		if err = unlessVanished(err); err != nil {
 			return b.u.dirProblem(b.s, b.ix, key, err)
 		}
-		// What has no handle is found by its path, which a directory above it may just have left.
-		for _, at := range node.Names {
-			b.u.add(replica.Item{Dir: at.Parent, Name: at.Name, Ops: weir.OpAttrib})
+		if _, ok := b.s.keys.handle(key); ok || b.nameOf(key).Parent == replica.Parking {
+			return nil // It is gone, or comes back by another name.
 		}
-		return nil
+		return errVanished // It is found by its path, which a directory above it may just have left.
 	}
 	defer src.Close()
 	self, err := src.Stat("")
