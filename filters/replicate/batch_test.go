@@ -3,6 +3,7 @@ package replicate
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/weirfs/weir"
@@ -83,6 +84,31 @@ func TestDirectoryThatIsNotWhereItWas(t *testing.T) {
 			}
 			if b.u.later.owed != c.again || b.u.dirty.Len() > 0 {
 				t.Errorf("%d are owed, %d are dirty", b.u.later.owed, b.u.dirty.Len())
+			}
+		})
+	}
+}
+
+// TestWhatIsMovedIsIntended: a file that is known gets its new name at once, also if its content comes later.
+func TestWhatIsMovedIsIntended(t *testing.T) {
+	from, to := replica.Name{Parent: rootKey, Name: "from"}, replica.Name{Parent: rootKey, Name: "to"}
+	key := weir.Handle("file")
+	for name, f := range map[string]find{
+		"small":        {copied: &copied{}},
+		"large":        {large: true},
+		"left for now": {deferred: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := batchOf(t, t.TempDir(), replica.Node{Key: key, Source: replica.Attr{Mode: replica.TypeFile}, Names: []replica.Name{from}})
+			f.at, f.key, f.object.Mode = to, key, replica.TypeFile
+			b.finds = append(b.finds, &f)
+			list, makes, err := b.intents()
+			if err != nil || !makes || !slices.Equal(list, []intent{{to, key}, {from, key}}) {
+				t.Errorf("%v %v %v", list, makes, err)
+			}
+			f.isNew = true
+			if list, _, err := b.intents(); err != nil || f.copied == nil && len(list) > 0 {
+				t.Errorf("nothing of one that is new is shown: %v %v", list, err)
 			}
 		})
 	}

@@ -40,7 +40,7 @@ type intent struct {
 // intents lists the names that showing may create, replace or take away, and reports whether anything new comes.
 func (b *batch) intents() (list []intent, makes bool, err error) {
 	for _, f := range b.finds {
-		if f.skip || f.problem != nil || f.large || f.deferred && f.isNew || b.rests(f) {
+		if f.skip || f.problem != nil || (f.large || f.deferred) && f.isNew || b.rests(f) {
 			continue
 		}
 		if f.exists {
