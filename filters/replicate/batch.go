@@ -1,13 +1,9 @@
 package replicate
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/weirfs/weir"
@@ -15,65 +11,6 @@ import (
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
-
-// walkMode says how names were met.
-type walkMode struct {
-	scan     bool // on a walk: changes may have gone unreported
-	full     bool // content is compared even where the metadata agrees
-	audit    bool // the replica is looked at too
-	descends bool // the walk goes into the directories that it finds
-	followed bool // the walk is of what was compared before, and followed since: what is new there has come to the source
-}
-
-// find is one name that is looked at.
-type find struct {
-	at       replica.Name
-	ops      weir.Ops
-	reported weir.Handle // the inode on which they were; "" if that is not known
-	since    time.Time   // when a large file began to wait
-	dir      *tree.Dir   // of the source; nil if the name's absence is known from its directory's
-	mode     walkMode
-
-	skip         bool // excluded, or no part of the tree
-	absent       bool
-	key          weir.Handle
-	object       tree.Object
-	covered      bool  // a volume is mounted on it
-	owned        bool  // and has a place of its own
-	isNew        bool  // the replica did not have the inode when it was looked at
-	former       int64 // how many bytes the replica's version has, if it is not new
-	work         replica.Work
-	xattrs       tree.Xattrs
-	text         string
-	copied       *copied
-	large        bool // the copy is made beside the batches
-	settledPlace bool // its names are right already
-	deferred     bool // the file changes too often; its copy is due later
-	waited       bool // its writer was waited for, as long as that is done
-	exists       bool // the target has an object of that name that the index does not know
-	takes        bool // that object is equal and is taken over
-	problem      error
-
-	audited *replica.Node // what the index had under that name; nil if no audit has read it
-	atRest  bool          // nothing had to be done about it when it was looked at
-	version uint64        // of the index when that was read
-}
-
-// item has a name looked at again, and what was found there also if it has left that name by then.
-func (f *find) item(ops weir.Ops) replica.Item {
-	return replica.Item{Dir: f.at.Parent, Name: f.at.Name, Ops: ops, Object: cmp.Or(f.key, f.reported)}
-}
-
-// copied is new content in a temporary of the target.
-type copied struct {
-	temp    string
-	version tree.Object // of the source, as it was read
-	xattrs  tree.Xattrs
-	flags   replica.Flags
-	refused tree.Unstored // what the target did not store of its metadata
-	cost    time.Duration
-	synced  bool
-}
 
 // batch is a set of names that are looked at together and shown together. It belongs to the unit's
 // goroutine.
@@ -138,8 +75,6 @@ func (b *batch) abandon() {
 	b.closeDirs()
 }
 
-const stagers = 3
-
 // finish stages, syncs, shows and records what was added. After an error what was shown is recorded all
 // the same; the caller makes the rest dirty again.
 func (b *batch) finish() error {
@@ -167,56 +102,6 @@ func (b *batch) conclude() error {
 		}
 	}
 	return err
-}
-
-// stage looks at every queued name and copies new content into temporaries.
-func (b *batch) stage() { b.stageFor(idle) }
-
-// stageFor is stage, except that once it has copied something and has taken that long, it leaves the names to come.
-func (b *batch) stageFor(patience time.Duration) {
-	todo := b.finds[b.next:]
-	few := len(todo) <= fewFiles
-	begun := time.Now()
-	var wg sync.WaitGroup
-	var next atomic.Int64
-	var copied atomic.Bool
-	for range min(stagers, len(todo)) {
-		wg.Go(func() {
-			for b.s.err() == nil && !(copied.Load() && time.Since(begun) > patience) {
-				i := next.Add(1)
-				if i > int64(len(todo)) {
-					return
-				}
-				f := todo[i-1]
-				if f.copied == nil && !f.absent { // Neither a finished copy nor an absence that is known already.
-					b.look(f)
-					b.leads(f)
-					b.copySmall(f, few)
-				}
-				if f.copied != nil && f.copied.temp != "" {
-					copied.Store(true)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	b.next += min(int(next.Load()), len(todo))
-}
-
-// pass hands the names that are not staged over to the next batch, with the source directories that they are in.
-func (b *batch) pass(to *batch) {
-	needed := make(map[*tree.Dir]bool)
-	for _, f := range b.finds[b.next:] {
-		needed[f.dir] = true
-	}
-	to.finds = append(to.finds, b.finds[b.next:]...)
-	b.finds = b.finds[:b.next:b.next]
-	b.opened = slices.DeleteFunc(b.opened, func(d *tree.Dir) bool {
-		if needed[d] {
-			to.own(d)
-		}
-		return needed[d]
-	})
 }
 
 // fewFiles is how many files are made durable one by one rather than with the whole target.
