@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate/target"
@@ -25,7 +26,8 @@ func (w *dryWalk) object(n *dryNames, at replica.Name, path string, o tree.Objec
 			return err
 		}
 	}
-	sub := dryDir{path: append(append([]string(nil), n.path...), at.Name), onto: spot{append(append([]string(nil), n.onto.names...), at.Name), n.onto.parked}}
+	name := []string{at.Name}
+	sub := dryDir{path: slices.Concat(n.path, name), onto: spot{slices.Concat(n.onto.names, name), n.onto.parked}}
 	switch {
 	case known && taken && occupant == objectKey:
 		sub.key, sub.has = objectKey, w.same(n, at.Name, path, o, node)
@@ -45,34 +47,12 @@ func (w *dryWalk) object(n *dryNames, at replica.Name, path string, o tree.Objec
 			w.gone = append(w.gone, vanished{path: path, key: occupant, over: !o.IsDir() && !displaced.Source.IsDir() && !w.u.mayBeHeld(at)})
 		}
 	case taken:
-		displaced, _, err := w.u.ix.Get(occupant)
+		takes, err := w.replaced(n, at.Name, path, o, objectKey, occupant)
 		if err != nil {
 			return err
 		}
-		former := w.s.keys.former(occupant)
-		if w.s.merge && former && displaced.Source.IsDir() != o.IsDir() && displaced.Flags&replica.Pinned == 0 {
-			w.say(Change{Act: ActAside, Path: path, Reason: "a former volume left it, and it cannot be merged"})
-			w.copy(ActCopy, path, o, objectKey)
-			break
-		}
-		takes := former
-		if !takes && o.IsDir() {
-			alive, err := w.s.alive(occupant)
-			if err != nil {
-				return err
-			}
-			takes = !alive
-		}
-		if takes && displaced.Source.Type() == o.Type() {
+		if takes {
 			sub.key, sub.has = occupant, true
-			w.rekeyed(n, at.Name, path, o)
-			break
-		}
-		if o.IsDir() || displaced.Source.IsDir() {
-			w.gone = append(w.gone, vanished{path: path, key: occupant})
-			w.copy(ActCopy, path, o, objectKey)
-		} else {
-			w.copy(ActUpdate, path, o, objectKey)
 		}
 	default:
 		sub.has = w.newcomer(n, at.Name, path, o, objectKey)
@@ -81,6 +61,38 @@ func (w *dryWalk) object(n *dryNames, at replica.Name, path string, o tree.Objec
 		n.subs = append(n.subs, sub)
 	}
 	return nil
+}
+
+// replaced tells about an unknown object at the name of a known one, and reports whether it takes over what that has.
+func (w *dryWalk) replaced(n *dryNames, name, path string, o tree.Object, key, occupant weir.Handle) (takes bool, err error) {
+	displaced, _, err := w.u.ix.Get(occupant)
+	if err != nil {
+		return false, err
+	}
+	former := w.s.keys.former(occupant)
+	if w.s.merge && former && displaced.Source.IsDir() != o.IsDir() && displaced.Flags&replica.Pinned == 0 {
+		w.say(Change{Act: ActAside, Path: path, Reason: "a former volume left it, and it cannot be merged"})
+		w.copy(ActCopy, path, o, key)
+		return false, nil
+	}
+	if takes = former; !takes && o.IsDir() {
+		alive, err := w.s.alive(occupant)
+		if err != nil {
+			return false, err
+		}
+		takes = !alive
+	}
+	switch {
+	case takes && displaced.Source.Type() == o.Type():
+		w.rekeyed(n, name, path, o)
+		return true, nil
+	case o.IsDir() || displaced.Source.IsDir():
+		w.gone = append(w.gone, vanished{path: path, key: occupant})
+		w.copy(ActCopy, path, o, key)
+	default:
+		w.copy(ActUpdate, path, o, key)
+	}
+	return false, nil
 }
 
 // same tells about an object that has its name already, and reports whether the target has it there.
