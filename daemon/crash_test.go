@@ -192,7 +192,7 @@ func losePower(t *testing.T, fs string, how int, restart bool) {
 			v.step(t)
 		}
 		to.Unmount()
-		r.awaitFree(to) // A batch in flight has let go: until then a mount shows the file system that was shut down.
+		to.AwaitFree() // A batch in flight has let go: until then a mount shows the file system that was shut down.
 		to.Mount()
 		watch := read(t, filepath.Join(to.Dir, "linked"), filepath.Join(to.Dir, "saved"))
 		if restart {
@@ -236,7 +236,7 @@ func TestStateLosesPower(t *testing.T) {
 				}
 				_ = r.m.Close()
 				keep.Unmount()
-				r.awaitFree(keep) // Others may be looking at it: until then a mount shows the file system that was shut down.
+				keep.AwaitFree()
 				keep.Mount()
 				r = start(t, o)
 				r.spotless(src, dst)

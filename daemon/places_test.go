@@ -48,7 +48,7 @@ func TestMountPointsChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = held.Close()
-		s.awaitFree(v)
+		v.AwaitFree()
 		v.Mount()
 		same("media/disk")
 
@@ -96,16 +96,6 @@ func TestMountPointsChange(t *testing.T) {
 			t.Errorf("%d bytes were written", n)
 		}
 		s.end()
-	})
-}
-
-// awaitFree waits until nobody uses a volume's device.
-func (r *running) awaitFree(v *voltest.Volume) {
-	r.t.Helper()
-	r.await("the device is free", func() bool {
-		fd, err := unix.Open(v.Device, unix.O_RDONLY|unix.O_EXCL, 0)
-		_ = unix.Close(fd)
-		return err == nil
 	})
 }
 
@@ -283,7 +273,7 @@ func TestReplacedSourceVolume(t *testing.T) {
 		populate(t, at, 2, 3)
 		r.equal(v.Dir, dst)
 		nested.Unmount()
-		r.awaitFree(nested)
+		nested.AwaitFree()
 		clone := voltest.New(t, "ext4", voltest.Unmounted(), voltest.CopyOf(nested.Image))
 		elsewhere := mkdir(t, filepath.Join(v.Dir, "elsewhere"))
 		r.awaitPhase(at, replicate.PhaseSourceAbsent)

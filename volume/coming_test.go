@@ -24,6 +24,7 @@ func TestComingVolume(t *testing.T) {
 				t.Fatal(err)
 			}
 			d.Unmount()
+			d.AwaitFree()
 			w, r := start(t, options)
 			before := r.present()
 			dir := t.TempDir()

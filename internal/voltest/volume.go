@@ -191,6 +191,25 @@ func (v *Volume) Unmount() {
 	v.mounted = false
 }
 
+// AwaitFree waits until nobody uses the device of a volume that is unmounted here: others may be looking at it, and until
+// then what is mounted is the former superblock, as it was. A tmpfs has no device.
+func (v *Volume) AwaitFree() {
+	v.t.Helper()
+	if v.Device == "" {
+		return
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		fd, err := unix.Open(v.Device, unix.O_RDONLY|unix.O_EXCL|unix.O_CLOEXEC, 0)
+		if err == nil {
+			_ = unix.Close(fd)
+			return
+		}
+		if time.Now().After(deadline) {
+			v.t.Fatalf("voltest: %s stays in use: %v", v.Device, err)
+		}
+	}
+}
+
 // Lazy unmounts the volume from Dir at once, as umount -l does: the file system lives on while it is used.
 func (v *Volume) Lazy() {
 	v.t.Helper()
