@@ -123,9 +123,14 @@ func (v *volume) openAny(ctx context.Context, path string) (*fd.FD, error) {
 // openOwn opens path if it is on this volume: by the mounts as they were seen last, and if that fails by
 // the mounts as they are now.
 func (v *volume) openOwn(ctx context.Context, path string) (*fd.FD, error) {
+	turns, err := mount.OpenTable()
+	if err != nil {
+		return nil, borrowError(weir.KindFailed, path, err)
+	}
+	defer turns.Close()
 	table, err := v.w.seen()
 	for try := 0; err == nil; try++ {
-		root, openErr := v.openChecked(ctx, table, path)
+		root, openErr := v.openChecked(ctx, table, path, turns)
 		if openErr == nil || try == 2 || ctx.Err() != nil {
 			return root, openErr
 		}
@@ -134,7 +139,8 @@ func (v *volume) openOwn(ctx context.Context, path string) (*fd.FD, error) {
 	return nil, borrowError(weir.KindFailed, path, err)
 }
 
-func (v *volume) openChecked(ctx context.Context, table []mount.Entry, path string) (*fd.FD, error) {
+// openChecked opens path by the mounts of a table that was read since turns told of changes last.
+func (v *volume) openChecked(ctx context.Context, table []mount.Entry, path string, turns *mount.Table) (*fd.FD, error) {
 	root, err := v.w.enterWithin(ctx, table, path, mount.Readable, follow)
 	if err != nil {
 		return nil, borrowError(kindOf(err), path, err)
@@ -144,21 +150,29 @@ func (v *volume) openChecked(ctx context.Context, table []mount.Entry, path stri
 	}
 	// The device number was this volume's if the volume is still there, which the caller sees by the lease.
 	now, err := v.w.seen()
-	if err != nil {
+	turned, turnErr := turns.Changed()
+	if err := errors.Join(err, turnErr); err != nil {
 		return nil, borrowError(weir.KindFailed, path, errors.Join(err, root.Close()))
 	}
-	if !sameWay(table, now, path) {
+	if !sameWay(table, now, path) || turned && mayHoldOthers(table, path) {
 		return nil, borrowError(weir.KindAbsent, path, errors.Join(errUnsteady, root.Close()))
 	}
 	return root, nil
 }
 
-// sameWay tells whether path leads to the same mount before and after, and nothing has been mounted on that:
-// a new mount could be part of the clone.
+// sameWay tells whether path leads to the same mount before and after.
 func sameWay(before, after []mount.Entry, path string) bool {
 	a, _ := locate(before, path)
 	b, _ := locate(after, path)
-	return a.ID == b.ID && (!isLeaf(before, a) || isLeaf(after, b))
+	return a.ID == b.ID
+}
+
+// mayHoldOthers tells whether what was opened at path, while mounts came or went, may hold one that was mounted below it for
+// a moment: the clone of a mount that carried none takes along what comes. It would be seen there, and kept busy, for as long
+// as the clone is open.
+func mayHoldOthers(before []mount.Entry, path string) bool {
+	m, ok := locate(before, path)
+	return ok && isLeaf(before, m)
 }
 
 // kindOf says what it means that a path cannot be opened.

@@ -273,6 +273,56 @@ func TestUmountIsNeverBusy(t *testing.T) {
 	})
 }
 
+// TestLeaseHoldsNoOtherMount borrows a volume while another one is mounted in it and unmounted again, which is never seen
+// through the lease, nor kept by it.
+func TestLeaseHoldsNoOtherMount(t *testing.T) {
+	eachMode(t, func(t *testing.T, options Options) {
+		d := voltest.New(t, "ext4")
+		in := filepath.Join(d.Dir, "in")
+		if err := os.Mkdir(in, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		w, _ := start(t, options)
+		v := mustAt(t, w, d.Dir)
+		stop := make(chan struct{})
+		var loop sync.WaitGroup
+		loop.Go(func() {
+			for n := 0; !closed(stop); n++ {
+				if err := errors.Join(unix.Mount("passing", in, "tmpfs", 0, ""), unix.Unmount(in, 0)); err != nil {
+					t.Errorf("mount and umount %d: %v", n, err)
+					return
+				}
+				time.Sleep(time.Duration(n%16) * 100 * time.Microsecond)
+			}
+		})
+		leases, crossed := 0, 0
+		for range 3000 {
+			lease, err := v.Borrow(t.Context(), d.Dir)
+			if weir.KindOf(err) == weir.KindAbsent {
+				continue // The mounts keep changing.
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			leases++
+			var stat unix.Statx_t
+			if err := unix.Statx(lease.FD(), "in", unix.AT_NO_AUTOMOUNT, unix.STATX_INO, &stat); err != nil {
+				t.Error(err)
+			}
+			if stat.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+				crossed++
+			}
+			_ = lease.Close()
+		}
+		close(stop)
+		loop.Wait()
+		t.Logf("%d leases", leases)
+		if leases == 0 || crossed > 0 {
+			t.Errorf("%d of %d leases show what was mounted below for a moment", crossed, leases)
+		}
+	})
+}
+
 func borrowOnce(w *Watcher, root, path string) {
 	v, err := w.At(root)
 	if err != nil {
