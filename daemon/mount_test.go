@@ -326,3 +326,41 @@ func TestRemovalIsATroubleOfAMount(t *testing.T) {
 		t.Errorf("told %q", got)
 	}
 }
+
+// TestMountNamesWhatIsHeldAboveAnother mounts a volume over the one that is replicated from there, which stays below it.
+func TestMountNamesWhatIsHeldAboveAnother(t *testing.T) {
+	voltest.RequireRoot(t)
+	src := voltest.New(t, "ext4").Dir
+	at := filepath.Join(src, "m")
+	voltest.New(t, "ext4", voltest.At(at))
+	write(t, filepath.Join(at, "f"), "1")
+	r := start(t, Options{Source: src, Targets: []string{voltest.New(t, "xfs").Dir}, State: filepath.Join(t.TempDir(), "st")})
+	r.awaitPhase(at, replicate.PhaseInSync)
+	noRemark := func() {
+		t.Helper()
+		r.await("no remark stays", func() bool { return len(r.m.replicator.Filter().Remarks()) == 0 })
+	}
+	engine, wanted := controlled{r.m.manager, r.m}, control.MountRequest{Type: "tmpfs", Device: "none", Dir: at, Require: true}
+	_, err := engine.Mount(t.Context(), wanted, os.Getpid())
+	if err == nil || !strings.Contains(err.Error(), "filter replicate holds it: "+at+": a different volume is here") {
+		t.Errorf("with --require: %v", err)
+	}
+	noRemark()
+	wanted.Require = false
+	m, err := engine.Mount(t.Context(), wanted, os.Getpid())
+	if err != nil || len(m.Troubles) != 1 || !strings.Contains(m.Troubles[0], "filter replicate holds it: "+at+": ") {
+		t.Errorf("without: %+v, %v", m, err)
+	}
+	r.awaitPhase(at, replicate.PhaseHeld)
+	if remarks := r.m.replicator.Filter().Remarks(); len(remarks) != 1 || remarks[0].Volume != m.Volume {
+		t.Errorf("it is said %+v", remarks)
+	}
+	if err := unix.Unmount(at, 0); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitPhase(at, replicate.PhaseInSync)
+	noRemark()
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+}

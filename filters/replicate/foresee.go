@@ -42,19 +42,31 @@ func comes(volume weir.VolumeInfo) bool {
 	return slices.ContainsFunc(volume.Mounts, func(m weir.Mount) bool { return m.Coming })
 }
 
-// mistrust notes that a volume will be held, unless one is at the place by now.
+// mistrust notes that a volume will be held, unless it is at the place by now. Another one may be, on which it will be mounted.
 func (p *place) mistrust(doubt weir.Remark) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.volume == nil {
+	if p.volume == nil || p.volume.ID() != doubt.Volume {
 		p.doubt = doubt
 	}
+}
+
+// doubted returns what was foreseen of a volume that is not at the place yet; zero if nothing was.
+func (p *place) doubted() weir.Remark {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.doubt
 }
 
 // believe forgets what was foreseen of a volume.
 func (p *place) believe(volume weir.VolumeID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.believeLocked(volume)
+}
+
+// believeLocked is believe for who holds p.mu.
+func (p *place) believeLocked(volume weir.VolumeID) {
 	if p.doubt.Volume == volume {
 		p.doubt = weir.Remark{}
 	}

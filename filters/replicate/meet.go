@@ -138,7 +138,8 @@ func (r *Replicator) follow(p *place, volume weir.Volume, id weir.Identity, self
 	case p.known && (keysOf(p.epoch).ofRoot(self) != p.root || policy.Identify(p.identity, id) == policy.MatchOther):
 		p.epoch++
 	}
-	p.volume, p.doubt = nil, weir.Remark{} // Until the walk is owed.
+	p.believeLocked(volume.ID())
+	p.volume = nil // Until the walk is owed.
 	p.holding, p.identity, p.mountRoot, p.beneath = "", id, mountRoot, time.Time{}
 	p.root = keysOf(p.epoch).ofRoot(self)
 	p.loseWayLocked()
@@ -177,7 +178,8 @@ func (r *Replicator) shown(p *place, volume weir.Volume) bool {
 func (r *Replicator) hold(p *place, volume weir.Volume, reason string) {
 	p.mu.Lock()
 	before := p.holding
-	p.volume, p.holding, p.doubt, p.beneath = volume, reason, weir.Remark{}, time.Time{}
+	p.believeLocked(volume.ID())
+	p.volume, p.holding, p.beneath = volume, reason, time.Time{}
 	p.mu.Unlock()
 	if before != reason {
 		r.log.Warn("place is held: nothing is changed on its replica", "place", r.label(p), "reason", reason,

@@ -5,6 +5,9 @@ import "github.com/weirfs/weir"
 // remarks lists the places that are held, those whose scan is overdue, and those for which only the bare mount point stands in.
 func (r *Replicator) remarks() (list []weir.Remark) {
 	for _, p := range r.allPlaces() {
+		if doubt := p.doubted(); doubt.Held {
+			list = append(list, doubt)
+		}
 		if remark, any := r.remarkOn(p); any {
 			list = append(list, remark)
 		}
@@ -14,12 +17,10 @@ func (r *Replicator) remarks() (list []weir.Remark) {
 
 func (r *Replicator) remarkOn(p *place) (remark weir.Remark, any bool) {
 	p.mu.Lock()
-	rel, volume, holding, doubt, overdue := p.rel, p.volume, p.holding, p.doubt, p.overdue
+	rel, volume, holding, overdue := p.rel, p.volume, p.holding, p.overdue
 	p.mu.Unlock()
 	path := r.sourcePath(rel)
 	switch {
-	case volume == nil && doubt.Held:
-		return doubt, true
 	case volume != nil && holding != "":
 		return weir.Remark{Volume: volume.ID(), Path: path, Held: true, Why: holding, Todo: todoHeld}, true
 	case volume != nil && !overdue.IsZero():
