@@ -44,6 +44,8 @@ type Unlisted struct {
 	To   NT     `toml:"nt_to" json:"nt_to,omitzero"`
 	Type Type   `toml:"type" json:"type,omitempty"` // or either
 	Why  string `toml:"why" json:"why"`
+
+	Machines []Machine `toml:"machines" json:"machines,omitempty"` // that there are of it; nothing if that is not told
 }
 
 // Line is a series of builds of one system with one service pack, in which a higher number is a later file.

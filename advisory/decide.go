@@ -60,10 +60,10 @@ func (d *decision) applies() bool {
 	}
 	for _, u := range d.a.Unlisted {
 		if u.fits(s.NT, s.Type) {
-			return d.is(NotApplicable, "%s", u.Why)
+			return d.byRegistry(NotApplicable, u.Machines, "%s", u.Why)
 		}
 	}
-	return d.is(NotApplicable, "the article does not list version %s of the system", s.NT)
+	return d.byRegistry(NotApplicable, nil, "the article does not list version %s of the system", s.NT)
 }
 
 // unknown decides that nothing can be decided. The hint says what is to be done about it; nothing if it is enough to make
@@ -98,7 +98,7 @@ func (d *decision) servicePack() bool {
 		d.line = d.a.Lines[i]
 		return false
 	case level < slices.Min(d.product.ServicePacks) && !d.buildOfLater(level):
-		return d.is(PrerequisiteMissing, "%s has %s, and the hotfix needs %s", d.product.Name, packName(level), d.packs)
+		return d.byRegistry(PrerequisiteMissing, nil, "%s has %s, and the hotfix needs %s", d.product.Name, packName(level), d.packs)
 	}
 	return d.unknown(hint, "build %d of version %s with %s is none that the article knows", s.Build, s.NT, packName(level))
 }

@@ -67,6 +67,7 @@ func TestBadAdvisoryIsRefused(t *testing.T) {
 		{`service_packs = [2]`, `service_packs = []`, `has no service_packs`},
 		{`service_packs = [2]`, `service_packs = [2, 3]`, `column 1: there is no [[line]] for service pack 3 of 5.2`},
 		{`nt_from = "6.1"`, `nt_from = "5.2"`, `column 3: it fits the product "Windows Server 2003", which is listed`},
+		{`machines = ["x64", "IA-64"]`, `machines = ["arm"]`, `"arm" is not one of x86, x64, IA-64`},
 		{`nt_from = "6.1"`, ``, "says neither nt nor nt_from nor nt_to"},
 		{`builds = [3790]`, `builds = []`, "line[0] has no builds"},
 		{`builds = [3790]`, `builds = [70000]`, "cannot"},

@@ -98,11 +98,10 @@ func TestRenamesOfOtherFilesDecideNothing(t *testing.T) {
 // TestRenamesThatCannotBeRead leave nothing decided that depends on them.
 func TestRenamesThatCannotBeRead(t *testing.T) {
 	for build, want := range map[string]advisory.Verdict{"6002": advisory.Unknown, "6000": advisory.PrerequisiteMissing} {
-		pack := sp2
+		w := vista(build, sp2).Has(good2, good2)
 		if build == "6000" {
-			pack = ""
+			w = vista(build, "").Has("6.0.6000.16386", "6.0.6000.16386")
 		}
-		w := vista(build, pack).Has(good2, good2)
 		w.System.Put(wintest.SessionManager, wintest.Number("PendingFileRenameOperations", 1))
 		f := decide(t, w)
 		told := strings.Join(append(f.Reasons, f.Notes...), "\n")
