@@ -111,6 +111,13 @@ var ErrSilent = errors.New("it does not answer")
 // SilentHint is what helps then.
 const SilentHint = "see whether its file system is frozen, or its disk or server is gone"
 
+// OutOfReach is in the chain of an error of Volume.Borrow if no mount of the volume can be reached, so that nobody can observe
+// it as it is mounted now. It says why.
+type OutOfReach string
+
+// Error implements error.
+func (o OutOfReach) Error() string { return string(o) }
+
 // VolumeInfo describes a volume at one moment.
 type VolumeInfo struct {
 	ID       VolumeID `json:"id"`

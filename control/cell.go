@@ -72,8 +72,8 @@ func stateOf(s manager.Snapshot, v manager.VolumeSnapshot, slot manager.SlotSnap
 	case topology.SlotAttached:
 		cell = seenAs(v.Info, link, slot.Idle, filter != nil && filter.Scans).with(slot.Remarks)
 	case topology.SlotPending:
-		if unreachable(v, link) {
-			return Cell{State: outOfReach, Why: v.Info.SightReason}
+		if link.OutOfReach != "" {
+			return Cell{State: outOfReach, Why: link.OutOfReach}
 		}
 		cell.Why, cell.Fault = waitsFor(link), true
 	case topology.SlotSettingUp:
@@ -89,11 +89,6 @@ func stateOf(s manager.Snapshot, v manager.VolumeSnapshot, slot manager.SlotSnap
 	}
 	cell.Fault = cell.Fault && !v.Leaving && !s.Stopping && (filter == nil || !filter.Stopping && filter.Asks())
 	return cell
-}
-
-// unreachable tells whether a frame cannot observe a volume since nobody can, as that is mounted now.
-func unreachable(v manager.VolumeSnapshot, link manager.LinkSnapshot) bool {
-	return v.Info.OutOfReach && link.State == topology.LinkFailed
 }
 
 // waitsFor says what keeps an instance from being set up.

@@ -74,8 +74,8 @@ func TestIdleInstancesSayWhatTheyWouldSee(t *testing.T) {
 // TestVolumesOutOfReachAreNoFault while nobody can observe them, whatever a filter wants.
 func TestVolumesOutOfReachAreNoFault(t *testing.T) {
 	v := manager.VolumeSnapshot{
-		Info:  weir.VolumeInfo{ID: 1, SightReason: "other mounts hide it", OutOfReach: true},
-		Links: []manager.LinkSnapshot{{State: topology.LinkFailed, Why: "borrow: other mounts hide it"}},
+		Info:  weir.VolumeInfo{ID: 1},
+		Links: []manager.LinkSnapshot{{State: topology.LinkFailed, Why: "borrow: other mounts hide it", OutOfReach: "other mounts hide it"}},
 	}
 	s := manager.Snapshot{
 		Complete: true, Volumes: []manager.VolumeSnapshot{v}, Filters: []manager.FilterSnapshot{{Name: "f", Wants: "create"}},
@@ -89,7 +89,7 @@ func TestVolumesOutOfReachAreNoFault(t *testing.T) {
 	if l := framesOf(s).Frames[0].Links[0]; l.State != "out of reach" || l.Why != "other mounts hide it" {
 		t.Errorf("the frame is %s: %s", l.State, l.Why)
 	}
-	s.Volumes[0].Info.OutOfReach = false
+	s.Volumes[0].Links[0].OutOfReach = ""
 	if l := framesOf(s).Frames[0].Links[0]; l.State != "failed" {
 		t.Errorf("the frame is %s: %s", l.State, l.Why)
 	}

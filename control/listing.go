@@ -197,8 +197,8 @@ func linksOf(v manager.VolumeSnapshot) []Link {
 	list := []Link{}
 	for _, l := range v.Links {
 		link := Link{int(l.Frame), v.Info.ID, l.State.String(), l.Why, l.Plane}
-		if unreachable(v, l) {
-			link.State, link.Why = outOfReach, v.Info.SightReason
+		if l.OutOfReach != "" {
+			link.State, link.Why = outOfReach, l.OutOfReach
 		}
 		list = append(list, link)
 	}

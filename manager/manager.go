@@ -41,9 +41,9 @@ type Manager struct {
 	gates     map[topology.Joint]*gate
 	runs      map[topology.Work]*run
 	retries   map[topology.Work]*time.Timer
-	told      map[topology.Work]string // failures that were logged, until the work succeeds
-	panics    map[culprit]int          // of filters that are there
-	changed   chan struct{}            // closed and replaced when the epoch moves
+	told      map[topology.Work]error // failures that were logged, until the work succeeds
+	panics    map[culprit]int         // of filters that are there
+	changed   chan struct{}           // closed and replaced when the epoch moves
 	started   bool
 }
 
@@ -106,7 +106,7 @@ func New(options Options) (*Manager, error) {
 		gates:     map[topology.Joint]*gate{},
 		runs:      map[topology.Work]*run{},
 		retries:   map[topology.Work]*time.Timer{},
-		told:      map[topology.Work]string{},
+		told:      map[topology.Work]error{},
 		panics:    map[culprit]int{},
 		changed:   make(chan struct{}),
 	}

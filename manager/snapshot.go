@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -63,6 +64,10 @@ type LinkSnapshot struct {
 	Why   string             `json:"why,omitempty"`
 	Plane string             `json:"plane,omitempty"` // while it is attached
 	Gate  string             `json:"gate,omitempty"`  // the plane that intercepts, if one does
+
+	// OutOfReach is why no mount of the volume could be reached when that was tried last: nobody can observe it as it is
+	// mounted now. It stands while it is tried again, and is empty where that is not what keeps the frame from the volume.
+	OutOfReach string `json:"out_of_reach,omitempty"`
 }
 
 // FilterSnapshot is one filter.
@@ -209,7 +214,7 @@ func (m *Manager) snapshotLocked() Snapshot {
 	links := map[weir.VolumeID][]LinkSnapshot{}
 	for _, l := range view.Links {
 		links[l.Joint.Volume] = append(links[l.Joint.Volume], LinkSnapshot{
-			l.Joint.Frame, l.State, l.Why, m.held[l.Joint].name(), m.gates[l.Joint].name(),
+			l.Joint.Frame, l.State, l.Why, m.held[l.Joint].name(), m.gates[l.Joint].name(), m.outOfReachLocked(l),
 		})
 	}
 	for _, v := range view.Volumes {
@@ -232,6 +237,21 @@ func (m *Manager) snapshotLocked() Snapshot {
 	}
 	s.Missing = m.missing(s)
 	return s
+}
+
+// outOfReachLocked says why a link is not attached, if no mount of the volume can be reached.
+func (m *Manager) outOfReachLocked(l topology.LinkView) string {
+	failed := m.told[topology.Work{Kind: topology.AttachFrame, Frame: l.Joint.Frame, Volume: l.Joint.Volume}]
+	var far weir.OutOfReach
+	switch l.State {
+	case topology.LinkPending, topology.LinkAttaching:
+		errors.As(failed, &far)
+	case topology.LinkFailed:
+		if errors.As(failed, &far) && failed.Error() != l.Why {
+			return "" // It has hung since.
+		}
+	}
+	return string(far)
 }
 
 // missing lists the filters that the manager was made with, and that are not there.

@@ -146,10 +146,11 @@ func (m *Manager) tellLocked(work topology.Work, outcome topology.Outcome, err e
 		delete(m.told, work)
 		return
 	}
-	if m.told[work] == err.Error() {
+	before := m.told[work]
+	m.told[work] = err
+	if before != nil && before.Error() == err.Error() {
 		return
 	}
-	m.told[work] = err.Error()
 	level := slog.LevelWarn
 	if weir.KindOf(err) == weir.KindAbsent || m.state.Stopping() {
 		level = slog.LevelDebug

@@ -193,7 +193,11 @@ func (w *Watcher) openVolume(ctx context.Context, v *volume, table []mount.Entry
 		if root, err := v.openComing(mode); root != nil || err != nil {
 			return root, err
 		}
-		return w.openForeign(ctx, v, mode)
+		root, err := w.openForeign(ctx, v, mode)
+		if errors.As(err, new(weir.OutOfReach)) {
+			w.unreached(v)
+		}
+		return root, err
 	}
 	return v.openFirst(ctx, shown, func(m mount.Entry) (*fd.FD, error) {
 		return w.enterWithin(ctx, table, m.Point, mode, follow)
@@ -226,7 +230,7 @@ func (v *volume) checked(root *fd.FD, point string) (*fd.FD, error) {
 }
 
 var (
-	errHidden    = errors.New("other mounts hide all of its mounts")
+	errHidden    = weir.OutOfReach("other mounts hide all of its mounts")
 	errElsewhere = errors.New("another volume is there")
 )
 

@@ -13,8 +13,8 @@ import (
 )
 
 var (
-	errOutOfSight = errors.New("it is shown only by mount namespaces that weir cannot enter")
-	errBehind     = errors.New("only other mount namespaces show it, and a process or a server answers for it, or for what it is mounted on: it is not asked")
+	errOutOfSight = weir.OutOfReach("it is shown only by mount namespaces that weir cannot enter")
+	errBehind     = weir.OutOfReach("only other mount namespaces show it, and a process or a server answers for it, or for what it is mounted on: it is not asked")
 )
 
 // behindOthers tells whether a walk to a mount would be at the mercy of somebody whom only its namespace knows: a process

@@ -123,34 +123,40 @@ func (v *volume) answered() {
 	v.w.queueLocked(v.w.uncoveredLocked()...) // What hid it may have left meanwhile.
 }
 
-// uncoveredLocked has volumes examined anew that were hidden when that was done and are no longer, and returns what is to
-// be told of them: no mount of theirs has changed. mu is held.
+// unreached notes that no mount of a volume could be reached: whoever tried is told when that is possible again.
+func (w *Watcher) unreached(v *volume) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v.hidden = true
+	w.queueLocked(w.uncoveredLocked()...) // What hid it may have left meanwhile.
+}
+
+// uncoveredLocked returns what is to be told of volumes that were hidden when somebody tried to reach them and are no longer:
+// no mount of theirs has changed. Those that were hidden when they were examined are examined anew. mu is held.
 func (w *Watcher) uncoveredLocked() (notices []notice) {
 	for _, in := range w.model.present {
 		v := w.volumes[in.id]
-		if len(in.mounts) == 0 || !v.examination.wasHidden() {
+		unknown := v.examination.wasHidden()
+		if len(in.mounts) == 0 || !unknown && !v.hidden || len(candidates(w.model.entries(), v.shownBy)) == 0 {
 			continue
 		}
-		if len(candidates(w.model.entries(), v.shownBy)) > 0 {
+		if v.hidden = false; unknown {
 			v.examination = newExamination()
-			notices = append(notices, notice{kind: tellChanged, volume: v})
 		}
+		notices = append(notices, notice{kind: tellChanged, volume: v})
 	}
 	return notices
 }
 
 func unknown(err error) facts {
-	reason, hidden := "it could not be looked at: "+err.Error(), false
+	reason, far := "it could not be looked at: "+err.Error(), weir.OutOfReach("")
 	switch {
-	case errors.Is(err, errHidden), errors.Is(err, errBehind), errors.Is(err, errOutOfSight):
-		reason, hidden = err.Error(), true
-		if e := (*weir.Error)(nil); errors.As(err, &e) {
-			reason = e.Err.Error()
-		}
+	case errors.As(err, &far):
+		reason = far.Error()
 	case errors.Is(err, syscall.EPERM):
 		reason = "looking at a volume needs CAP_SYS_ADMIN"
 	}
-	return facts{sight: weir.SightNothing, sightReason: reason, hidden: hidden}
+	return facts{sight: weir.SightNothing, sightReason: reason, hidden: far != ""}
 }
 
 // examine looks at the volume through a clone that it opens and closes.

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -195,6 +196,33 @@ func TestUncoveredVolumeIsToldOf(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestVolumeThatIsHiddenLaterIsToldOf when it can be reached again: who has tried to meanwhile waits for that.
+func TestVolumeThatIsHiddenLaterIsToldOf(t *testing.T) {
+	eachMode(t, func(t *testing.T, options Options) {
+		d := voltest.New(t, "ext4")
+		w, told := start(t, options)
+		v := mustAt(t, w, d.Dir)
+		if info := v.Info(); info.Sight != weir.SightFull {
+			t.Fatalf("examined: %+v", info)
+		}
+		cover := voltest.New(t, "tmpfs", voltest.At(d.Dir))
+		var far weir.OutOfReach
+		if _, err := v.Borrow(t.Context(), ""); !errors.As(err, &far) || far != errHidden {
+			t.Fatalf("hidden volume: %v", err)
+		}
+		before := told.count("changed", v)
+		cover.Unmount()
+		eventually(t, "word of the volume that is visible again", func() bool { return told.count("changed", v) > before })
+		lease, err := v.Borrow(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := lease.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestListIsOneShot(t *testing.T) {

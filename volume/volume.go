@@ -24,6 +24,7 @@ type volume struct {
 	former       weir.VolumeID // what it was when it left before, and lived on; 0 if it had not
 	guarded      bool          // a sentinel stands on it
 	changeQueued bool          // a Changed waits to be told
+	hidden       bool          // none of its mounts could be reached when somebody tried last
 	slow         bool          // it did not answer in time; nobody waits for it again
 }
 
