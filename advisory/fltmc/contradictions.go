@@ -2,6 +2,7 @@ package fltmc
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/weirfs/weir"
 )
@@ -12,8 +13,10 @@ type Contradiction struct {
 	Text string `json:"text"`
 }
 
-// Contradictions returns what the listings say differently: how many instances a filter has, which filters and volumes there are.
+// Contradictions returns what the listings say differently: how many instances a filter has, which filters and volumes there are,
+// and which are listed twice in different ways.
 func (l *Listing) Contradictions() (all []Contradiction) {
+	all = slices.Clone(l.changes)
 	add := func(line int, format string, args ...any) {
 		all = append(all, Contradiction{line, fmt.Sprintf(format, args...)})
 	}
@@ -44,7 +47,7 @@ func (l *Listing) Contradictions() (all []Contradiction) {
 			add(i.Line, "filter %s has an instance, and is not in the listing of filters", weir.QuotePath(i.Filter))
 		}
 		volume := fold(i.Volume)
-		if _, known := s.byName[volume]; l.allVolumes && !known && volume != "" && !told["volume "+volume] {
+		if _, known := s.volume(i); l.allVolumes && !known && volume != "" && !told["volume "+volume] {
 			told["volume "+volume] = true
 			add(i.Line, "volume %s has an instance, and is not in the listing of volumes", weir.QuotePath(i.Volume))
 		}

@@ -11,6 +11,7 @@ type Listing struct {
 
 	allFilters, allVolumes, allInstances bool // whether there is a listing of each, of everything
 	scopes                               []scope
+	changes                              []Contradiction // what was listed again, and differently
 }
 
 // scope is a listing of the instances of one filter or on one volume. Of the two the other is empty.

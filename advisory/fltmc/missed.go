@@ -71,9 +71,15 @@ func (v Volume) ordinary() bool { return !v.Detached && !v.snapshot() }
 type survey struct {
 	*Listing
 	volumes []Volume
-	byName  map[string]int // of the volumes, by letter, mount point and device
+	byName  map[place]int  // of the volumes
 	filters []coverage     // those with instances, in the order of the listing
 	scoped  map[scope]bool // of one filter or volume there is a listing
+}
+
+// place is a letter, mount point or device. One that is detached may have the same name as the one that has come in its place.
+type place struct {
+	name     string
+	detached bool
 }
 
 // coverage is where a filter has instances.
@@ -84,7 +90,7 @@ type coverage struct {
 }
 
 func (l *Listing) survey() survey {
-	s := survey{Listing: l, byName: map[string]int{}, scoped: map[scope]bool{}}
+	s := survey{Listing: l, byName: map[place]int{}, scoped: map[scope]bool{}}
 	for _, c := range l.scopes {
 		s.scoped[scope{fold(c.filter), fold(c.volume)}] = true
 	}
@@ -100,7 +106,7 @@ func (l *Listing) survey() survey {
 			s.add(v)
 		}
 		for _, c := range l.scopes { // a volume on which there is nothing at all
-			if c.volume != "" {
+			if _, known := s.volume(Instance{Volume: c.volume}); c.volume != "" && !known {
 				s.add(Volume{DOS: c.volume})
 			}
 		}
@@ -116,7 +122,7 @@ func (l *Listing) survey() survey {
 			index[fold(i.Filter)] = at
 			s.filters = append(s.filters, coverage{name: i.Filter, on: map[int]bool{}})
 		}
-		if v, found := s.byName[fold(i.Volume)]; found {
+		if v, found := s.volume(i); found {
 			s.filters[at].on[v] = true
 		} else if i.Volume == "" {
 			s.filters[at].nameless++
@@ -125,26 +131,31 @@ func (l *Listing) survey() survey {
 	return s
 }
 
-// add takes a volume of a name that is not there yet. The same name may be listed twice, of a volume that is detached and of
-// the one that has come in its place; then it is not detached.
+// add takes a volume of a name that is not there yet.
 func (s *survey) add(v Volume) {
 	if v.Name() == "" {
 		return
 	}
 	for _, name := range []string{v.DOS, v.Device} {
-		if at, known := s.byName[fold(name)]; known && name != "" && s.volumes[at].Device == v.Device {
-			if s.volumes[at].Detached {
-				s.volumes[at] = v
-			}
+		if at, known := s.byName[place{fold(name), v.Detached}]; known && name != "" && s.volumes[at].Device == v.Device {
 			return
 		}
 	}
 	for _, name := range []string{v.DOS, v.Device} {
 		if name != "" {
-			s.byName[fold(name)] = len(s.volumes)
+			s.byName[place{fold(name), v.Detached}] = len(s.volumes)
 		}
 	}
 	s.volumes = append(s.volumes, v)
+}
+
+// volume returns the volume that an instance is on. Listings without a status do not say that an instance is on one that is
+// detached; what is said to be on such a one is not on the one that has come in its place.
+func (s *survey) volume(i Instance) (at int, found bool) {
+	if at, found = s.byName[place{fold(i.Volume), i.Detached}]; !found && !i.Detached {
+		at, found = s.byName[place{fold(i.Volume), true}]
+	}
+	return at, found
 }
 
 // told says whether the listings would have an instance of the filter on the volume if there was one.

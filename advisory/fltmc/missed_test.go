@@ -83,6 +83,31 @@ func TestWithoutTheVolumesTheFileSystemIsNotKnown(t *testing.T) {
 	}
 }
 
+// TestAnInstanceOnADetachedVolumeIsNotOnTheOneThatCameInItsPlace has a volume that was dismounted and has come again under the
+// same letter, in either order of the rows.
+func TestAnInstanceOnADetachedVolumeIsNotOnTheOneThatCameInItsPlace(t *testing.T) {
+	rows := strings.ReplaceAll(listing([]string{"scan C:", "scan D:"}, nil), "  Frame\n", "  Frame   VlStatus\n")
+	rows = strings.Replace(rows, "  -----\n", "  -----   --------\n", 1)
+	detached := fmt.Sprintf("%-20s  %-37s    %-10s  %-22s    0     Detached\n", "scan", "E:", "180000", "scan Instance")
+	live := fmt.Sprintf("%-20s  %-37s    %-10s  %-22s    0\n", "other", "E:", "180000", "other Instance")
+	volumes := func(rows ...string) string { text := listing(nil, rows); return text[strings.Index(text, "\nDos"):] }
+	c, d, gone, came := `C: \Device\HarddiskVolume1 NTFS`, `D: \Device\HarddiskVolume2 NTFS`, `E: \Device\HarddiskVolume3 NTFS Detached`, `E: \Device\HarddiskVolume5 NTFS`
+	for name, text := range map[string]string{
+		"detached first": rows + detached + volumes(c, d, gone, came), "detached last": rows + detached + volumes(c, d, came, gone),
+		"detached not listed": rows + detached + volumes(c, d, came), "another has come": rows + detached + live + volumes(c, d, came, gone),
+	} {
+		if got := missed(t, text); len(got) == 0 || got[0] != "scan E: 2/3 " {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if got := missed(t, rows+detached+live); !slices.Contains(got, "scan E: 0/0 "+string(fltmc.UnknownFileSystem)) {
+		t.Errorf("without the volumes: %q", got)
+	}
+	if got := missed(t, rows+detached+volumes(c, d, gone)); len(got) != 0 {
+		t.Errorf("detached alone: %q", got)
+	}
+}
+
 func TestVolumesWithoutNames(t *testing.T) {
 	volumes := []string{`C: \Device\HarddiskVolume3 NTFS`, `- \Device\HarddiskVolume1 NTFS`, `- \Device\HarddiskVolume2 FAT`}
 	if got := missed(t, listing([]string{"scan C:", "scan -", "scan -"}, volumes)); len(got) != 0 {

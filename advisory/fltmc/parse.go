@@ -16,6 +16,9 @@ const (
 	maxScopes = 512     // listings of one filter or volume after the last one of everything
 )
 
+// errCut is that a text ends within a line of a table, whose last word may be longer.
+var errCut = errors.New("the text ends in this line")
+
 // Parse reads a text of at most 4 MiB. The error is a weir.Error of KindRefused that names the line that is not understood, or
 // says that there is no listing of fltmc's.
 func Parse(text []byte) (*Listing, error) {
@@ -29,10 +32,14 @@ func Parse(text []byte) (*Listing, error) {
 	p := &parser{lines: lines}
 	for p.at < len(lines) {
 		if err := p.step(); err != nil {
-			hint := "its columns are read by their English names and their places: have fltmc print them again, in English and in a wide window"
+			hint := "take the line out if fltmc has not printed it; its columns are read by their English names and their places: else have it print them again, in English and in a wide window"
+			if errors.Is(err, errCut) {
+				hint = "have fltmc print it again; if it is whole, end its last line"
+			}
 			return nil, refuse(fmt.Errorf("line %d: %w", p.at+1, err), hint)
 		}
 	}
+	p.compare()
 	l := &p.listing
 	if !l.allFilters && !l.allInstances && !l.allVolumes && len(l.scopes) == 0 {
 		return nil, refuse(errors.New("there is no listing in it"), "save what fltmc instances, fltmc filters and fltmc volumes print")
@@ -62,6 +69,7 @@ type parser struct {
 	ended bool   // there was other text after its lines
 	scope scope  // of the last command that was pasted with its output
 	of    scope  // of the table
+	again *again // the table lists what one before it has listed; nil if it does not
 }
 
 // prompt is what stands before a command: that of cmd.exe or PowerShell, or what is left of it.
@@ -103,6 +111,8 @@ func (p *parser) step() error {
 	switch {
 	case err == nil && p.ended:
 		return fmt.Errorf("a line of the table of line %d after other text", p.table.line)
+	case err == nil && p.at+n == len(p.lines):
+		return fmt.Errorf("%w of the table of line %d, without an end of line: it may be cut off there", errCut, p.table.line)
 	case err == nil:
 		p.listing.add(p.table.kind, row, p.at+1, p.of)
 		p.at += n
@@ -139,14 +149,21 @@ func (p *parser) words(line string) bool {
 
 // begin starts a table. What a listing of everything says takes the place of what one before it has said.
 func (p *parser) begin(t *table) error {
+	p.compare()
 	p.of, p.scope = p.scope, scope{}
 	p.table, p.ended = t, false
 	l := &p.listing
 	switch t.kind {
 	case ofFilters:
+		if l.allFilters {
+			p.again = &again{kind: t.kind, line: t.line, before: rowsOf(l.Filters)}
+		}
 		l.Filters, l.allFilters = nil, true
 		return nil
 	case ofVolumes:
+		if l.allVolumes {
+			p.again = &again{kind: t.kind, line: t.line, before: rowsOf(l.Volumes)}
+		}
 		l.Volumes, l.allVolumes = nil, true
 		return nil
 	}
@@ -159,13 +176,24 @@ func (p *parser) begin(t *table) error {
 	case !has(colVolume) && p.of.volume == "":
 		return errors.New("instances without the column Volume Name: on which volume is known only with the command (fltmc instances -v VOLUME) in a line before")
 	case p.of == scope{}:
+		if l.allInstances || len(l.scopes) > 0 {
+			p.again = &again{kind: t.kind, line: t.line, before: rowsOf(l.Instances), part: !l.allInstances}
+		}
 		l.Instances, l.allInstances, l.scopes = nil, true, nil
 		return nil
 	}
 	// It takes the place of what was listed of the same filter or volume.
+	var before []Instance
 	l.Instances = slices.DeleteFunc(l.Instances, func(i Instance) bool {
-		return p.of.filter != "" && fold(i.Filter) == fold(p.of.filter) || p.of.volume != "" && fold(i.Volume) == fold(p.of.volume)
+		same := p.of.filter != "" && fold(i.Filter) == fold(p.of.filter) || p.of.volume != "" && fold(i.Volume) == fold(p.of.volume)
+		if same {
+			before = append(before, i)
+		}
+		return same
 	})
+	if l.allInstances || slices.Contains(l.scopes, p.of) {
+		p.again = &again{kind: t.kind, line: t.line, before: rowsOf(before), first: len(l.Instances)}
+	}
 	if l.scopes = append(l.scopes, p.of); len(l.scopes) > maxScopes {
 		return fmt.Errorf("more than %d listings of one filter or volume", maxScopes)
 	}
@@ -194,12 +222,26 @@ func (p *parser) row() (map[string]string, int, error) {
 	}
 	for n := 2; n <= maxPieces; n++ {
 		for _, width := range append(widths(), len(p.lines[p.at])) {
-			if row, ok := p.joined(n, width); ok {
-				return row, n, nil
+			if width < p.table.end() {
+				continue // The header would have been wrapped, too.
+			}
+			whole, ok := p.joined(n, width)
+			if ok && (err != nil || len(whole) > len(row) || p.goesOn(n)) {
+				return whole, n, nil
 			}
 		}
 	}
 	return row, 1, err
+}
+
+// goesOn says whether behind n lines there is another of the table. Where a line is one by itself, and what follows would only
+// make its last text longer, it may be the rest of that text, or something else that was printed below the table.
+func (p *parser) goesOn(n int) bool {
+	if p.at+n >= len(p.lines) || len(p.lines[p.at+n]) == 0 {
+		return false
+	}
+	_, err := p.table.row(p.lines[p.at+n])
+	return err == nil
 }
 
 // complete says whether what follows the line cannot be its rest.

@@ -2,6 +2,7 @@ package fltmc_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -259,6 +260,71 @@ func TestWhatIsNotUnderstoodIsToldWithItsLine(t *testing.T) {
 		_, err := fltmc.Parse([]byte(c.text))
 		if err == nil || !strings.Contains(err.Error(), c.want) || weir.KindOf(err) != weir.KindRefused {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// TestWhatFollowsATableIsNoPartOfIt has lines directly below the last row of a table, which some shells and editors put there.
+func TestWhatFollowsATableIsNoPartOfIt(t *testing.T) {
+	wide := fmt.Sprintf("%-30s  %-39s  NTFS\n", `C:\`+strings.Repeat("m", 85), `\Device\HarddiskVolume9`)
+	for _, table := range []string{volumes10, strings.TrimSuffix(volumes10, "        Detached\n") + "\n", volumes10 + wide} {
+		n := strings.Count(table, "\n")
+		for _, words := range []string{
+			"Press any key to continue . . .", "EOF", "24.11.2026", "[root@srv ~]#", "Drücken Sie eine beliebige Taste . . .", "\x1a", "\ufffd", "--- instances ---", "ver",
+		} {
+			for _, text := range []string{table + words + "\n", table + words, table + words + "\n" + instances10} {
+				_, err := fltmc.Parse([]byte(text))
+				if want := fmt.Sprintf("line %d: no line of the table of line 2", n+1); err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("%q: %v, want %s", words, err, want)
+				}
+			}
+			if l := parse(t, table+"\n"+words); l.Volumes[5].FileSystem != "NTFS" {
+				t.Errorf("%q: %+v", words, l.Volumes)
+			}
+		}
+	}
+	cut := strings.TrimSuffix(strings.TrimSuffix(volumes10, "\n"), "SE        Detached")
+	var told *weir.Error
+	if _, err := fltmc.Parse([]byte(cut)); !errors.As(err, &told) || !strings.Contains(err.Error(), "line 10: the text ends in this line of the table of line 2") || !strings.Contains(told.Hint, "end its last line") {
+		t.Errorf("cut in a word: %v", err)
+	}
+}
+
+// TestListingsThatAreThereTwiceAndDiffer are of two moments or machines, of which the last counts.
+func TestListingsThatAreThereTwiceAndDiffer(t *testing.T) {
+	before := listing([]string{"scan C:", "scan D:"}, []string{`C: \Device\HarddiskVolume1 NTFS`, `D: \Device\HarddiskVolume2 NTFS`, `E: \Device\HarddiskVolume3 NTFS`})
+	after := listing([]string{"scan C:", "scan D:", "scan E:"}, []string{`C: \Device\HarddiskVolume1 NTFS`, `D: \Device\HarddiskVolume2 NTFS`, `E: \Device\HarddiskVolume3 NTFS`})
+	one := func(volume string, filters ...string) string {
+		text := "\nC:\\>fltmc instances -v " + volume + "\n\nFilter                  Altitude        Instance Name       Frame\n" +
+			"--------------------  ------------  ----------------------  -----\n"
+		for _, f := range filters {
+			text += fmt.Sprintf("%-20s  %-12s  %-22s  0\n", f, "180000", f+" Instance")
+		}
+		return text
+	}
+	for name, c := range map[string]struct {
+		text  string
+		lines []int
+	}{
+		"instances":                            {before + "\n" + after, []int{12}},
+		"the same twice":                       {before + "\n" + before, nil},
+		"filters":                              {filters10 + "\n" + strings.Replace(filters10, "    4    ", "    5    ", 1), []int{10}},
+		"volumes":                              {volumes10 + "\n" + strings.Replace(volumes10, "FAT\n", "NTFS\n", 1), []int{13}},
+		"of one volume, as before":             {after + one(`e:\`, "scan"), nil},
+		"of one volume, after all":             {before + one("E:", "scan"), []int{14}},
+		"of one volume, twice":                 {one("C:", "scan") + one("C:"), []int{10}},
+		"of all, after one volume":             {one("F:", "scan") + "\n" + before, []int{8}},
+		"of all, with the one of one volume":   {one("C:", "scan") + "\n" + before, nil},
+		"of one volume, after that of a third": {one("C:", "scan") + one("D:", "scan"), nil},
+	} {
+		var lines []int
+		for _, c := range parse(t, c.text).Contradictions() {
+			if strings.Contains(c.Text, "in a file of its own") {
+				lines = append(lines, c.Line)
+			}
+		}
+		if !slices.Equal(lines, c.lines) {
+			t.Errorf("%s: lines %d, want %d\n%s", name, lines, c.lines, c.text)
 		}
 	}
 }

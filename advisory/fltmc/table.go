@@ -72,6 +72,9 @@ type table struct {
 	width   int // of the console that wrapped the header; 0 if none did
 }
 
+// end is the place behind its last column, by the dashes.
+func (t *table) end() int { return t.columns[len(t.columns)-1].end }
+
 // dashes says whether the line is of dashes and spaces only.
 func dashes(line []rune) bool {
 	return len(line) > 0 && strings.Trim(string(line), "- ") == "" && slices.Contains(line, '-')

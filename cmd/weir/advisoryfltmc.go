@@ -25,7 +25,7 @@ A filter may have chosen not to be on a volume. Where something speaks for that,
 said, and such a volume is listed apart.`
 
 const advisoryFltmcExit = `  0  no volume is missed without an explanation
-  1  some are; also if the listings contradict each other
+  1  some are; also if the listings contradict each other, or what is listed twice differs
   2  could not decide: there is no listing of instances, or the text is not understood,
      which names the line; also if the command line is refused
   3  part of the output could not be written`
