@@ -327,6 +327,44 @@ func TestRemovalIsATroubleOfAMount(t *testing.T) {
 	}
 }
 
+// TestMountNamesWhatIsNotFollowed mounts a volume over more than the brake lets go.
+func TestMountNamesWhatIsNotFollowed(t *testing.T) {
+	voltest.RequireRoot(t)
+	src := voltest.New(t, "ext4").Dir
+	at := filepath.Join(src, "m")
+	for i := range 3 {
+		write(t, filepath.Join(mkdir(t, at), name("f", i)), "1")
+	}
+	few, err := policy.ParseBrake("2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, Options{Source: src, Targets: []string{voltest.New(t, "xfs").Dir}, State: filepath.Join(t.TempDir(), "st"), Brake: few})
+	r.awaitPhase(src, replicate.PhaseInSync)
+	engine, wanted := controlled{r.m.manager, r.m}, control.MountRequest{Type: "tmpfs", Device: "none", Dir: at, Require: true}
+	_, err = engine.Mount(t.Context(), wanted, os.Getpid())
+	if err == nil || !strings.Contains(err.Error(), "filter replicate holds it: "+at+": it covers 3 names, more than --max-delete lets go; ") {
+		t.Errorf("with --require: %v", err)
+	}
+	r.await("no remark stays", func() bool { return len(r.m.replicator.Filter().Remarks()) == 0 })
+	wanted.Require = false
+	m, err := engine.Mount(t.Context(), wanted, os.Getpid())
+	if err != nil || len(m.Troubles) != 1 || !strings.Contains(m.Troubles[0], "filter replicate holds it: ") {
+		t.Errorf("without: %+v, %v", m, err)
+	}
+	r.await("the remark of the survey alone", func() bool {
+		remarks := r.m.replicator.Filter().Remarks()
+		return len(remarks) == 1 && remarks[0].Volume == m.Volume && len(r.m.Status().Problems) == 1
+	})
+	if err := unix.Unmount(at, 0); err != nil {
+		t.Fatal(err)
+	}
+	r.await("no remark stays", func() bool { return len(r.m.replicator.Filter().Remarks()) == 0 })
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestMountNamesWhatIsHeldAboveAnother mounts a volume over the one that is replicated from there, which stays below it.
 func TestMountNamesWhatIsHeldAboveAnother(t *testing.T) {
 	voltest.RequireRoot(t)

@@ -163,9 +163,11 @@ func (u *unit) releasedLocked(regained int) {
 		return
 	case waits == 0:
 		u.brake.Settled()
+		u.r.mountsChanged() // What covers names may be followed now.
 	case u.madeUpLocked():
 		u.brake.Release(time.Now(), waits)
 		u.scan.wanted, u.scan.reason = true, "what has come makes up for what the brake has held"
+		u.r.mountsChanged()
 	case u.regained != regained:
 		u.scan.wanted, u.scan.reason = true, "something that was missing was found elsewhere"
 	}

@@ -25,6 +25,11 @@ func (r *Replicator) foresee(ctx context.Context, volume weir.Volume) {
 			p.mistrust(weir.Remark{Volume: volume.ID(), Path: r.pathOf(p), Held: true, Why: d.Reason, Todo: todoHeld})
 		}
 	}
+	for _, m := range here(volume).Mounts {
+		if m.Coming {
+			r.foreseeBurial(ctx, volume, m.Point)
+		}
+	}
 }
 
 // willShow reports whether a place shows a volume, and at which path, or will when that is mounted, without one.

@@ -293,6 +293,7 @@ func (i *instance) ended(reason weir.TeardownReason) (compared time.Time) {
 	delete(i.r.attached, i.volume.ID())
 	compared = i.r.compared[i.volume.ID()]
 	delete(i.r.compared, i.volume.ID())
+	i.r.believeLocked(i.volume.ID())
 	for _, p := range i.r.places {
 		p.believe(i.volume.ID())
 		if p.shows(i.volume) {

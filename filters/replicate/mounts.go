@@ -63,10 +63,12 @@ type survey struct {
 	pins      map[*place][]replica.Item       // mount points that the place around them has to pin
 	moved     map[*place]bool                 // places that are elsewhere now
 	excluded  map[*place]string               // places at which a volume stands that is excluded, and by what
-	leftOut   []string                        // where mounts are left out
-	troubles  map[outcry]string               // what could not be looked at, and why
-	unsure    bool                            // of some mount it is not known what it covers
-	unsettled bool                            // something could not be looked at, or has moved meanwhile
+	met       map[weir.VolumeID]bool          // volumes that are mounted below the source
+	buried    []burial
+	leftOut   []string          // where mounts are left out
+	troubles  map[outcry]string // what could not be looked at, and why
+	unsure    bool              // of some mount it is not known what it covers
+	unsettled bool              // something could not be looked at, or has moved meanwhile
 }
 
 // outcry is what a survey logs, once for as long as it is so.
@@ -81,11 +83,14 @@ func (r *Replicator) leave(s *survey, m weir.Mount, rel string, err error) {
 	switch {
 	case errors.As(err, &why):
 		level = slog.LevelInfo
-	case !errors.Is(err, errBuries):
+	case errors.As(err, new(buried)):
+	default:
 		s.unsure = true
 		s.unsettled = s.unsettled || !errors.Is(err, errAround)
 	}
-	s.notes[rel] = err.Error()
+	if !errors.As(err, new(buried)) { // That is a problem, and a remark.
+		s.notes[rel] = err.Error()
+	}
 	if r.listed.Load() || !errors.Is(err, errAround) {
 		s.troubles[outcry{level, "a mount below the source is not followed", m.Point}] = err.Error()
 	}
@@ -117,6 +122,7 @@ func (r *Replicator) reconcile() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.notes, r.mounted = s.notes, s.mounted
+	r.buriedLocked(s)
 	for _, p := range r.places {
 		if !s.present[p] {
 			r.leftLocked(p, weir.TeardownVolumeLeft)
@@ -181,6 +187,7 @@ func (r *Replicator) survey(ctx context.Context) *survey {
 		notes: make(map[string]string), present: make(map[*place]bool),
 		covered: make(map[*place]map[weir.Handle]bool), pins: make(map[*place][]replica.Item), mounted: len(mounts),
 		moved: make(map[*place]bool), troubles: make(map[outcry]string), excluded: make(map[*place]string),
+		met: make(map[weir.VolumeID]bool),
 	}
 	root := r.rootPlace()
 	s.present[root] = true
@@ -234,6 +241,7 @@ func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, r
 		s.unsettled = true // It has left, or a directory above it was renamed, perhaps to and fro.
 		return nil
 	}
+	s.met[volume.ID()] = true
 	if i := slices.IndexFunc(s.leftOut, func(out string) bool { return inside(out, rel) }); i >= 0 {
 		return leftOut("it is mounted in " + weir.QuotePath(r.sourcePath(s.leftOut[i])) + ", which is left out")
 	}
@@ -260,6 +268,7 @@ func (r *Replicator) surveyMount(ctx context.Context, s *survey, m weir.Mount, r
 	}
 	if err := r.buries(parent, key, rel); err != nil {
 		s.cover(parent, key, false)
+		s.buried = bury(s.buried, parent, volume, m.Point, err)
 		return err
 	}
 	p, err := r.placeFor(parent, key, rel)

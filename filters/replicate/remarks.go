@@ -2,7 +2,8 @@ package replicate
 
 import "github.com/weirfs/weir"
 
-// remarks lists the places that are held, those whose scan is overdue, and those for which only the bare mount point stands in.
+// remarks lists the places that are held, those whose scan is overdue, those for which only the bare mount point stands in,
+// and the mounts that are not followed for what they cover.
 func (r *Replicator) remarks() (list []weir.Remark) {
 	for _, p := range r.allPlaces() {
 		if doubt := p.doubted(); doubt.Held {
@@ -11,6 +12,9 @@ func (r *Replicator) remarks() (list []weir.Remark) {
 		if remark, any := r.remarkOn(p); any {
 			list = append(list, remark)
 		}
+	}
+	for _, b := range r.burials() {
+		list = append(list, b.remark())
 	}
 	return list
 }

@@ -89,6 +89,8 @@ type Replicator struct {
 	declined map[weir.VolumeID]declined
 	mounted  int               // how many mounts there were below the source when the places were compared with them
 	notes    map[string]string // mounts below the source that are not followed, and why
+	buried   []burial          // those that cover too much
+	foreseen []burial          // of volumes that weir is about to mount
 
 	surveyTimer    *time.Timer // calls surveyDue
 	surveyAt       time.Time   // when it does; zero if that is not planned

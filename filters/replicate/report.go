@@ -92,7 +92,7 @@ func (r *Replicator) Status() Status {
 	for _, u := range units {
 		u.placeProblems()
 		s.Units = append(s.Units, u.report())
-		s.Problems = append(s.Problems, u.beneath()...)
+		s.Problems = append(append(s.Problems, u.beneath()...), u.buried()...)
 		u.mu.Lock()
 		s.Problems = append(s.Problems, u.status.problems.listed()...)
 		s.More += int64(u.status.problems.more())
@@ -112,7 +112,7 @@ func (u *unit) report() UnitStatus {
 			st.Sight, st.Scan = sight.String(), u.r.options.ScanInterval.String()
 		}
 	}
-	beneath := len(u.beneath())
+	mounts := len(u.beneath()) + len(u.buried())
 	around := u.r.awayAround(u.place)
 	ground, mute := u.ground(around), u.r.options.Index.Silent()
 	u.mu.Lock()
@@ -122,7 +122,7 @@ func (u *unit) report() UnitStatus {
 		st.Lag = time.Since(st.Since).Round(time.Millisecond).String()
 	}
 	st.Durable = u.barrier.passedAt()
-	st.Compared, st.Problems = u.status.lastScan, len(u.status.problems.listed())+u.status.problems.more()+beneath
+	st.Compared, st.Problems = u.status.lastScan, len(u.status.problems.listed())+u.status.problems.more()+mounts
 	now := cmp.Or(ground, u.hindranceLocked(around, mute), u.workLocked())
 	st.Phase, st.Reason, st.Todo = now.phase, now.reason, cmp.Or(now.todo, now.phase.todo())
 	return st

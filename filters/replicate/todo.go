@@ -12,6 +12,7 @@ import (
 // What helps.
 const (
 	todoHeld   = "start with --replaced merge (copy what is there, delete nothing) or --replaced mirror (take it as the truth), or put back what stood there"
+	todoBuried = "unmount it, or start with --replaced merge or mirror; what the replica holds there stays as it is until then"
 	todoSource = "mount it" + untilThen
 	todoTaken  = "attach or load the filter again" + untilThen
 	todoTarget = "mount it, or see why it is not there; one that was removed for good is made again, empty, and taken with --adopt"
