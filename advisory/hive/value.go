@@ -73,6 +73,9 @@ func (k Key) Number(name string) (uint32, error) {
 // Bytes returns the bytes of a value of type REG_BINARY. Errors are as String's.
 func (k Key) Bytes(name string) ([]byte, error) { return k.value(name, false, typeBytes) }
 
+// Values returns how many values the key has, by its own account; 0 for the zero value.
+func (k Key) Values() int { return int(k.node.values) }
+
 // value returns the bytes of a value that has one of those types, whole characters if it is text.
 func (k Key) value(name string, text bool, types ...uint32) ([]byte, error) {
 	raw, err := k.find(name, types)

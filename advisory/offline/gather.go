@@ -39,7 +39,7 @@ func within(root string, a *advisory.Advisory, read func(*gathering)) error {
 		return refuse(reason(err), "name the directory that the Windows volume is mounted at")
 	}
 	defer opened.Close()
-	g := &gathering{volume: volume{opened}, a: a}
+	g := &gathering{volume: volume{root: opened, listed: map[string]map[string][]string{}, room: maxListed}, a: a}
 	if g.windows, err = g.windowsDirectory(); err != nil {
 		return refuse(err, "name the directory that the volume is mounted at, or its Windows directory")
 	}
@@ -91,12 +91,23 @@ func (g *gathering) windowsDirectory() (string, error) {
 
 // inside returns a path below the Windows directory as the names in it are on the volume. It may lead out of that directory, and
 // not out of the volume.
-func (g *gathering) inside(at string) (string, error) {
-	if below := path.Join(g.windows, at); strings.HasPrefix(path.Clean(at), "..") {
-		return g.real(below)
+func (g *gathering) inside(at string) (name string, err error) {
+	if name = g.windows; outwards(at) {
+		name = "."
 	}
-	return g.realBelow(g.windows, at)
+	err = g.inwards(at, func(next, _ string) bool { name = next; return true })
+	return name, err
 }
+
+// inwards walks such a path.
+func (g *gathering) inwards(at string, visit func(at, left string) bool) error {
+	if outwards(at) {
+		return g.walk(".", path.Join(g.windows, at), visit)
+	}
+	return g.walk(g.windows, at, visit)
+}
+
+func outwards(at string) bool { return strings.HasPrefix(path.Clean(at), "..") }
 
 // missing notes what could not be read.
 func (g *gathering) missing(format string, args ...any) {

@@ -413,3 +413,19 @@ func TestWhatIsNoWindows(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesAreFoldedNoFurtherThanNTFSDoes has a letter in the kernel's name that Unicode folds to a k.
+func TestNamesAreFoldedNoFurtherThanNTFSDoes(t *testing.T) {
+	root := written(t, vista("6002", sp2).Has(good2, good2))
+	for _, to := range []string{"nto\u017fkrnl.exe", "ntos\u212arnl.exe"} {
+		if err := os.Rename(filepath.Join(root, wintest.Ntoskrnl), filepath.Join(root, "Windows/System32", to)); err != nil {
+			t.Fatal(err)
+		}
+		if f := decideAt(t, root); f.Verdict != advisory.Unknown || !strings.Contains(strings.Join(f.Reasons, "\n"), "it is not there") {
+			t.Errorf("%q: %s, because %q", to, f.Verdict, f.Reasons)
+		}
+		if err := os.Rename(filepath.Join(root, "Windows/System32", to), filepath.Join(root, wintest.Ntoskrnl)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

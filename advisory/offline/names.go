@@ -2,12 +2,14 @@ package offline
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // named is what a name of the registry tells of a place.
@@ -18,9 +20,18 @@ type named struct {
 	doubt    string // why it is not known whether that path is meant, or what is done with it; nothing if it is
 	replaces bool   // it is marked by !: what is there is to be replaced
 
-	parts    []string // of the path, from the root of its volume; nil if there is none
-	floating bool     // that it begins there is not known
+	parts []string // of the path; nil if there is none
+	begin begin    // where they do
 }
+
+// begin is where the parts of a path begin.
+type begin int
+
+const (
+	atRoot    begin = iota // of its volume
+	before                 // there, or before it: the first of them may be those of a device
+	somewhere              // behind a link: in which directory is not known
+)
 
 // aliases are the names that directories of the object manager have, and what they stand for.
 var aliases = [][2]string{{"/dosdevices/", "/??/"}, {"/global??/", "/??/"}, {"/??/global/", "/??/"}, {"/??/globalroot/", "/"}}
@@ -31,13 +42,7 @@ func (q *queue) named(name string) named {
 	if !strings.HasPrefix(bare, `\`) {
 		bare = name
 	}
-	n := q.placed(strings.ToLower(strings.ReplaceAll(bare, `\`, "/")))
-	switch {
-	case n.floating:
-		n.parts = components(n.at)
-	case n.at != "":
-		n.parts = q.parts(n.at)
-	}
+	n := q.placed(bare)
 	switch marks := strings.TrimSuffix(name, bare); marks {
 	case "":
 	case "!":
@@ -48,18 +53,40 @@ func (q *queue) named(name string) named {
 	return n
 }
 
-func (q *queue) placed(name string) named {
+func (q *queue) placed(bare string) named {
+	name := lower(strings.ReplaceAll(bare, `\`, "/"))
 	for i := 0; i < len(aliases); i++ {
 		if rest, found := strings.CutPrefix(name, aliases[i][0]); found {
 			name, i = aliases[i][1]+rest, -1
 		}
 	}
-	if at, found := strings.CutPrefix(name, "/systemroot/"); found {
-		return q.below(path.Clean(at))
+	n := q.meant(name)
+	switch {
+	case n.away == otherVolume:
+	case strings.Contains(bare, "/") || odd(name):
+		// As the lenient would read it, since it may be taken so.
+		if rest, found := strings.CutPrefix(name, "/systemroot/"); found {
+			name = path.Join("/", q.folder) + "/" + rest
+		}
+		n = named{at: name, parts: cleaned(name), begin: before, doubt: cmp.Or(n.doubt, "what the system makes of such a name is not known")}
+	case n.begin == before:
+		n.parts = components(n.at)
+	case n.at != "":
+		n.parts = q.parts(n.at)
 	}
-	floating := named{at: name, floating: true, doubt: whichVolume}
+	return n
+}
+
+const otherVolume = "is not on this volume"
+
+// meant returns the place of a name that is written as the system writes them.
+func (q *queue) meant(name string) named {
+	if at, found := strings.CutPrefix(name, "/systemroot/"); found {
+		return q.below(at)
+	}
+	unknown := named{at: name, begin: before, doubt: whichVolume}
 	if q.folder == "" {
-		return floating
+		return unknown
 	}
 	if rest, found := strings.CutPrefix(name, "/??/"); found {
 		volume, at, _ := strings.Cut(rest, "/")
@@ -73,14 +100,39 @@ func (q *queue) placed(name string) named {
 		case same:
 			return q.beside(at)
 		case known:
-			return named{away: "is not on this volume"}
+			return named{away: otherVolume}
 		}
 	}
 	if rest, found := strings.CutPrefix(name, "/device/harddiskvolume"); found {
 		_, at, _ := strings.Cut(rest, "/")
 		return q.doubtful(at) // The numbers are given anew at each start.
 	}
-	return floating
+	return unknown
+}
+
+// odd reports whether a name has parts that a file of NT's cannot be called by, or that mean more than a name there: nothing, . and
+// .., streams, wildcards, and spaces and dots at the end, which some interfaces take away. Which of them the file system takes,
+// and for what, differs.
+func odd(name string) bool {
+	parts := components(name)
+	for i, part := range parts {
+		drive := i == 1 && parts[0] == "??" && len(part) == 2
+		if part == "" || strings.TrimRight(part, " .") != part || strings.ContainsAny(part, `"<>|*`) || strings.ContainsRune(part, ':') && !drive ||
+			strings.ContainsRune(part, '?') && part != "??" || strings.ContainsFunc(part, unicode.IsControl) {
+			return true
+		}
+	}
+	return false
+}
+
+// cleaned returns the parts of such a name as a lenient reader has them.
+func cleaned(name string) []string {
+	var parts []string
+	for _, part := range components(path.Clean(name)) {
+		part, _, _ = strings.Cut(part, ":")
+		parts = append(parts, strings.TrimRight(part, " ."))
+	}
+	return parts
 }
 
 const whichVolume = "on which volume that is cannot be told"
@@ -136,9 +188,18 @@ func like(component, called string) bool {
 // may reports whether a name may be that of a place, whose parts are given, or where it may be that of a directory of one that
 // the place is in.
 func (n named) may(place []string, directory bool) bool {
-	for end := len(place); end > 0 && (directory || end == len(place)); end-- {
-		begin := len(n.parts) - end
-		if begin >= 0 && (begin == 0 || n.floating) && slices.EqualFunc(n.parts[begin:], place[:end], like) {
+	if n.parts == nil {
+		return false
+	}
+	for end := len(place); end >= 0 && (directory || end == len(place)); end-- {
+		mine, its := n.parts, place[:end]
+		switch {
+		case n.begin == before && len(mine) > end:
+			mine = mine[len(mine)-end:]
+		case n.begin == somewhere && len(mine) < end:
+			its = its[end-len(mine):]
+		}
+		if slices.EqualFunc(mine, its, like) && len(mine) > 0 || n.begin == somewhere && len(mine) == 0 {
 			return true
 		}
 	}

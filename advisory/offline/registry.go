@@ -70,11 +70,17 @@ func (g *gathering) optional(key hive.Key, name string) string {
 	return text
 }
 
-// place says where the Windows directory was while the system ran.
+// place says where the Windows directory was while the system ran. Where the registry says another path than it has on the volume,
+// it is not known what names mean: the one is a copy, or has been renamed.
 func (g *gathering) place(systemRoot string) {
-	drive, folder, known := strings.Cut(strings.ToLower(systemRoot), `:\`)
+	drive, folder, known := strings.Cut(lower(systemRoot), `:\`)
+	folder = strings.Trim(strings.ReplaceAll(folder, `\`, "/"), "/")
+	if here := lower(g.windows); known && here != "." && !strings.HasSuffix("/"+folder, "/"+here) {
+		g.e.Remarks = append(g.e.Remarks, fmt.Sprintf("the registry says that the Windows directory was %q, and here it is %q: what names of files in the registry mean is not known", systemRoot, g.windows))
+		return
+	}
 	if known {
-		g.drive, g.folder = drive, strings.Trim(strings.ReplaceAll(folder, `\`, "/"), "/")
+		g.drive, g.folder = drive, folder
 	}
 }
 
@@ -172,6 +178,8 @@ func packageState(n uint32) advisory.PackageState {
 	return advisory.OtherState
 }
 
+const controlSet = `ControlSet%03d\Control\`
+
 func (g *gathering) system(h *hive.Hive) error {
 	chosen, err := h.Key("Select")
 	if err != nil {
@@ -181,7 +189,16 @@ func (g *gathering) system(h *hive.Hive) error {
 	if err != nil {
 		return err
 	}
-	control := fmt.Sprintf(`ControlSet%03d\Control\`, current)
+	next, err := chosen.Number("Default")
+	switch {
+	case errors.Is(err, hive.ErrAbsent):
+		next = current
+	case err != nil:
+		return err
+	case next != current:
+		g.e.Remarks = append(g.e.Remarks, fmt.Sprintf("the system starts the next time with control set %d, whose pending renames are looked at, and had %d the last time", next, current))
+	}
+	control := fmt.Sprintf(controlSet, current)
 	options, err := h.Key(control + "ProductOptions")
 	if err != nil {
 		return err
@@ -198,7 +215,10 @@ func (g *gathering) system(h *hive.Hive) error {
 	default:
 		return fmt.Errorf("ProductType: %q is not one of WinNT, ServerNT, LanmanNT", kind)
 	}
-	err = g.renames(h, control+"Session Manager")
+	_, err = h.Key(strings.TrimSuffix(fmt.Sprintf(controlSet, next), `\`))
+	if err == nil {
+		err = g.renames(h, fmt.Sprintf(controlSet, next)+"Session Manager")
+	}
 	g.e.RenamesUnread = err != nil
 	return err
 }

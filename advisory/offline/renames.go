@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/weirfs/weir/advisory"
 	"github.com/weirfs/weir/advisory/hive"
@@ -31,18 +34,41 @@ func (g *gathering) renames(h *hive.Hive, manager string) error {
 		}
 		all = append(all, list...)
 	}
+	others, err := h.Key(manager + `\FileRenameOperations`)
+	if absentIsRight(err) != nil {
+		return err
+	}
+	if n := others.Values(); n > 0 {
+		return fmt.Errorf("the key FileRenameOperations, which is another list of pending renames, has %d values that are not followed", n)
+	}
 	if len(all) > 2*maxRenames {
 		return fmt.Errorf("there are %d pending renames, of which %d can be followed", len(all)/2, maxRenames)
 	}
-	q := queue{gathering: g, now: map[string]string{}}
+	q := newQueue(g)
 	q.mounted, _ = h.Key("MountedDevices") // Without it, of names by volume it is not known what they mean.
 	for pair := range slices.Chunk(all, 2) {
 		q.take(pair[0], pair[1])
 	}
+	q.read()
+	q.protected(key)
 	if n := len(q.unclear); n > 0 {
 		g.e.Remarks = append(g.e.Remarks, fmt.Sprintf("what the pending rename of %s concerns cannot be told, and that of others, %d in all; it is none of these files", q.unclear[0], n))
 	}
 	return nil
+}
+
+// protected notes that renames over files of the system may not be carried out. Microsoft says that they are if a value is set,
+// which installers do; whether each version of the system asks for it, and for which files, is not known.
+func (q *queue) protected(manager hive.Key) {
+	allowed, err := manager.Number("AllowProtectedRenames")
+	if len(q.e.Renames) == 0 || err == nil && allowed != 0 {
+		return
+	}
+	why := "is not set"
+	if absentIsRight(err) != nil {
+		why = "could not be read"
+	}
+	q.e.Remarks = append(q.e.Remarks, "AllowProtectedRenames "+why+", without which Windows may leave protected files of the system as they are: check again after the next start whether the pending renames have been carried out")
 }
 
 // queue is what the next start carries out, one after the other.
@@ -51,7 +77,12 @@ type queue struct {
 	mounted hive.Key          // the names of volumes
 	now     map[string]string // what a place has by then: where that is on the disk, and nothing if it has nothing
 	doubts  []doubt           // the places of which that is not known
+	coming  map[string]string // what is read of a place of the advisory, and where that is on the disk
 	unclear []string          // what is renamed so that this cannot be told, and that it is none of the advisory's files can
+}
+
+func newQueue(g *gathering) *queue {
+	return &queue{gathering: g, now: map[string]string{}, coming: map[string]string{}}
 }
 
 // doubt is a place, or a directory with all that is in it, of which it is not known what it has.
@@ -73,7 +104,7 @@ func (q *queue) take(from, to string) {
 	switch {
 	case source.replaces:
 		source.doubt = "what the mark ! of the file means that is renamed is not known"
-	case to != "" && source.at != "" && q.directory(source.at):
+	case source.doubt == "" && to != "" && source.at != "" && q.directory(source.at):
 		source.doubt = "a directory is renamed"
 	}
 	switch {
@@ -88,12 +119,50 @@ func (q *queue) take(from, to string) {
 	}
 }
 
-// seen doubts a name that is like a short one, which a volume does not show on Linux, unless a file is called so.
+// seen doubts a name that leads through a link, or is one, and one that is like a short one, which a volume does not show on Linux,
+// unless a file is called so.
 func (q *queue) seen(n named) named {
+	if link, left, found := q.linked(n); found {
+		n.parts, n.begin = left, somewhere
+		if n.doubt != "" {
+			n.doubt += ", and "
+		}
+		n.doubt += fmt.Sprintf("%q is a link, and where it leads on the running system is not followed", link)
+	}
 	if n.doubt == "" && short.MatchString(n.at) && !q.there(n.at) {
 		n.doubt = "of which file that is the short name cannot be told"
 	}
 	return n
+}
+
+// maxDevice is how many parts of a name may be those of a device.
+const maxDevice = 6
+
+// linked finds the first link that a name leads through, or that it is the name of, and the parts behind it. Where it is not known
+// whether the path begins at the root of a volume, a link on this one may be meant.
+func (q *queue) linked(n named) (link string, left []string, found bool) {
+	visit := func(at, rest string) bool {
+		info, err := q.root.Lstat(at)
+		if found = err == nil && info.Mode()&fs.ModeSymlink != 0; found {
+			link = at
+			if left = []string{}; rest != "" {
+				left = components(rest)
+			}
+		}
+		return !found
+	}
+	// What stands behind a link that cannot be read does not matter, nor what is not there.
+	if n.begin == atRoot && n.at != "" {
+		_ = q.inwards(n.at, visit)
+	}
+	top := strings.Count(path.Join("/", q.folder), "/")
+	for i := 0; n.begin == before && !found && i < min(len(n.parts), maxDevice); i++ {
+		at := strings.Repeat("../", top) + strings.Join(n.parts[i:], "/")
+		if place := q.below(at); place.at != "" {
+			_ = q.inwards(place.at, visit)
+		}
+	}
+	return link, left, found
 }
 
 // perhaps takes an operation of which it is not known what it does.
@@ -149,14 +218,24 @@ func (q *queue) move(r advisory.Rename, source, over named) {
 		}
 		return
 	default:
-		file, _ = q.found(over.at, origin)
 	}
 	q.leave(r, source)
 	q.now[over.at] = origin
 	if origin == "" || why != "" {
 		q.doubts = append(q.doubts, doubt{over, r.From})
 	}
-	q.put(r, over.at, file)
+	if q.put(r, over.at, file); file.Problem == "" {
+		q.coming[over.at] = origin
+	}
+}
+
+// read reads what comes into the places of the advisory: of each what is there in the end.
+func (q *queue) read() {
+	for i, r := range q.e.Renames {
+		if origin, comes := q.coming[r.Over]; comes {
+			q.e.Renames[i].File, _ = q.found(r.Over, origin)
+		}
+	}
 }
 
 // doubted says why it is not known what a place has.
@@ -174,6 +253,7 @@ func (q *queue) put(r advisory.Rename, place string, f advisory.Found) {
 	if !slices.Contains(q.a.Paths(), place) {
 		return
 	}
+	delete(q.coming, place)
 	r.Over, r.File = place, f
 	r.File.Installed = place
 	q.e.Renames = slices.DeleteFunc(q.e.Renames, func(other advisory.Rename) bool { return other.Over == place })

@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirfs/weir/advisory"
+	"github.com/weirfs/weir/advisory/image"
 	"github.com/weirfs/weir/internal/wintest"
 )
 
@@ -83,6 +85,126 @@ func TestNamesOfPendingRenames(t *testing.T) {
 	}
 }
 
+// TestLinksInPendingRenames has names that lead through a link, as Linux shows a junction: into the volume, out of it, or nowhere.
+func TestLinksInPendingRenames(t *testing.T) {
+	for _, to := range []string{"../Windows/System32", "/mnt/vol/Windows/System32", "unsupported reparse tag 0xa0000003"} {
+		for name, test := range map[string]struct {
+			fixed bool
+			pair  []string
+			want  advisory.Verdict
+		}{
+			"to":             {true, []string{`\??\C:\old.exe`, `!\??\C:\a\s\ntoskrnl.exe`}, advisory.Unknown},
+			"to, mended":     {false, []string{`\??\C:\new.exe`, `!\??\C:\A\S\ntoskrnl.exe`}, advisory.Unknown},
+			"from":           {true, []string{`\??\C:\a\s\ntoskrnl.exe`, `\??\C:\gone`}, advisory.Unknown},
+			"deleted":        {true, []string{`\??\C:\a\s\ntoskrnl.exe`, ""}, advisory.Unknown},
+			"a directory":    {true, []string{`\??\C:\a\s\drivers`, `\??\C:\gone`}, advisory.Unknown},
+			"the link":       {true, []string{`\??\C:\a\s`, `\??\C:\gone`}, advisory.Unknown},
+			"what comes":     {true, []string{`\??\C:\a\s\old.exe`, "!" + kernel}, advisory.Unknown},
+			"by its device":  {true, []string{disk2 + `\a\s\ntoskrnl.exe`, ""}, advisory.Unknown},
+			"by another":     {true, []string{`\Device\Harddisk0\Partition1\a\s\ntoskrnl.exe`, ""}, advisory.Unknown},
+			"another file":   {true, []string{`\??\C:\a\s\x.tmp`, ""}, advisory.Fixed},
+			"another volume": {true, []string{`\??\D:\a\s\ntoskrnl.exe`, ""}, advisory.Fixed},
+		} {
+			root := written(t, waits(test.fixed, test.pair...).With("old.exe", wintest.Executable(wintest.X64, old2, "ntoskrnl.exe")).With("a/x", nil))
+			if err := os.Symlink(to, filepath.Join(root, "a/s")); err != nil {
+				t.Fatal(err)
+			}
+			f := decideAt(t, root)
+			if f.Verdict != test.want || test.want == advisory.Unknown && !strings.Contains(strings.Join(f.Reasons, "\n"), `"a/s" is a link`) {
+				t.Errorf("%s, link to %s: %s, because %q", name, to, f.Verdict, f.Reasons)
+			}
+		}
+	}
+}
+
+// TestOddNamesInPendingRenames are like that of a file that decides, and nobody knows what the system makes of them.
+func TestOddNamesInPendingRenames(t *testing.T) {
+	for _, name := range []string{
+		`\??\C:\\Windows\system32\ntoskrnl.exe`, `\SystemRoot\\system32\ntoskrnl.exe`, `\??\\C:\Windows\system32\ntoskrnl.exe`, `\??\C:\Windows\\system32\ntoskrnl.exe`,
+		`\??\C:/Windows/system32/ntoskrnl.exe`, `\??\C:\Windows\x\..\system32\ntoskrnl.exe`, `\??\C:\Windows\.\system32\ntoskrnl.exe`, `\SystemRoot\x\..\system32\ntoskrnl.exe`,
+		kernel + `::$DATA`, kernel + `\`, kernel + ` `, kernel + `.`, disk2 + `\\Windows\system32\ntoskrnl.exe`, `\\?\C:\Windows\system32\ntoskrnl.exe`,
+	} {
+		for _, pair := range [][]string{{name, ""}, {name, `\??\C:\gone`}, {`\??\C:\new.exe`, "!" + name}} {
+			if f := decide(t, waits(true, pair...)); f.Verdict != advisory.Unknown || !strings.Contains(strings.Join(f.Reasons, "\n"), "may concern it") {
+				t.Errorf("%q: %s, because %q", pair, f.Verdict, f.Reasons)
+			}
+		}
+	}
+	for _, name := range []string{`\??\C:\\Windows\system32\xntoskrnl.exe`, `\??\D:\\Windows\system32\ntoskrnl.exe`, `\??\C:\Windows\Temp\*.tmp`, `\??\C:\Windows\system32\ntoskrnl.ex?`} {
+		if f := decide(t, waits(true, name, "")); f.Verdict != advisory.Fixed {
+			t.Errorf("%q: %s, because %q", name, f.Verdict, f.Reasons)
+		}
+	}
+}
+
+// TestDirectoryThatIsRenamed may be that of Windows itself.
+func TestDirectoryThatIsRenamed(t *testing.T) {
+	for _, name := range []string{`\??\C:\Windows`, `\??\C:\Windows\system32`} {
+		if f := decide(t, waits(true, name, `\??\C:\other`)); f.Verdict != advisory.Unknown || !strings.Contains(strings.Join(f.Reasons, "\n"), "a directory is renamed") {
+			t.Errorf("%s: %s, because %q", name, f.Verdict, f.Reasons)
+		}
+	}
+}
+
+// TestRenamesThatAreNotFollowed are told: those of another list, and that the system may protect its files.
+func TestRenamesThatAreNotFollowed(t *testing.T) {
+	w := waits(true)
+	w.System.Put(wintest.SessionManager+`\FileRenameOperations`, wintest.Text(`\??\C:\old.exe`, "!"+kernel))
+	if f := decide(t, w); f.Verdict != advisory.Unknown || !strings.Contains(strings.Join(f.Reasons, "\n"), "the key FileRenameOperations") {
+		t.Errorf("%s, because %q", f.Verdict, f.Reasons)
+	}
+	for value, noted := range map[string]bool{"": true, "0": true, "1": false} {
+		w := waits(false, `\??\C:\new.exe`, "!"+kernel)
+		if value != "" {
+			w.System.Put(wintest.SessionManager, wintest.Number("AllowProtectedRenames", uint32(value[0]-'0')))
+		}
+		w.System.Put(wintest.SessionManager + `\FileRenameOperations`)
+		f := decide(t, w)
+		if f.Verdict != advisory.PendingRestart || strings.Contains(strings.Join(f.Notes, "\n"), "AllowProtectedRenames is not set") != noted {
+			t.Errorf("%q: %s, notes %q", value, f.Verdict, f.Notes)
+		}
+	}
+}
+
+// TestRenamesOfTheNextStart has another control set chosen for it.
+func TestRenamesOfTheNextStart(t *testing.T) {
+	w := waits(true, kernel, "")
+	w.System.Put("Select", wintest.Number("Default", 1))
+	if f := decide(t, w); f.Verdict != advisory.Fixed || !strings.Contains(strings.Join(f.Notes, "\n"), "with control set 1, whose pending renames are looked at, and had 2") {
+		t.Errorf("%s, because %q, notes %q", f.Verdict, f.Reasons, f.Notes)
+	}
+	w = waits(true)
+	w.System.Put("Select", wintest.Number("Default", 3))
+	if f := decide(t, w); f.Verdict != advisory.Unknown {
+		t.Errorf("no such control set: %s, because %q", f.Verdict, f.Reasons)
+	}
+	w = waits(true)
+	w.System.Put("Select", wintest.Number("Default", 1))
+	w.System.Put(`ControlSet001\Control\Session Manager`, wintest.Texts("PendingFileRenameOperations", kernel, ""))
+	if f := decide(t, w); f.Verdict != advisory.Unknown {
+		t.Errorf("%s, because %q", f.Verdict, f.Reasons)
+	}
+}
+
+// TestOnlyWhatIsThereInTheEndIsRead has a file of the largest size that is renamed to and fro.
+func TestOnlyWhatIsThereInTheEndIsRead(t *testing.T) {
+	var all []string
+	for range maxRenames / 2 {
+		all = append(all, `\??\C:\big`, "!"+kernel, kernel, `!\??\C:\big`)
+	}
+	root := written(t, waits(true, all...).With("big", nil))
+	if err := os.Truncate(filepath.Join(root, "big"), image.MaxSize); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if f := decideAt(t, root); f.Verdict != advisory.Unknown {
+		t.Errorf("%s, because %q", f.Verdict, f.Reasons)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 // TestRenamesOfOtherFilesDecideNothing has names that cannot be told, and that are like those of the files or end like them.
 func TestRenamesOfOtherFilesDecideNothing(t *testing.T) {
 	f := decide(t, waits(true, "", "", `\??\C:\DOCUME~1\x.tmp`, "", disk2+`\old\Windows\system32\ntoskrnl.exe`, "", `\Device\X\mywindows\system32\ntoskrnl.exe`, "",
@@ -132,6 +254,21 @@ func TestPlaceThatIsNotKnown(t *testing.T) {
 	}
 }
 
+// TestWindowsDirectoryOfAnotherName has a registry that says another path than the directory has.
+func TestWindowsDirectoryOfAnotherName(t *testing.T) {
+	w := waits(true, kernel, "")
+	values := w.Software.Keys[0].Keys[0].Keys[0].Values
+	for i := range values {
+		if values[i].Name == "SystemRoot" {
+			values[i] = wintest.Text("SystemRoot", `C:\WINNT`)
+		}
+	}
+	f := decide(t, w)
+	if told := `the registry says that the Windows directory was "C:\\WINNT", and here it is "Windows"`; f.Verdict != advisory.Unknown || !strings.Contains(strings.Join(f.Notes, "\n"), told) {
+		t.Errorf("%s, because %q, notes %q", f.Verdict, f.Reasons, f.Notes)
+	}
+}
+
 // TestSourceOutsideOfTheWindowsDirectory has the Windows directory named, so that the rest of the volume is not seen.
 func TestSourceOutsideOfTheWindowsDirectory(t *testing.T) {
 	f := decideAt(t, filepath.Join(written(t, waits(false, `\??\C:\new.exe`, "!"+kernel)), "Windows"))
@@ -173,7 +310,7 @@ func FuzzPendingRenames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, from, to string) {
 		err := within(root, l.All()[0], func(g *gathering) {
 			g.place(`C:\Windows`)
-			q := queue{gathering: g, now: map[string]string{}}
+			q := newQueue(g)
 			q.take(disk2+`\`+from, to)
 			q.take(from, to)
 			for _, r := range g.e.Renames {

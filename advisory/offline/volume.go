@@ -4,6 +4,7 @@
 package offline
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"path"
 	"strings"
 	"syscall"
+	"unicode"
 )
 
 // errTwins says that a name stands there twice, in upper and lower case, so that which is meant cannot be told.
@@ -21,31 +23,58 @@ var errTwins = errors.New("which of them is meant cannot be told")
 var errAbsent = errors.New("it is not there")
 
 // volume is a mounted volume, in which names have no case. Nothing outside of it is reached through it.
-type volume struct{ root *os.Root }
+type volume struct {
+	root *os.Root
+
+	listed map[string]map[string][]string // the names in directories that have been listed, by what they are compared by
+	room   int                            // for how many more
+}
+
+// maxListed is how many names are kept: those of a volume's system, and a bound where a directory has been made to be large.
+const maxListed = 1 << 18
+
+// lower returns a name as it is compared. File systems of Windows fold no character that is not of ASCII into one that is.
+func lower(name string) string {
+	return strings.Map(func(r rune) rune {
+		if l := unicode.ToLower(r); r < unicode.MaxASCII || l > unicode.MaxASCII {
+			return l
+		}
+		return r
+	}, name)
+}
 
 // real returns a path as the names in it are on the volume. Each is found without case.
-func (v volume) real(name string) (string, error) { return v.realBelow(".", name) }
+func (v *volume) real(name string) (string, error) { return v.realBelow(".", name) }
 
 // realBelow is real for a path below a directory whose names are known.
-func (v volume) realBelow(at, name string) (string, error) {
-	for part := range strings.SplitSeq(path.Clean(name), "/") {
-		next, err := v.within(at, part)
-		if err != nil {
-			return "", err
-		}
-		at = path.Join(at, next)
+func (v *volume) realBelow(at, name string) (string, error) {
+	err := v.walk(at, name, func(next, _ string) bool { at = next; return true })
+	if err != nil {
+		return "", err
 	}
 	return at, nil
 }
 
-// within finds a name in a directory.
-func (v volume) within(dir, name string) (string, error) {
-	var found []string
-	err := v.names(dir, func(n string) {
-		if strings.EqualFold(n, name) {
-			found = append(found, n)
+// walk calls visit with each step of a path below a directory, as its names are on the volume, and with what is left of it, until
+// that returns false.
+func (v *volume) walk(at, name string, visit func(at, left string) bool) error {
+	for left := path.Clean(name); left != "." && left != ""; {
+		var part string
+		part, left, _ = strings.Cut(left, "/")
+		next, err := v.within(at, part)
+		if err != nil {
+			return err
 		}
-	})
+		if at = path.Join(at, next); !visit(at, left) {
+			break
+		}
+	}
+	return nil
+}
+
+// within finds a name in a directory.
+func (v *volume) within(dir, name string) (string, error) {
+	found, err := v.called(dir, lower(name))
 	switch {
 	case err != nil:
 		return "", err
@@ -57,8 +86,29 @@ func (v volume) within(dir, name string) (string, error) {
 	return found[0], nil
 }
 
+// called returns the names in a directory that are compared by the one that is given.
+func (v *volume) called(dir, lowered string) (found []string, err error) {
+	if all, known := v.listed[dir]; known {
+		return all[lowered], nil
+	}
+	all := map[string][]string{}
+	err = v.names(dir, func(n string) {
+		key := lower(n)
+		if key == lowered {
+			found = append(found, n)
+		}
+		if v.room--; v.room >= 0 {
+			all[key] = append(all[key], n)
+		}
+	})
+	if err == nil && v.room >= 0 {
+		v.listed[dir] = all
+	}
+	return found, err
+}
+
 // names calls visit with each name that is in a directory.
-func (v volume) names(dir string, visit func(string)) error {
+func (v *volume) names(dir string, visit func(string)) error {
 	d, err := v.open(dir, syscall.O_DIRECTORY)
 	if err != nil {
 		return err
@@ -79,13 +129,13 @@ func (v volume) names(dir string, visit func(string)) error {
 }
 
 // open opens what has a path, whose names are those on the volume, and waits for nothing, as a FIFO would have it do.
-func (v volume) open(name string, flags int) (*os.File, error) {
+func (v *volume) open(name string, flags int) (*os.File, error) {
 	f, err := v.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|flags, 0)
 	return f, reason(err)
 }
 
 // file opens a regular file.
-func (v volume) file(name string) (f *os.File, info fs.FileInfo, err error) {
+func (v *volume) file(name string) (f *os.File, info fs.FileInfo, err error) {
 	// A device may do something when it is opened, so it is looked at before, and again after.
 	if info, err = v.root.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return nil, nil, errors.New("it is no regular file")
@@ -101,7 +151,7 @@ func (v volume) file(name string) (f *os.File, info fs.FileInfo, err error) {
 }
 
 // read reads a regular file that has no more bytes than that.
-func (v volume) read(name string, most int64) ([]byte, fs.FileInfo, error) {
+func (v *volume) read(name string, most int64) ([]byte, fs.FileInfo, error) {
 	f, info, err := v.file(name)
 	if err != nil {
 		return nil, nil, err
@@ -110,8 +160,9 @@ func (v volume) read(name string, most int64) ([]byte, fs.FileInfo, error) {
 	if info.Size() > most {
 		return nil, nil, fmt.Errorf("it has %d bytes, and no file of a system is as large", info.Size())
 	}
-	b, err := io.ReadAll(io.LimitReader(f, most))
-	return b, info, reason(err)
+	b := bytes.NewBuffer(make([]byte, 0, info.Size()+bytes.MinRead)) // One that grows by itself takes several times as much.
+	_, err = b.ReadFrom(io.LimitReader(f, most))
+	return b.Bytes(), info, reason(err)
 }
 
 // reason returns an error of a file without its path.
