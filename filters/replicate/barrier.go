@@ -53,8 +53,14 @@ func (b *barrier) run(s *session) {
 		b.mu.Unlock()
 		b.u.moves()
 		took, err := b.u.target.Advance(s.dst)
-		if errors.Is(err, target.ErrNoRoom) && b.waitForRoom(s) {
-			continue
+		if errors.Is(err, target.ErrNoRoom) {
+			if b.waitForRoom(s) {
+				continue
+			}
+			if s.stopped() { // The next start looks at what is not durable.
+				b.ends()
+				return
+			}
 		}
 		if err != nil {
 			b.failed(s, err)
@@ -68,6 +74,13 @@ func (b *barrier) run(s *session) {
 		}
 		b.pause(s, took)
 	}
+}
+
+// ends stops trying, with what was shown not durable.
+func (b *barrier) ends() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.running = false
 }
 
 // waitForRoom waits a moment on a target that has no room for the record of what is durable. Nothing was lost, whatever ends

@@ -100,7 +100,7 @@ func (u *unit) hindranceLocked(around string, mute time.Duration) standing {
 	case silence > 0:
 		return standing{phase: PhaseWaiting, reason: fmt.Sprintf("nothing has moved for %s: see whether a file system is frozen, or its disk or server is gone",
 			silence.Round(time.Second))}
-	case problems.cramped:
+	case !problems.cramped.IsZero():
 		return standing{phase: PhaseFull, reason: target.ErrNoRoom.Error()}
 	case problems.full > 0:
 		return standing{phase: PhaseFull, reason: "since " + problems.since.Format(time.TimeOnly)}

@@ -33,7 +33,7 @@ type problems struct {
 	full    int       // how many of them are for want of room
 	braked  int       // how many names the brake holds, those in directories that it holds included
 	since   time.Time // when full became more than 0
-	cramped bool      // no barrier passes for want of room
+	cramped time.Time // since when no barrier passes for want of room; zero while they pass
 	moved   bool      // a directory has moved: paths may be others
 
 	walk  int  // counts the walks of the whole place

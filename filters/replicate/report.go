@@ -213,14 +213,18 @@ func (u *unit) settled() (done, ok bool) {
 	}
 	soon, waits := u.later.next()
 	waits = waits && !u.hurry && time.Until(soon) < 200*time.Millisecond
-	return u.status.scans > 0 && !u.worksLocked() && !waits, true
+	done = u.status.scans > 0 && !u.worksLocked() && !waits
+	if cramped := u.status.problems.cramped; !cramped.IsZero() { // What was removed last may make room yet.
+		return done && time.Since(cramped) >= hopeless, false
+	}
+	return done, true
 }
 
 // worksLocked reports whether something is being done, or is known to be owed and due at once or in a moment: all but
-// problems that are listed and files that are left in peace. u.mu is held.
+// problems that are listed, files that are left in peace, and a barrier that waits for room. u.mu is held.
 func (u *unit) worksLocked() bool {
-	return u.dirty.Len() > 0 || u.hurry && len(u.heard) > 0 || u.later.owed > 0 || len(u.staged) > 0 || u.bulk.busyLocked() || !u.barrier.idle() ||
-		(u.busy || u.scan.wanted || u.status.scanning) && !u.glancesLocked()
+	return u.dirty.Len() > 0 || u.hurry && len(u.heard) > 0 || u.later.owed > 0 || len(u.staged) > 0 || u.bulk.busyLocked() ||
+		!u.barrier.idle() && u.status.problems.cramped.IsZero() || (u.busy || u.scan.wanted || u.status.scanning) && !u.glancesLocked()
 }
 
 // Behind returns the targets that have not passed a barrier with all that was seen. A source that
@@ -246,7 +250,8 @@ func (r *Replicator) Stranded() bool {
 			continue
 		}
 		u.mu.Lock()
-		waits := targetIsAway(u.status.outage) && u.barrier.idle() || u.status.problems.full > 0 && !u.worksLocked()
+		full := u.status.problems.full > 0 || !u.status.problems.cramped.IsZero()
+		waits := targetIsAway(u.status.outage) && u.barrier.idle() || full && !u.worksLocked()
 		u.mu.Unlock()
 		if !waits {
 			return false
@@ -273,5 +278,5 @@ func (u *unit) behind() bool {
 	if volume == nil {
 		return !u.barrier.idle()
 	}
-	return u.worksLocked() || u.owedLocked() > 0 || u.status.problems.full > 0
+	return u.worksLocked() || !u.barrier.idle() || u.owedLocked() > 0 || u.status.problems.full > 0
 }

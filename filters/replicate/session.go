@@ -181,6 +181,16 @@ func (s *session) err() error {
 	return nil
 }
 
+// stopped reports whether weir is being stopped.
+func (s *session) stopped() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+		return false
+	}
+}
+
 // current reports whether the place still shows what the session has borrowed: a volume may be mounted over
 // another one that stays.
 func (s *session) current() bool {

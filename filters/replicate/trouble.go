@@ -198,8 +198,14 @@ func (u *unit) resolvedIn(dir weir.Handle) {
 // cramped says whether barriers wait for room.
 func (u *unit) cramped(is bool) {
 	u.mu.Lock()
-	changed := u.status.problems.cramped != is
-	u.status.problems.cramped = is
+	since := &u.status.problems.cramped
+	changed := since.IsZero() == is
+	switch {
+	case changed && is:
+		*since = time.Now()
+	case changed:
+		*since = time.Time{}
+	}
 	u.mu.Unlock()
 	if changed {
 		u.r.changed()

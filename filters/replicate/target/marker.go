@@ -110,6 +110,16 @@ func writeGeneration(hidden *tree.Dir, generation uint64) error {
 	return bare(err)
 }
 
+// reserveGeneration makes the file of the generation where there is none, so that a target that has no room for another
+// file can still tell what is durable on it.
+func reserveGeneration(hidden *tree.Dir) error {
+	_, err := readHidden(hidden, genFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return writeGeneration(hidden, 0)
+	}
+	return err
+}
+
 // writeMarker marks a target, durably.
 func writeMarker(hidden *tree.Dir, source string) (marker, error) {
 	m := marker{Version: markerVersion, ID: rand.Text(), Source: source, Created: time.Now().UTC().Truncate(time.Second)}

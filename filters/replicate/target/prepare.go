@@ -103,7 +103,7 @@ func (t *Target) mark(ctx context.Context, dry bool) error {
 	}
 	if err := h.Root.Mkdir(HiddenDir); err != nil && !errors.Is(err, fs.ErrExist) {
 		if Full(err) {
-			return Refuse(t.options.Path, "it has no room at all: "+Reason(err), "free some room")
+			return noRoom(t.options.Path, err)
 		}
 		return Refuse(t.options.Path, "it cannot be written: "+Reason(err), "mount it read-write, or check its permissions")
 	}
@@ -113,17 +113,38 @@ func (t *Target) mark(ctx context.Context, dry bool) error {
 	if err := h.writable(t.options.Path); err != nil {
 		return err
 	}
-	if ours == nil {
-		m, err := writeMarker(h.hidden, t.options.Source)
-		if err != nil {
-			return fmt.Errorf("mark target %s: %w", weir.QuotePath(t.options.Path), err)
-		}
-		ours = &m
+	if ours, err = t.leaveMarker(h, ours); err != nil {
+		return err
 	}
 	if err := t.remember(h, *ours); err != nil {
 		return err
 	}
 	return t.tryLimits(h)
+}
+
+// leaveMarker makes what the hidden directory has to have, with a new marker if there is none of ours. It returns the
+// marker.
+func (t *Target) leaveMarker(h *Hold, ours *marker) (*marker, error) {
+	err := reserveGeneration(h.hidden)
+	if Full(err) {
+		err = nil // A barrier makes it when there is room.
+	}
+	if err == nil && ours == nil {
+		ours = new(marker)
+		*ours, err = writeMarker(h.hidden, t.options.Source)
+	}
+	switch {
+	case Full(err):
+		return nil, noRoom(t.options.Path, err)
+	case err != nil:
+		return nil, fmt.Errorf("mark target %s: %w", weir.QuotePath(t.options.Path), err)
+	}
+	return ours, nil
+}
+
+// noRoom refuses a target that has not even room for a marker.
+func noRoom(path string, err error) error {
+	return Refuse(path, "it has no room at all: "+Reason(err), "free some room")
 }
 
 // remember records the target's identity in the index, durably.
