@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirfs/weir/filters/replicate"
 )
@@ -36,6 +37,34 @@ func TestWalkShowsProgress(t *testing.T) {
 	})
 	if len(seen) < 4 {
 		t.Errorf("the number of files was seen to be %v", seen)
+	}
+	s.alike()
+	s.end()
+}
+
+// TestDirectoriesMoveUnderAWalk changes files while weir is stopped, and renames the directories that they are in, with what is
+// above some of them, while the walk goes on that is to find them: some come from where it is still to be to where it has been.
+func TestDirectoriesMoveUnderAWalk(t *testing.T) {
+	s := newScene(t, "ext4", "xfs", false)
+	const dirs = 60
+	changed := func(n int) string { return s.in(name("d", n) + "/in/moves/sub/f") }
+	for n := range dirs {
+		populate(t, s.in(name("d", n)), 2, 100)
+		mkdir(t, filepath.Dir(changed(n)))
+		write(t, changed(n), "1")
+	}
+	s.begin()
+	s.alike()
+	s.end()
+	for n := range dirs {
+		write(t, changed(n), name("changed ", n))
+	}
+	s.begin()
+	for s.m.Status().Looked == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	for n := range dirs {
+		rename(t, s.in(name("d", n)+"/in/moves"), s.in(name("moved", n)))
 	}
 	s.alike()
 	s.end()

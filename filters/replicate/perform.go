@@ -154,8 +154,8 @@ func (b *batch) move(step replica.Step) error {
 	if node.Source.IsDir() && len(b.u.intended) > 0 {
 		b.u.wandered[step.Key] = true // An audit that goes on may have passed by where it is now.
 	}
-	if node.Source.IsDir() && b.u.r.options.Rules.NeedsPath() {
-		b.grown = append(b.grown, step.Key) // By its new path other rules may hold for what is in it.
+	if node.Source.IsDir() && step.To.Parent != replica.Parking && (b.u.r.options.Rules.NeedsPath() || b.u.passesBy()) {
+		b.grown = append(b.grown, step.Key) // Nobody may have looked into it, or other rules may hold there now.
 	}
 	if step.From.Parent == replica.Parking {
 		b.pinned = b.pinned || nests // They go on where it is now.

@@ -70,6 +70,7 @@ type unit struct {
 	brakeMoved bool // since it was recorded
 	regained   int  // how often what it had let go, or kept in its place, was found elsewhere
 	missed     int  // how often a name could not be looked at or shown
+	walks      walks
 	status     unitStatus
 }
 

@@ -27,6 +27,13 @@ const (
 // what events have reported meanwhile.
 func (u *unit) walk(s *session, dirs []weir.Handle, mode walkMode, deep bool) error {
 	mode.scan, mode.descends = true, deep
+	if deep {
+		ends, err := u.walkBegins(dirs)
+		if err != nil {
+			return err
+		}
+		defer ends()
+	}
 	w := &walker{u: u, s: s, mode: mode}
 	for _, key := range dirs {
 		w.stack = append(w.stack, visit{key: key, known: true})
