@@ -11,6 +11,7 @@ import (
 
 const (
 	firstRead = 256 // what is read of a cell at once: most are shorter
+	minValue  = 24  // bytes that the record of a value has at least, in its cell
 	maxName   = 512 // bytes of a key's name; Windows allows 255 characters
 )
 
@@ -83,7 +84,7 @@ func (h *Hive) node(at uint32) (node, error) {
 		values: le.Uint32(raw[36:]), list: le.Uint32(raw[40:]),
 	}
 	// Each has a record of its own, so that a file has room for so many and no more.
-	if int64(n.subkeys) > h.bins/(4+fixed) || int64(n.values) > h.bins/(4+20) {
+	if int64(n.subkeys) > h.bins/(4+fixed) || int64(n.values) > h.bins/minValue {
 		return node{}, fmt.Errorf("key %q: the file has no room for %d keys and %d values", name, n.subkeys, n.values)
 	}
 	return n, nil

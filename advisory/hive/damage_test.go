@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/weirfs/weir/advisory/hive"
@@ -44,10 +45,17 @@ func use(t testing.TB, file []byte) {
 			continue
 		}
 		bounded("key")
-		if names, err := k.Keys(); err == nil && len(names) > len(file)/80 {
-			t.Fatalf("%d keys in %d bytes", len(names), len(file))
+		below, err := k.Keys()
+		if err == nil && len(below) > len(file)/80 {
+			t.Fatalf("%d keys in %d bytes", len(below), len(file))
 		}
 		bounded("keys")
+		for _, one := range below {
+			if _, err := one.Number("CurrentState"); err == nil && one.Name() == "" {
+				t.Fatal("a value of a key without a name")
+			}
+		}
+		bounded("values of all keys")
 		for _, name := range []string{"", "CurrentVersion", "long", "имя"} {
 			text, err := k.String(name)
 			if err == nil && len(text) > 3<<20 {
@@ -111,6 +119,38 @@ func TestAListThatNamesTheSameKeyAgainAndAgainIsRefused(t *testing.T) {
 	short := slices.Concat(file[:0x1000], file[len(file)-0x3d000:])
 	if k, err := open(t, reseal(short)).Key("x"); err == nil || errors.Is(err, hive.ErrAbsent) {
 		t.Error(k, err)
+	}
+}
+
+// TestKeysThatShareTheirValuesAreRefused has many keys with the one long list of values, each of which would be looked through.
+func TestKeysThatShareTheirValuesAreRefused(t *testing.T) {
+	h := wintest.Hive{Root: wintest.HiveKey{Keys: make([]wintest.HiveKey, 2000)}}
+	for i := range h.Root.Keys {
+		h.Root.Keys[i].Name = "x"
+		h.Root.Keys[i].Values = []wintest.HiveValue{wintest.Number("OtherNumbers", 1)}
+	}
+	h.Root.Keys[0].Values = slices.Repeat(h.Root.Keys[0].Values, 2000)
+	file := h.Bytes()
+	if keys, err := key(t, open(t, file), "").Keys(); err != nil || len(keys) != 2000 {
+		t.Fatalf("%d keys, %v", len(keys), err)
+	}
+	nodes := func(yield func([]byte) bool) {
+		for at := 0x1000; at+48 < len(file); at += 8 {
+			if string(file[at+4:at+6]) == "nk" && string(file[at+80:at+81]) == "x" && !yield(file[at+4:]) {
+				return
+			}
+		}
+	}
+	var first []byte
+	for node := range nodes {
+		if first == nil {
+			first = slices.Clone(node[36:44])
+		}
+		copy(node[36:44], first)
+	}
+	use(t, file)
+	if keys, err := key(t, open(t, file), "").Keys(); err == nil || !strings.Contains(err.Error(), "than the file has room for") {
+		t.Errorf("%d keys, %v", len(keys), err)
 	}
 }
 

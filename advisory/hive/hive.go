@@ -127,33 +127,38 @@ func (h *Hive) child(n node, name string) (node, error) {
 // Key is a key of a hive.
 type Key struct {
 	hive *Hive
-	path string
+	path string // for errors; of a key that was listed, its name alone
 	node node
 }
 
-// Keys returns the names of the subkeys in the order in which the hive has them, which is that of the names where Windows wrote
-// it. They are as found, and may hold any character. All can be read, or there is an error.
-func (k Key) Keys() ([]string, error) {
+// Name returns the key's own name as found, which may hold any character; that of the root is of no importance.
+func (k Key) Name() string { return k.node.name }
+
+// Keys returns the subkeys in the order in which the hive has them, which is that of their names where Windows wrote it. All can
+// be read, or there is an error.
+func (k Key) Keys() ([]Key, error) {
 	if k.hive == nil {
 		return nil, errors.New("read key: it is the zero value")
 	}
-	var names []string
+	var keys []Key
 	var damage error
 	room := 2 * k.hive.bins // what names of one byte for a character may grow to
+	values := k.hive.bins / minValue
 	err := k.hive.subkeys(k.node, func(at uint32) bool {
 		var c node
 		if c, damage = k.hive.node(at); damage != nil {
 			return false
 		}
-		if room -= int64(len(c.name)); room < 0 {
-			damage = errors.New("there are more names than the file has room for")
+		room, values = room-int64(len(c.name)), values-int64(c.values)
+		if room < 0 || values < 0 {
+			damage = errors.New("there are more names, or values of all these keys, than the file has room for")
 			return false
 		}
-		names = append(names, c.name)
+		keys = append(keys, Key{k.hive, c.name, c})
 		return true
 	})
 	if err = errors.Join(err, damage); err != nil {
 		return nil, fmt.Errorf("read keys of %q: %w", k.path, err)
 	}
-	return names, nil
+	return keys, nil
 }

@@ -96,11 +96,14 @@ func TestWhatWasBuiltIsRead(t *testing.T) {
 			if none, err := key(t, h, "session").Strings("none"); err != nil || len(none) != 0 {
 				t.Errorf("no strings: %q, %v", none, err)
 			}
-			names, err := key(t, h, packages).Keys()
-			if err != nil || len(names) != 60 || names[59] != "Package_00059_for_KB975759" {
-				t.Errorf("%d packages: %.3q, %v", len(names), names, err)
+			all, err := key(t, h, packages).Keys()
+			if err != nil || len(all) != 60 || all[59].Name() != "Package_00059_for_KB975759" {
+				t.Fatalf("%d packages: %.3q, %v", len(all), names(all), err)
 			}
-			if top, err := key(t, h, "").Keys(); err != nil || !slices.Equal(top, []string{"Microsoft", "Session", "Ünïcode", "Жук"}) {
+			if n, err := all[59].Number("CurrentState"); err != nil || n != 59 {
+				t.Errorf("the state of a package that was listed: %d, %v", n, err)
+			}
+			if top, err := namesBelow(key(t, h, "")); err != nil || !slices.Equal(top, []string{"Microsoft", "Session", "Ünïcode", "Жук"}) {
 				t.Errorf("keys of the root: %q, %v", top, err)
 			}
 			if n, err := key(t, h, packages+`\Package_00059_for_KB975759`).Number("CurrentState"); err != nil || n != 59 {
@@ -108,6 +111,18 @@ func TestWhatWasBuiltIsRead(t *testing.T) {
 			}
 		})
 	}
+}
+
+func names(keys []hive.Key) (all []string) {
+	for _, k := range keys {
+		all = append(all, k.Name())
+	}
+	return all
+}
+
+func namesBelow(k hive.Key) ([]string, error) {
+	keys, err := k.Keys()
+	return names(keys), err
 }
 
 func TestAbsentIsNotTheWrongTypeAndNotDamage(t *testing.T) {

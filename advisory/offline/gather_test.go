@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/advisory"
@@ -427,5 +429,25 @@ func TestNamesAreFoldedNoFurtherThanNTFSDoes(t *testing.T) {
 		if err := os.Rename(filepath.Join(root, "Windows/System32", to), filepath.Join(root, wintest.Ntoskrnl)); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestManyRecords has as many packages of the hotfix as no system has, in a registry that somebody has made.
+func TestManyRecords(t *testing.T) {
+	const many = 20000
+	w := vista("6002", sp2).Has(old2, old2)
+	w.Software.Put(strings.TrimSuffix(wintest.Packages, `\`))
+	at := &w.Software
+	for name := range strings.SplitSeq(strings.TrimSuffix(wintest.Packages, `\`), `\`) {
+		at = &at.Keys[slices.IndexFunc(at.Keys, func(k wintest.HiveKey) bool { return k.Name == name })]
+	}
+	for i := range many {
+		at.Keys = append(at.Keys, wintest.HiveKey{Name: fmt.Sprintf("%s.%d", package6, i), Values: []wintest.HiveValue{wintest.Number("CurrentState", 0x70)}})
+	}
+	root := written(t, w)
+	start := time.Now()
+	f := decideAt(t, root)
+	if took := time.Since(start); f.Verdict != advisory.Damaged || len(f.Evidence.Packages) != many || took > 20*time.Second {
+		t.Errorf("%s by %d records after %v", f.Verdict, len(f.Evidence.Packages), took)
 	}
 }

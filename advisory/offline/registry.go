@@ -127,17 +127,14 @@ func (g *gathering) packages(h *hive.Hive, prefix string) error {
 	if err != nil {
 		return absentIsRight(err)
 	}
-	names, err := all.Keys()
+	keys, err := all.Keys()
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
+	for _, one := range keys {
+		name := one.Name()
 		if len(name) < len(prefix) || !strings.EqualFold(name[:len(prefix)], prefix) {
 			continue
-		}
-		one, err := h.Key(servicing + `\Packages\` + name)
-		if err != nil {
-			return err
 		}
 		arch, version, _ := strings.Cut(name[len(prefix):], "~")
 		version = version[strings.LastIndexByte(version, '~')+1:]
