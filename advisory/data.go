@@ -107,6 +107,15 @@ type File struct {
 	Branch      string    `toml:"service_branch" json:"service_branch,omitempty"`
 }
 
+// fill makes lists that the file has not empty ones, as which they are in JSON, too.
+func (a *Advisory) fill() {
+	for _, texts := range []*[]string{&a.Replaces, &a.Sources, &a.Notes} {
+		*texts = append([]string{}, *texts...)
+	}
+	a.Unlisted, a.Numbering, a.Records = append([]Unlisted{}, a.Unlisted...), append([]Numbering{}, a.Numbering...), append([]Record{}, a.Records...)
+	a.Gaps, a.FollowUps = append([]Gap{}, a.Gaps...), append([]FollowUp{}, a.FollowUps...)
+}
+
 // Components returns the parts of the system that must all be mended, in the order of the tables.
 func (a *Advisory) Components() (names []string) {
 	for _, f := range a.Files {

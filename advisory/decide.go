@@ -226,7 +226,7 @@ func (d *decision) mended() bool {
 	case good == len(d.f.Files) && d.e.RecordsUnread:
 		return d.is(Fixed, "every file has the change; what the registry says of %s could not be read", d.a.ID)
 	case good == len(d.f.Files):
-		return d.is(Fixed, "every file has the change, by an update that came later: the registry has no record of %s itself", d.a.ID)
+		return d.is(Fixed, "every file has the change; the registry has no record of %s itself, as after a later update that has brought it", d.a.ID)
 	case alien > 0:
 		return d.is(Inconsistent, "%d of the %d files are not of the system's build: an update or a restore has not ended", alien, len(d.f.Files))
 	case good > 0:

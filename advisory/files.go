@@ -70,11 +70,10 @@ func (d *decision) judge(f Found, required Version) judgement {
 	return judgement{fixed, b.Name, fmt.Sprintf("version %s of the branch %s is not before %s", f.Version, b.Name, required), ""}
 }
 
-// names reports whether a file is called, by its version resource, like one of the article's that are part of the same.
+// names reports whether a file is called, by its version resource, like one of the article's that are installed in its place.
 func (a *Advisory) names(f Found) bool {
-	i := slices.IndexFunc(a.Files, func(row File) bool { return row.Installed == f.Installed })
-	return i >= 0 && slices.ContainsFunc(a.Files, func(row File) bool {
-		return row.Component == a.Files[i].Component && strings.EqualFold(row.Name, f.Original)
+	return slices.ContainsFunc(a.Files, func(row File) bool {
+		return row.Installed == f.Installed && strings.EqualFold(row.Name, f.Original)
 	})
 }
 
@@ -85,7 +84,7 @@ func (a *Advisory) branch(f Found) (b Branch, unknown string) {
 		switch {
 		case b.NT != f.Version.NT():
 		case len(b.Revisions) == 2 && f.Version[3] >= b.Revisions[0] && f.Version[3] <= b.Revisions[1]:
-			return b, ""
+			return b, twoVersions(f)
 		case len(b.Suffixes) == 0:
 			why = fmt.Sprintf("no branch has revision %d", f.Version[3])
 		case slices.Contains(b.Suffixes, suffix):
@@ -100,14 +99,23 @@ func (a *Advisory) branch(f Found) (b Branch, unknown string) {
 // suffixOf returns the last word of the build's name that is in the string FileVersion, as is qfe in
 // "5.2.3790.4601 (srv03_sp2_qfe.091009-1259)".
 func suffixOf(f Found) (suffix, unknown string) {
-	number, build, named := strings.Cut(f.FileVersion, "(")
-	if v, err := ParseVersion(strings.TrimSpace(number)); err == nil && v != f.Version {
-		return "", fmt.Sprintf("its two versions, %s and %s, are not the same", f.Version, v)
+	if why := twoVersions(f); why != "" {
+		return "", why
 	}
+	_, build, named := strings.Cut(f.FileVersion, "(")
 	build, _, _ = strings.Cut(build, ".")
 	suffix = strings.ToLower(build[strings.LastIndexByte(build, '_')+1:])
 	if !named || suffix == "" {
 		return "", fmt.Sprintf("its FileVersion %q does not tell the branch", f.FileVersion)
 	}
 	return suffix, ""
+}
+
+// twoVersions says that the string FileVersion begins with another version than the one that decides, if it does.
+func twoVersions(f Found) string {
+	number, _, _ := strings.Cut(f.FileVersion, "(")
+	if v, err := ParseVersion(strings.TrimSpace(number)); err == nil && v != f.Version {
+		return fmt.Sprintf("its two versions, %s and %s, are not the same", f.Version, v)
+	}
+	return ""
 }

@@ -49,15 +49,24 @@ func (l *Library) Add(file string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(l.books, func(b book) bool { return strings.EqualFold(b.advisory.ID, a.ID) }); i >= 0 {
+	if i := slices.IndexFunc(l.books, func(b book) bool { return plain(b.advisory.ID) == plain(a.ID) }); i >= 0 {
 		return &weir.Error{
-			Op: "read advisory", Kind: weir.KindRefused, Path: file, Err: errors.New(a.ID + " is there already, in " + l.books[i].file),
+			Op: "read advisory", Kind: weir.KindRefused, Path: file, Err: errors.New(l.books[i].advisory.ID + " is there already, in " + l.books[i].file),
 			Hint: "give it another id",
 		}
 	}
 	l.books = append(l.books, book{a, file, text})
 	slices.SortFunc(l.books, func(a, b book) int { return strings.Compare(a.advisory.ID, b.advisory.ID) })
 	return nil
+}
+
+// plain is what ids are compared by: without case, and without KB before a number.
+func plain(id string) string {
+	id = strings.ToUpper(id)
+	if number, found := strings.CutPrefix(id, "KB"); found && number != "" && strings.Trim(number, "0123456789") == "" {
+		return number
+	}
+	return id
 }
 
 // All returns the advisories.
@@ -73,7 +82,7 @@ func (l *Library) All() (all []*Advisory) {
 func (l *Library) Find(id string) (*Advisory, []byte, error) {
 	var ids []string
 	for _, b := range l.books {
-		if strings.EqualFold(b.advisory.ID, id) || strings.EqualFold(b.advisory.ID, "KB"+id) {
+		if plain(b.advisory.ID) == plain(id) {
 			return b.advisory, b.text, nil
 		}
 		ids = append(ids, b.advisory.ID)

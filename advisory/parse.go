@@ -37,7 +37,7 @@ func decode(text []byte) (*Advisory, error) {
 	c := checker{a: a, at: at}
 	c.head()
 	for i, p := range a.Products {
-		c.product(fmt.Sprintf("product[%d]", i), p)
+		c.product(fmt.Sprintf("product[%d]", i), i, p)
 	}
 	for i, u := range a.Unlisted {
 		c.unlisted(fmt.Sprintf("unlisted[%d]", i), u)
@@ -52,6 +52,7 @@ func decode(text []byte) (*Advisory, error) {
 		c.file(fmt.Sprintf("file[%d]", i), i, f)
 	}
 	c.rest()
+	a.fill()
 	return a, c.err
 }
 
@@ -105,13 +106,16 @@ func (c *checker) kind(row string, t Type) {
 	c.want(slices.Contains([]Type{"", Client, Server}, t), row+".type", "%q is not one of client, server", t)
 }
 
-func (c *checker) product(row string, p Product) {
+func (c *checker) product(row string, i int, p Product) {
 	c.text(row+".name", p.Name)
 	c.nt(row, p.NT)
 	c.want(p.Type != "", row, "product %q has no type", p.Name)
 	c.kind(row, p.Type)
 	c.want(len(p.ServicePacks) > 0, row, "product %q has no service_packs", p.Name)
-	for _, sp := range p.ServicePacks {
+	twin := slices.ContainsFunc(c.a.Products[:i], func(o Product) bool { return o.NT == p.NT && o.Type == p.Type })
+	c.want(!twin, row, "there are two products for a %s of version %s", p.Type, p.NT)
+	for i, sp := range p.ServicePacks {
+		c.want(!slices.Contains(p.ServicePacks[:i], sp), row+".service_packs", "service pack %d stands there twice", sp)
 		c.want(sp >= p.First, row+".first_service_pack", "product %q begins with service pack %d, after %d", p.Name, p.First, sp)
 		known := slices.ContainsFunc(c.a.Lines, func(l Line) bool { return l.NT == p.NT && l.ServicePack == sp })
 		c.want(known, row+".service_packs", "there is no [[line]] for service pack %d of %s", sp, p.NT)
@@ -132,13 +136,22 @@ func (c *checker) line(row string, l Line) {
 	c.want(len(l.Builds) > 0, row, "%s has no builds", row)
 	has := func(f File) bool { return l.has(f.Version) && f.Component != "" }
 	c.want(slices.ContainsFunc(c.a.Files, has), row, "there is no [[file]] with a component for these builds of %s", l.NT)
-	same := 0
+	same, builds := 0, map[uint16]int{}
 	for _, other := range c.a.Lines {
-		if other.NT == l.NT && other.ServicePack == l.ServicePack {
+		if other.NT != l.NT {
+			continue
+		}
+		if other.ServicePack == l.ServicePack {
 			same++
+		}
+		for _, build := range other.Builds {
+			builds[build]++
 		}
 	}
 	c.want(same < 2, row, "there are two lines for service pack %d of %s", l.ServicePack, l.NT)
+	for _, build := range l.Builds {
+		c.want(builds[build] < 2, row+".builds", "build %d of %s stands there twice", build, l.NT)
+	}
 }
 
 func (c *checker) branch(row string, b Branch) {
@@ -146,6 +159,9 @@ func (c *checker) branch(row string, b Branch) {
 	c.text(row+".name", b.Name)
 	c.clean(row+".suffixes", b.Suffixes...)
 	c.want((len(b.Suffixes) == 0) != (len(b.Revisions) == 0), row, "branch %q is told by suffixes or by revisions, one of them", b.Name)
+	for _, suffix := range b.Suffixes {
+		c.want(suffix == strings.ToLower(suffix), row+".suffixes", "suffix %q is not in lower case, in which it is compared", suffix)
+	}
 	for _, other := range c.a.Branches {
 		apart := other.NT != b.NT || other.Name == b.Name || len(other.Revisions) != 2 || len(b.Revisions) != 2 || other.Revisions[1] < b.Revisions[0] || b.Revisions[1] < other.Revisions[0]
 		shared := other.NT == b.NT && other.Name != b.Name && slices.ContainsFunc(b.Suffixes, func(s string) bool { return slices.Contains(other.Suffixes, s) })
@@ -170,7 +186,18 @@ func (c *checker) file(row string, i int, f File) {
 	twin := slices.ContainsFunc(c.a.Files[:i], func(o File) bool {
 		return o.Machine == f.Machine && o.Version == f.Version && strings.EqualFold(o.Name, f.Name)
 	})
+	c.one(row, i, f)
 	c.want(!twin, row, "file %s of version %s stands there twice for %s", f.Name, f.Version, f.Machine)
+}
+
+// one wants that of what decides in one place there is one version for each line of builds, since it is what a file is measured by.
+func (c *checker) one(row string, i int, f File) {
+	for _, o := range c.a.Files[:i] {
+		lined := slices.ContainsFunc(c.a.Lines, func(l Line) bool { return l.has(f.Version) && l.has(o.Version) })
+		if lined && o.Machine == f.Machine && o.Installed == f.Installed && o.Component != "" && f.Component != "" {
+			c.want(o.Version == f.Version, row+".version", "%s for %s is to have version %s, and by another [[file]] of the same [[line]] %s", f.Installed, f.Machine, f.Version, o.Version)
+		}
+	}
 }
 
 func (c *checker) rest() {

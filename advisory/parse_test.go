@@ -71,7 +71,13 @@ func TestBadAdvisoryIsRefused(t *testing.T) {
 		{`nt_from = "6.1"`, ``, "says neither nt nor nt_from nor nt_to"},
 		{`builds = [3790]`, `builds = []`, "line[0] has no builds"},
 		{`builds = [3790]`, `builds = [70000]`, "cannot"},
-		{`builds = [6001]`, `builds = [6001, 6002]`, ""},
+		{`builds = [6001]`, `builds = [6001, 6005]`, ""},
+		{`builds = [6001]`, `builds = [6001, 6002]`, "build 6002 of 6.0 stands there twice"},
+		{`builds = [6001]`, `builds = [6001, 6001]`, "column 1: build 6001 of 6.0 stands there twice"},
+		{`service_packs = [2]`, `service_packs = [2, 2]`, "column 1: service pack 2 stands there twice"},
+		{`type = "client"`, `type = "server"`, "column 3: there are two products for a server of version 6.0"},
+		{`suffixes = ["qfe", "ldr"]`, `suffixes = ["QFE"]`, `column 1: suffix "QFE" is not in lower case`},
+		{`version = "6.0.6002.22250"`, `version = "6.0.6001.1"`, "column 1: system32/drivers/fltmgr.sys for x86 is to have version 6.0.6001.1, and by another [[file]] of the same [[line]] 6.0.6001.22547"},
 		{`builds = [6001]`, `builds = [6009]`, "there is no [[file]] with a component for these builds"},
 		{`suffixes = ["qfe", "ldr"]`, ``, "is told by suffixes or by revisions"},
 		{`revisions = [16384, 20479]`, `revisions = [16384]`, "revisions are two numbers"},
@@ -131,7 +137,8 @@ func TestLibraryIsAddedTo(t *testing.T) {
 	if all := l.All(); len(all) != 2 || all[0].ID != "KB1" {
 		t.Errorf("%d advisories", len(all))
 	}
-	for want, text := range map[string]string{"is there already, in dir/a.toml": other, "line 1": "id = 'b"} {
+	bare := strings.Replace(string(text), `id = "KB975759"`, `id = "975759"`, 1)
+	for want, text := range map[string]string{"is there already, in dir/a.toml": other, "is there already, in built in": bare, "line 1": "id = 'b"} {
 		err := l.Add("dir/b.toml", []byte(text))
 		if weir.KindOf(err) != weir.KindRefused || !strings.Contains(fmt.Sprint(err), want) || !strings.Contains(fmt.Sprint(err), "dir/b.toml") || len(l.All()) != 2 {
 			t.Errorf("%v, want %s", err, want)

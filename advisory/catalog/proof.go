@@ -41,7 +41,7 @@ func (p *Proof) unproved(format string, args ...any) {
 // Verify judges the catalog: whether the list is what was signed, by whom, to which root the signer's certificate leads, and
 // when. Certificates must be valid when the signature was made, if a stamp proves the time, and otherwise now.
 func (c *Catalog) Verify(roots Roots, now time.Time) Proof {
-	p := Proof{At: now.UTC()}
+	p := Proof{At: now.UTC(), Chain: []Link{}, Unproved: []string{}}
 	if len(c.signed.signers) == 0 {
 		p.unproved("the catalog is not signed")
 		return p
@@ -63,7 +63,7 @@ func (c *Catalog) Verify(roots Roots, now time.Time) Proof {
 		p.unproved("the list is not proved to be what was signed: %v", err)
 	}
 	var reasons []string
-	p.Stamp, reasons = c.stamps(s, roots)
+	p.Stamp, reasons = c.stamps(s, roots, now)
 	for _, reason := range reasons {
 		p.unproved("%s", reason)
 	}

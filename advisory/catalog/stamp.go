@@ -21,8 +21,8 @@ type Stamp struct {
 }
 
 // stamps judges the countersignatures (PKCS #9) and time stamps (RFC 3161) of a signature. It returns the first that is proved,
-// or the first and why none is.
-func (c *Catalog) stamps(s *signer, roots Roots) (first Stamp, reasons []string) {
+// or the first and why none is. One of a time that is still to come proves nothing.
+func (c *Catalog) stamps(s *signer, roots Roots, now time.Time) (first Stamp, reasons []string) {
 	type reading func(value, *signer, Roots) (Stamp, error)
 	count := 0
 	for _, kind := range []struct {
@@ -38,6 +38,9 @@ func (c *Catalog) stamps(s *signer, roots Roots) (first Stamp, reasons []string)
 				return first, append(reasons, fmt.Sprintf("only %d of its stamps were looked at", maxStamps))
 			}
 			read, err := kind.read(v, s, roots)
+			if err == nil && read.Time.After(now) {
+				read.Root, err = RootNone, fmt.Errorf("that is still to come, by the clock of this machine (%s)", stamp(now))
+			}
 			if err == nil {
 				return read, nil
 			}

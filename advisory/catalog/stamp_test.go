@@ -77,6 +77,23 @@ func TestLifetimeSignerIsProvedByNoStamp(t *testing.T) {
 	expectUnproved(t, stamped(list(1), wintest.Issue(template, "Brief", w.keys[2], &w.ca), token), given(t, w.root), "has expired")
 }
 
+// TestStampOfTheFutureProvesNothing has certificates that are valid then, too.
+func TestStampOfTheFutureProvesNothing(t *testing.T) {
+	w := theWorld()
+	for name, stamp := range map[string]func(wintest.Identity, time.Time) func([]byte) []byte{"token": token, "countersignature": wintest.Countersignature} {
+		at := today.Add(time.Hour)
+		der := list(1).Sign([]wintest.Identity{w.lasting, w.ca, w.stamper}, wintest.Signing{By: w.lasting, Stamps: []func([]byte) []byte{stamp(w.stamper, at)}})
+		expectUnproved(t, der, given(t, w.root), "is still to come, by the clock of this machine (2026-03-01 00:00:00")
+		c, err := Parse(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := c.Verify(given(t, w.root), at); !p.Proved() || !p.At.Equal(at) {
+			t.Errorf("%s, later: %+v", name, p)
+		}
+	}
+}
+
 func TestFirstOfSeveralStampsThatIsProvedCounts(t *testing.T) {
 	w := theWorld()
 	stranger := wintest.Issue(leaf(x509.ExtKeyUsageTimeStamping), "Stranger", w.keys[0], nil)

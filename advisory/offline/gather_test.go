@@ -212,7 +212,7 @@ func TestInstallations(t *testing.T) {
 		}, advisory.Unknown, "ends before the table"},
 		"x86 has two kernels": {func() *wintest.Install {
 			w := vista("6002", sp2).With(wintest.Fltmgr, wintest.Executable(wintest.X86, good2, "fltmgr.sys")).With(wintest.Ntoskrnl, wintest.Executable(wintest.X86, good2, "ntoskrnl.exe"))
-			return w.With(wintest.Ntkrnlpa, wintest.Executable(wintest.X86, old2, "ntoskrnl.exe"))
+			return w.With(wintest.Ntkrnlpa, wintest.Executable(wintest.X86, old2, "ntkrpamp.exe"))
 		}, advisory.Inconsistent, "2 of the 3"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -213,6 +213,18 @@ func TestAdvisoryCatalog(t *testing.T) {
 	catalog.Members = append(catalog.Members, wintest.CatalogMember{Hash: make([]byte, crypto.MD5.Size()), File: "old.sys"})
 	file5 := kept(t, "b.cat", catalog.Sign([]wintest.Identity{signer, authority}, wintest.Signing{By: signer}))
 	asked(t, 0, "advisory catalog --root "+given+" "+file5+" "+root, "1 member cannot be looked up: without a hash of SHA-1 or SHA-256, or with two that differ")
+	asked(t, 0, "advisory catalog --json --root "+given+" "+file+" "+root, `"unproved":\[\]`)
+	config := filepath.Join(t.TempDir(), "Windows/System32/config")
+	if err := os.MkdirAll(config, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	empty := strings.TrimSuffix(config, "/Windows/System32/config")
+	for _, args := range [][]string{{"catalog", "--root", given, file}, {"files"}} {
+		status, out, _ := weirRun(append(append([]string{"advisory"}, args...), empty, "--json")...)
+		if status != 2 || !strings.Contains(out, `"files":[]`) {
+			t.Errorf("%s: status %d\n%s", args, status, out)
+		}
+	}
 	asked(t, 2, "advisory catalog "+given+" "+root, "read catalog")
 	asked(t, 2, "advisory catalog --root "+file+" "+file+" "+root, "read roots")
 }

@@ -132,7 +132,7 @@ func inFile(op, path, hint string, err error) error {
 }
 
 func reportOf(a *advisory.Advisory, cat *catalog.Catalog, proof catalog.Proof, sums []offline.Summed) catalogReport {
-	r := catalogReport{Verdict: "UNPROVED", Proof: proof, Made: cat.Made, Members: len(cat.Members), Unread: cat.Unread, Advisory: a.ID}
+	r := catalogReport{Verdict: "UNPROVED", Proof: proof, Made: cat.Made, Members: len(cat.Members), Unread: cat.Unread, Advisory: a.ID, Files: []catalogFile{}}
 	if proof.Proved() {
 		r.Verdict = "PROVED"
 	}

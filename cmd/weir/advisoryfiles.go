@@ -48,9 +48,10 @@ func newAdvisoryFilesCommand() *cobra.Command {
 			var all []fileList
 			var none error
 			err := a.each(args[0], func(one *advisory.Advisory, e advisory.Evidence) {
-				list := fileList{Advisory: one.ID}
-				if list.Files, list.Why = one.List(e); list.Why != "" {
-					none = &weir.Error{Op: "list files of", Kind: weir.KindRefused, Path: one.ID, Err: errors.New(list.Why)}
+				list := fileList{Advisory: one.ID, Files: []advisory.Listed{}}
+				rows, why := one.List(e)
+				if list.Files, list.Why = append(list.Files, rows...), why; why != "" {
+					none = &weir.Error{Op: "list files of", Kind: weir.KindRefused, Path: one.ID, Err: errors.New(why)}
 				}
 				all = append(all, list)
 			})
