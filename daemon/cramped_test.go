@@ -72,3 +72,29 @@ func TestNoRoomForTheRecord(t *testing.T) {
 		t.Errorf("it took %v to begin and to end\n%s", took, s.log)
 	}
 }
+
+// TestLargeFileOnAFullTarget has a file that does not fit on a file system that does not tell: it is not filled with it over
+// and over.
+func TestLargeFileOnAFullTarget(t *testing.T) {
+	voltest.RequireRoot(t)
+	s := &scene{t: t, from: voltest.New(t, "ext4", voltest.Size(300<<20)), to: voltest.New(t, "btrfs", voltest.Size(130<<20))}
+	s.src, s.dst = mkdir(t, s.from.Dir+"/s"), mkdir(t, s.to.Dir+"/r")
+	s.o = Options{Source: s.src, Targets: []string{s.dst}, State: t.TempDir() + "/state"}
+	large := strings.Repeat("large", 25<<20)
+	write(t, s.in("large"), large)
+	s.begin()
+	s.within(5*time.Second, "the target says that it is full", func() bool {
+		return s.unit(s.src, s.dst).Phase == replicate.PhaseFull
+	})
+	before := s.m.Status().Written
+	if before < int64(len(large))/10 {
+		t.Errorf("%d bytes were written: it was not tried", before)
+	}
+	time.Sleep(4 * time.Second)
+	if again := s.m.Status().Written - before; again > 0 {
+		t.Errorf("%d bytes were written within 4 seconds, after %d", again, before)
+	}
+	write(t, s.in("large"), large[:20<<20])
+	s.alike()
+	s.end()
+}

@@ -34,6 +34,15 @@ func (c *copier) fits(blocks, shared int64) error {
 	return fmt.Errorf("%d bytes of data have no room: %w", data, syscall.ENOSPC)
 }
 
+// Room returns how many bytes are free on the file's file system, by its own account.
+func (f *File) Room() (int64, error) {
+	space, err := at.SpaceOf(f.FD())
+	if err != nil {
+		return 0, fmt.Errorf("ask for room: %w", err)
+	}
+	return int64(space.RootBytes), nil
+}
+
 // data returns how many bytes of the source are data, up to a limit.
 func (c *copier) data(limit int64) (sum int64, err error) {
 	for offset := int64(0); sum < limit; {

@@ -146,7 +146,7 @@ func (s *session) readOnce(u *unit, src, base *tree.File, f *find, sync bool) (*
 		}
 	}
 	if !same {
-		err = s.copyTo(u, c, src, base, sync)
+		err = s.copyTo(u, f, c, src, base, sync)
 		if target.Full(err) && base != nil { // What the replica has already takes no room.
 			if has, failed := u.sameContent(s.ctx, src, base, c.version.Size, u.comparing); failed == nil && has {
 				err = nil
@@ -207,7 +207,7 @@ func (u *unit) sameContent(ctx context.Context, src, base *tree.File, size int64
 }
 
 // copyTo makes the temporary, with content and metadata.
-func (s *session) copyTo(u *unit, c *copied, src, base *tree.File, sync bool) (err error) {
+func (s *session) copyTo(u *unit, f *find, c *copied, src, base *tree.File, sync bool) (err error) {
 	defer u.status.copies()()
 	name := u.tempName()
 	temp, err := s.dst.Tmp.CreateTemp(name)
@@ -220,6 +220,9 @@ func (s *session) copyTo(u *unit, c *copied, src, base *tree.File, sync bool) (e
 			_ = s.dst.Tmp.Unlink(name) // What is left is removed at the next start.
 		}
 	}()
+	if err = s.mayFit(f, temp, c.version); err != nil {
+		return err
+	}
 	_, err = tree.CopyData(s.ctx, temp, src, base, tree.CopyOptions{
 		Throttle: u.throttle, Progress: u.r.counters.passed, Source: &c.version, Pair: &s.pair,
 	})

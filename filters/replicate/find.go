@@ -46,6 +46,7 @@ type find struct {
 	exists       bool // the target has an object of that name that the index does not know
 	takes        bool // that object is equal and is taken over
 	problem      error
+	attempt      attempt // the copy, where the room of the target was asked for
 
 	audited *replica.Node // what the index had under that name; nil if no audit has read it
 	atRest  bool          // nothing had to be done about it when it was looked at

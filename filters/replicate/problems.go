@@ -50,6 +50,8 @@ type trouble struct {
 	walk   int  // in which it failed last, or was seen to be still owed
 	placed bool // it was found out where it is
 	parked bool // its directory has left the tree, and may come back
+
+	attempt attempt // to copy it, if there was no room
 }
 
 func (p *problems) any() bool { return p.names > 0 }

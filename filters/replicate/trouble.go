@@ -78,6 +78,9 @@ func (u *unit) problemLocked(path string, f *find, err error) (first bool) {
 	wait := pathRetries.Delay(t.tries)
 	if target.Full(err) {
 		wait = min(wait, fullRetry)
+		if f.attempt.count > 0 {
+			t.attempt = f.attempt.failed(now)
+		}
 	}
 	if !isHeld(err) {
 		u.later.add(now.Add(wait), again)
