@@ -49,7 +49,11 @@ func (l *Listing) Contradictions() (all []Contradiction) {
 		volume := fold(i.Volume)
 		if _, known := s.volume(i); l.allVolumes && !known && volume != "" && !told["volume "+volume] {
 			told["volume "+volume] = true
-			add(i.Line, "volume %s has an instance, and is not in the listing of volumes", weir.QuotePath(i.Volume))
+			as := ""
+			if i.Detached {
+				as = ", which is detached,"
+			}
+			add(i.Line, "volume %s%s has an instance, and is not in the listing of volumes", weir.QuotePath(i.Volume), as)
 		}
 	}
 	for _, f := range s.filters {

@@ -100,6 +100,9 @@ func TestAnInstanceOnADetachedVolumeIsNotOnTheOneThatCameInItsPlace(t *testing.T
 			t.Errorf("%s: %q", name, got)
 		}
 	}
+	if c := parse(t, rows+detached+volumes(c, d, came)).Contradictions(); len(c) != 1 || c[0].Text != "volume E:, which is detached, has an instance, and is not in the listing of volumes" {
+		t.Errorf("%v", c)
+	}
 	if got := missed(t, rows+detached+live); !slices.Contains(got, "scan E: 0/0 "+string(fltmc.UnknownFileSystem)) {
 		t.Errorf("without the volumes: %q", got)
 	}

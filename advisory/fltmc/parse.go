@@ -111,7 +111,7 @@ func (p *parser) step() error {
 	switch {
 	case err == nil && p.ended:
 		return fmt.Errorf("a line of the table of line %d after other text", p.table.line)
-	case err == nil && p.at+n == len(p.lines):
+	case err == nil && p.at+n == len(p.lines) && len(p.lines[len(p.lines)-1]) > 0:
 		return fmt.Errorf("%w of the table of line %d, without an end of line: it may be cut off there", errCut, p.table.line)
 	case err == nil:
 		p.listing.add(p.table.kind, row, p.at+1, p.of)

@@ -283,6 +283,10 @@ func TestWhatFollowsATableIsNoPartOfIt(t *testing.T) {
 			}
 		}
 	}
+	padded := strings.ReplaceAll(volumes10, "Remote\n", "Remote"+strings.Repeat(" ", 20)+"\n") + fmt.Sprintf("%-30s  %-39s  NTFS%s\n", "E:", `\Device\HarddiskVolume9`, strings.Repeat(" ", 20))
+	if l := parse(t, wrap(padded, 80, false)); len(l.Volumes) != 8 || l.Volumes[7].FileSystem != "NTFS" {
+		t.Errorf("spaces that are wrapped: %+v", l.Volumes)
+	}
 	cut := strings.TrimSuffix(strings.TrimSuffix(volumes10, "\n"), "SE        Detached")
 	var told *weir.Error
 	if _, err := fltmc.Parse([]byte(cut)); !errors.As(err, &told) || !strings.Contains(err.Error(), "line 10: the text ends in this line of the table of line 2") || !strings.Contains(told.Hint, "end its last line") {
