@@ -43,7 +43,7 @@ func (d *decision) is(v Verdict, format string, args ...any) bool {
 func (d *decision) applies() bool {
 	s := d.e.System
 	if (s.NT == NT{}) {
-		return d.unknown("", "it is not known which system this is")
+		return d.unknown(d.e.Hint, "it is not known which system this is")
 	}
 	var same []Product
 	for _, p := range d.a.Products {
@@ -52,7 +52,7 @@ func (d *decision) applies() bool {
 		}
 	}
 	if s.Type == "" && len(same) > 0 {
-		return d.unknown("", "it is not known whether this is a client or a server")
+		return d.unknown(d.e.Hint, "it is not known whether this is a client or a server")
 	}
 	if i := slices.IndexFunc(same, func(p Product) bool { return p.Type == s.Type }); i >= 0 {
 		d.product = same[i]

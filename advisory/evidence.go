@@ -15,6 +15,7 @@ type Evidence struct {
 	RecordsUnread  bool      `json:"records_unread"`     // likewise
 	RestartPending bool      `json:"restart_pending"`    // component based servicing waits for a restart
 	Missing        []string  `json:"missing,omitempty"`  // what could not be read, and why
+	Hint           string    `json:"hint,omitempty"`     // what is to be done about that, unless it is to make it readable
 	Remarks        []string  `json:"remarks,omitempty"`  // what makes the evidence less certain
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/weirfs/weir"
@@ -41,7 +42,7 @@ func within(root string, a *advisory.Advisory, read func(*gathering)) error {
 	defer opened.Close()
 	g := &gathering{volume: volume{root: opened, listed: map[string]map[string][]string{}, room: maxListed}, a: a}
 	if g.windows, err = g.windowsDirectory(); err != nil {
-		return refuse(err, "name the directory that the volume is mounted at, or its Windows directory")
+		return refuse(err, cmp.Or(hintOf(err), "name the directory that the volume is mounted at, or its Windows directory"))
 	}
 	read(g)
 	return nil
@@ -65,28 +66,36 @@ func (g *gathering) windowsDirectory() (string, error) {
 	switch _, err := g.real(config); {
 	case err == nil:
 		return ".", nil
-	case errors.Is(err, errTwins):
+	case hintOf(err) != "":
 		return "", err
 	}
 	var found []string
-	var twins error
+	var doubt error
 	err := g.names(".", func(name string) {
-		switch _, err := g.realBelow(name, config); {
+		_, err := g.realBelow(name, config)
+		usual := slices.Contains([]string{"windows", "winnt"}, lower(name))
+		switch {
 		case err == nil:
 			found = append(found, name)
-		case errors.Is(err, errTwins):
-			twins = err
+		case errors.Is(err, errTwins) || usual && hintOf(err) != "" && doubt == nil:
+			doubt = err
 		}
 	})
 	switch {
-	case err != nil || twins != nil:
-		return "", cmp.Or(err, twins)
+	case err != nil:
+		return "", err
+	case errors.Is(doubt, errTwins) || doubt != nil && len(found) == 0:
+		return "", doubt
 	case len(found) == 0:
 		return "", errors.New("there is no directory System32/config in it, or one below")
 	case len(found) > 1:
 		return "", fmt.Errorf("there are several: %q", found)
 	}
-	return g.real(found[0]) // There may be another, which has no such directory, and whose name differs in case alone.
+	// There may be another, which has no such directory, and whose name differs in case alone.
+	if _, err = g.real(found[0]); err != nil {
+		err = remedied{err, "name the one that is the Windows directory"}
+	}
+	return found[0], err
 }
 
 // inside returns a path below the Windows directory as the names in it are on the volume. It may lead out of that directory, and
@@ -111,7 +120,8 @@ func outwards(at string) bool { return strings.HasPrefix(path.Clean(at), "..") }
 
 // missing notes what could not be read.
 func (g *gathering) missing(format string, args ...any) {
-	g.e.Missing = append(g.e.Missing, fmt.Errorf(format, args...).Error())
+	err := fmt.Errorf(format, args...)
+	g.e.Missing, g.e.Hint = append(g.e.Missing, err.Error()), cmp.Or(g.e.Hint, hintOf(err))
 }
 
 // found reads the file that is at a path below the Windows directory, in the place of another or in its own. Its bytes are nil
@@ -119,21 +129,16 @@ func (g *gathering) missing(format string, args ...any) {
 func (g *gathering) found(installed, at string) (f advisory.Found, b []byte) {
 	f = advisory.Found{Installed: installed, Path: path.Join(g.windows, at)}
 	name, err := g.inside(at)
-	switch {
-	case errors.Is(err, errTwins):
-		f.Problem, f.Hint = err.Error(), "rename the one of the two that is not meant, and check again"
-	case errors.Is(err, errAbsent):
-		f.Problem, f.Hint = err.Error(), "put "+installed+" back in its place, or name the whole volume, and check again"
-	case err != nil:
-		f.Problem = err.Error()
-	}
 	if err != nil {
+		if f.Problem, f.Hint = err.Error(), hintOf(err); f.Hint == "" && errors.Is(err, errAbsent) {
+			f.Hint = "put " + installed + " back in its place, or name the whole volume, and check again"
+		}
 		return f, nil
 	}
 	f.Path = name
 	b, info, err := g.read(name, image.MaxSize)
 	if err != nil {
-		f.Problem = err.Error()
+		f.Problem, f.Hint = err.Error(), hintOf(err)
 		return f, nil
 	}
 	if err := describe(&f, b, info); err != nil {

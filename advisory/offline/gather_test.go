@@ -416,6 +416,51 @@ func TestWhatIsNoWindows(t *testing.T) {
 	}
 }
 
+// TestWhatIsALinkOrThereTwiceSaysWhatToDo has each part of the way to the files as a link out of the volume, and twice.
+func TestWhatIsALinkOrThereTwiceSaysWhatToDo(t *testing.T) {
+	const config = "Windows/System32/config"
+	outside := written(t, vista("6002", sp2).Has(good2, good2))
+	link := func(root, at string) error {
+		if err := os.RemoveAll(filepath.Join(root, at)); err != nil {
+			return err
+		}
+		return os.Symlink(filepath.Join(outside, at), filepath.Join(root, at))
+	}
+	twin := func(root, at string) error {
+		other := strings.ToLower(filepath.Base(at))
+		if other == filepath.Base(at) {
+			other = strings.ToUpper(other)
+		}
+		return os.Symlink("nowhere", filepath.Join(root, filepath.Dir(at), other))
+	}
+	const copied, renamed = "put a copy of what it leads to in its place", "rename the one of the two that is not meant"
+	for _, test := range []struct {
+		put          func(root, at string) error
+		at, do, told string
+	}{
+		{link, "Windows", copied, `"Windows" is a link to "/`}, {link, "Windows/System32", copied, `"Windows/System32" is a link to "/`},
+		{link, config, copied, `"Windows/System32/config" is a link to "/`}, {link, wintest.Config + "SOFTWARE", copied, `config/SOFTWARE" is a link to "/`},
+		{link, wintest.Config + "SYSTEM", copied, `config/SYSTEM" is a link to "/`}, {link, wintest.Fltmgr, copied, `fltmgr.sys" is a link to "/`},
+		{twin, "Windows", "name the one that is the Windows directory", "cannot be told"}, {twin, "Windows/System32", renamed, "cannot be told"},
+		{twin, config, renamed, "cannot be told"}, {twin, wintest.Config + "SOFTWARE", renamed, "cannot be told"}, {twin, wintest.Ntoskrnl, renamed, "cannot be told"},
+	} {
+		root := written(t, vista("6002", sp2).Has(good2, good2))
+		if err := test.put(root, test.at); err != nil {
+			t.Fatal(err)
+		}
+		a := kb(t)
+		e, err := Gather(root, a)
+		told, do := fmt.Sprint(err), fmt.Sprint(err)
+		if err == nil {
+			f := a.Decide(e)
+			told, do = strings.Join(f.Reasons, "\n"), strings.Join(f.Actions, "\n")
+		}
+		if !strings.Contains(told, test.told) || !strings.Contains(do, test.do) {
+			t.Errorf("%s: %s; to do: %s", test.at, told, do)
+		}
+	}
+}
+
 // TestNamesAreFoldedNoFurtherThanNTFSDoes has a letter in the kernel's name that Unicode folds to a k.
 func TestNamesAreFoldedNoFurtherThanNTFSDoes(t *testing.T) {
 	root := written(t, vista("6002", sp2).Has(good2, good2))

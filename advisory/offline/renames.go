@@ -122,7 +122,7 @@ func (q *queue) take(from, to string) {
 // seen doubts a name that leads through a link, or is one, and one that is like a short one, which a volume does not show on Linux,
 // unless a file is called so.
 func (q *queue) seen(n named) named {
-	if link, left, found := q.linked(n); found {
+	if link, left, found := q.throughLink(n); found {
 		n.parts, n.begin = left, somewhere
 		if n.doubt != "" {
 			n.doubt += ", and "
@@ -138,9 +138,9 @@ func (q *queue) seen(n named) named {
 // maxDevice is how many parts of a name may be those of a device.
 const maxDevice = 6
 
-// linked finds the first link that a name leads through, or that it is the name of, and the parts behind it. Where it is not known
+// throughLink finds the first link that a name leads through, or that it is the name of, and the parts behind it. Where it is not known
 // whether the path begins at the root of a volume, a link on this one may be meant.
-func (q *queue) linked(n named) (link string, left []string, found bool) {
+func (q *queue) throughLink(n named) (link string, left []string, found bool) {
 	visit := func(at, rest string) bool {
 		info, err := q.root.Lstat(at)
 		if found = err == nil && info.Mode()&fs.ModeSymlink != 0; found {

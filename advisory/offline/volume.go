@@ -22,6 +22,21 @@ var errTwins = errors.New("which of them is meant cannot be told")
 // errAbsent says that there is no such file.
 var errAbsent = errors.New("it is not there")
 
+// remedied is an error with what is to be done about it.
+type remedied struct {
+	error
+	hint string
+}
+
+func (r remedied) Unwrap() error { return r.error }
+
+// hintOf returns what is to be done about an error, or nothing if it does not say.
+func hintOf(err error) string {
+	var r remedied
+	errors.As(err, &r)
+	return r.hint
+}
+
 // volume is a mounted volume, in which names have no case. Nothing outside of it is reached through it.
 type volume struct {
 	root *os.Root
@@ -63,7 +78,7 @@ func (v *volume) walk(at, name string, visit func(at, left string) bool) error {
 		part, left, _ = strings.Cut(left, "/")
 		next, err := v.within(at, part)
 		if err != nil {
-			return err
+			return v.linked(at, err)
 		}
 		if at = path.Join(at, next); !visit(at, left) {
 			break
@@ -81,7 +96,8 @@ func (v *volume) within(dir, name string) (string, error) {
 	case len(found) == 0:
 		return "", errAbsent
 	case len(found) > 1:
-		return "", fmt.Errorf("%q and %q are both in %q, and %w", found[0], found[1], dir, errTwins)
+		err = fmt.Errorf("%q and %q are both in %q, and %w", found[0], found[1], dir, errTwins)
+		return "", remedied{err, "rename the one of the two that is not meant, and check again"}
 	}
 	return found[0], nil
 }
@@ -105,6 +121,18 @@ func (v *volume) called(dir, lowered string) (found []string, err error) {
 		v.listed[dir] = all
 	}
 	return found, err
+}
+
+// linked says of an error of a file or a directory that it is a link, if it is.
+func (v *volume) linked(name string, err error) error {
+	to, failed := v.root.Readlink(name)
+	if failed != nil {
+		return err
+	}
+	return remedied{
+		fmt.Errorf("%q is a link to %q, which leads nowhere below the directory that was named: %w", name, to, err),
+		"put a copy of what it leads to in its place, or name the directory that the volume with all of it is mounted at, and check again",
+	}
 }
 
 // names calls visit with each name that is in a directory.
@@ -141,7 +169,7 @@ func (v *volume) file(name string) (f *os.File, info fs.FileInfo, err error) {
 		return nil, nil, errors.New("it is no regular file")
 	}
 	if f, err = v.open(name, 0); err != nil {
-		return nil, nil, err
+		return nil, nil, v.linked(name, err)
 	}
 	if info, err = f.Stat(); err != nil || !info.Mode().IsRegular() {
 		f.Close()
