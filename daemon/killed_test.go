@@ -80,7 +80,7 @@ func (s shuffler) path() string {
 // step does one thing, which may fail.
 func (s shuffler) step() {
 	x, y := s.path(), s.path()
-	switch n := s.IntN(13); n {
+	switch n := s.IntN(15); n {
 	case 0:
 		_ = os.WriteFile(x, []byte(y)[:s.IntN(len(y))], 0o644)
 	case 1, 2, 3:
@@ -97,6 +97,10 @@ func (s shuffler) step() {
 		}
 	case 12:
 		_ = os.Symlink(strings.TrimPrefix(y, s.root), x)
+	case 13:
+		_ = unix.Linkat(unix.AT_FDCWD, x, unix.AT_FDCWD, y, 0)
+	case 14:
+		_ = os.Lchown(x, s.IntN(9), 0)
 	}
 }
 

@@ -212,7 +212,7 @@ func (b *batch) auditLost(key weir.Handle) error {
 // a reader finds it.
 func (b *batch) auditName(dir *tree.Dir, at replica.Name, node replica.Node) (known bool, err error) {
 	t := node.Target
-	if a, err := dir.Stat(at.Name); err == nil && a.Ino == t.Ino && untouched(a, t) {
+	if a, err := dir.Stat(at.Name); err == nil && isNumbered(a, node) && untouched(a, t) {
 		return true, nil
 	}
 	o, err := dir.Lookup(at.Name)
@@ -223,7 +223,7 @@ func (b *batch) auditName(dir *tree.Dir, at replica.Name, node replica.Node) (kn
 		return true, err
 	}
 	switch {
-	case !b.u.target.SameInode(o, t):
+	case !isOwn(b.u.target, o, node):
 		return false, b.forgetName(node.Key, at)
 	case !observe(&node, o.Attr):
 		return true, nil

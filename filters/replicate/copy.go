@@ -101,23 +101,35 @@ func (s *session) discard(c *copied) error {
 	return s.dst.Tmp.Unlink(c.temp)
 }
 
-// oldVersion opens what the replica has under the file's name, or under another name of the same node.
+// oldVersion opens what the replica has under the file's name, or under another name of the same node. It is nil if that is
+// not the node's own, which is not what gets the attributes then.
 func (s *session) oldVersion(u *unit, f *find) *tree.File {
-	at := f.at
-	if !f.exists {
-		node, known, err := u.ix.Get(f.key)
-		if err != nil || !known || node.NameCount() == 0 {
-			return nil
-		}
-		if at, known, err = anyName(u.ix, node); err != nil || !known {
-			return nil
-		}
+	if f.exists {
+		return s.openOld(u, f.at, nil)
 	}
+	node, known, err := u.ix.Get(f.key)
+	if err != nil || !known {
+		return nil
+	}
+	at, known, err := anyName(u.ix, node)
+	if err != nil || !known {
+		return nil
+	}
+	return s.openOld(u, at, &node)
+}
+
+// openOld opens a file of the replica, that of a node if there is one.
+func (s *session) openOld(u *unit, at replica.Name, node *replica.Node) *tree.File {
 	dir, err := s.openTargetDirShared(u.ix, at.Parent)
 	if err != nil {
 		return nil
 	}
 	defer dir.Close()
+	if node != nil {
+		if stands, err := u.stands(dir, at, *node); err != nil || !stands {
+			return nil
+		}
+	}
 	old, err := dir.OpenFile(at.Name)
 	if err != nil {
 		return nil

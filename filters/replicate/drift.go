@@ -5,6 +5,7 @@ import (
 	"io/fs"
 
 	"github.com/weirfs/weir"
+	"github.com/weirfs/weir/filters/replicate/target"
 	"github.com/weirfs/weir/replica"
 	"github.com/weirfs/weir/tree"
 )
@@ -26,21 +27,32 @@ func (b *batch) edited(node replica.Node, at replica.Name, now replica.Attr) err
 }
 
 // stands reports whether a name on the target is the object that the index says.
-func (b *batch) stands(dir *tree.Dir, at replica.Name, node replica.Node) (bool, error) {
-	if a, err := dir.Stat(at.Name); err == nil && a.Ino == node.Target.Ino && a.Type() == node.Target.Type() {
+func (u *unit) stands(dir *tree.Dir, at replica.Name, node replica.Node) (bool, error) {
+	if a, err := dir.Stat(at.Name); err == nil && isNumbered(a, node) {
 		return true, nil
 	}
 	o, err := dir.Lookup(at.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil && b.u.target.SameInode(o, node.Target), err
+	return err == nil && isOwn(u.target, o, node), err
+}
+
+// isNumbered reports whether attributes of an object on the target have the number and the type of a node's own.
+func isNumbered(a replica.Attr, node replica.Node) bool {
+	return a.Ino == node.Target.Ino && a.Type() == node.Source.Type()
+}
+
+// isOwn reports whether an object on a target is the one that the index remembers as a node's. One of another type than
+// the source's is not, whatever was recorded.
+func isOwn(t *target.Target, o tree.Object, node replica.Node) bool {
+	return o.Type() == node.Source.Type() && t.SameInode(o, node.Target)
 }
 
 // keepsName makes sure that a name that stays is the object that the index says. If not, the index forgets the name, and
 // the error is errDrift; what stands there is set aside when the name is given again.
 func (b *batch) keepsName(dir *tree.Dir, at replica.Name, node replica.Node) error {
-	if stands, err := b.stands(dir, at, node); err != nil || stands {
+	if stands, err := b.u.stands(dir, at, node); err != nil || stands {
 		return err
 	}
 	return b.lose(node, at)
@@ -50,7 +62,7 @@ func (b *batch) keepsName(dir *tree.Dir, at replica.Name, node replica.Node) err
 // set aside, the index forgets the name, and the error is errDrift. A version that an interrupted batch of this replica
 // put there stays for readers until what comes is renamed over it.
 func (b *batch) expect(dir *tree.Dir, at replica.Name, node replica.Node) error {
-	if stands, err := b.stands(dir, at, node); err != nil || stands {
+	if stands, err := b.u.stands(dir, at, node); err != nil || stands {
 		return err
 	}
 	if !b.u.intended[at] {

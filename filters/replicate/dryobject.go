@@ -107,7 +107,7 @@ func (w *dryWalk) same(n *dryNames, name, path string, o tree.Object, node repli
 		case errors.Is(err, fs.ErrNotExist):
 			w.copy(ActCopy, path, o, node.Key) // Somebody has removed it from the target.
 			return false
-		case err == nil && !w.t.SameInode(on, node.Target):
+		case err == nil && !isOwn(w.t, on, node):
 			w.say(Change{Act: ActAside, Path: path, Reason: "somebody has replaced it on the target"})
 			w.copy(ActCopy, path, o, node.Key)
 			return false

@@ -42,7 +42,7 @@ func (b *batch) place(from *tree.Dir, old string, to *tree.Dir, at replica.Name,
 		if err != nil {
 			return err
 		}
-		if stands, err := b.stands(to, at, node); err != nil {
+		if stands, err := b.u.stands(to, at, node); err != nil {
 			return err
 		} else if stands {
 			return tree.Rename(from, old, to, at.Name, 0)
@@ -79,24 +79,14 @@ func (b *batch) took(step replica.Step) error {
 	return b.lessLinked(step.Over)
 }
 
-// lessLinked records that an object has another ctime, since it has lost a name and has others.
+// lessLinked records that an object has another ctime, since it has lost a name and has others. If none of these is its
+// own any more, that is found when they are looked at.
 func (b *batch) lessLinked(key weir.Handle) error {
 	node, known, err := b.ix.Get(key)
 	if err != nil || !known {
 		return err
 	}
-	at, ok, err := anyName(b.ix, node)
-	if err != nil || !ok {
-		return err
-	}
-	dir, err := b.s.targetDir(b.ix, at.Parent)
-	if err != nil {
-		return err
-	}
-	if now, err := dir.Stat(at.Name); err != nil || now.Ino != node.Target.Ino {
-		return nil // Somebody has changed the replica, which is found when that name is looked at.
-	}
-	return b.recordNames(node)
+	return unlessDrifted(b.recordNames(node))
 }
 
 // move renames or links an object on the target.

@@ -237,7 +237,7 @@ func (r *reaper) gone(key weir.Handle) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if stands, err := b.stands(dir, at, node); err != nil || stands {
+	if stands, err := b.u.stands(dir, at, node); err != nil || stands {
 		return false, err
 	}
 	r.s.dirs.drop(key)

@@ -158,28 +158,19 @@ func (b *batch) bringUp(f *find) error {
 			return err
 		}
 	} else {
-		at, ok, err := anyName(b.ix, node)
+		at, now, ok, err := b.objectOf(&node)
 		if err != nil || !ok {
 			return err
+		}
+		if f.copied == nil && f.object.IsFile() && !sameSizeAndTime(now, node.Target) {
+			return b.edited(node, at, now) // Its time would hide what somebody else has written into it.
 		}
 		dir, err := b.s.targetDir(b.ix, at.Parent)
 		if err != nil {
 			return err
 		}
-		if f.copied == nil && f.object.IsFile() {
-			now, err := dir.Stat(at.Name)
-			if errors.Is(err, fs.ErrNotExist) {
-				return b.lose(node, at)
-			}
-			if err != nil {
-				return err
-			}
-			if now.Ino == node.Target.Ino && !sameSizeAndTime(now, node.Target) {
-				return b.edited(node, at, now) // Its time would hide what somebody else has written into it.
-			}
-		}
 		refused, err = dir.SetMeta(at.Name, attr, xattrs, b.u.metaOptions())
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, tree.ErrReplaced) {
 			return b.lose(node, at)
 		}
 		if err != nil {
@@ -214,11 +205,11 @@ func (b *batch) record(node replica.Node) error {
 // it was recorded is not taken over: of a directory it stays to be set by finishDir, and of any other object it is
 // what somebody else has done.
 func (b *batch) recordNames(node replica.Node) error {
-	at, now, ok, err := b.onTarget(node)
+	at, now, ok, err := b.objectOf(&node)
 	switch {
 	case err != nil || !ok:
 		return err
-	case now.Ino != node.Target.Ino || unchanged(now, node.Target):
+	case now.Ino != node.Target.Ino || unchanged(now, node.Target): // Not every file system keeps the number.
 		node.Target = now
 	case !now.IsDir():
 		return b.edited(node, at, now)
@@ -226,7 +217,33 @@ func (b *batch) recordNames(node replica.Node) error {
 	return b.put(node, at)
 }
 
-// onTarget looks at a node's object on the target, under one of its names. The error is errDrift if that is gone.
+// objectOf looks at a node's object on the target, under the first of its names that leads there. Those before it are lost:
+// an interrupted batch, or somebody else, has put another object under them, which must not be taken for the node's. The
+// error is errDrift if all are.
+func (b *batch) objectOf(node *replica.Node) (at replica.Name, now replica.Attr, ok bool, err error) {
+	for {
+		if at, now, ok, err = b.onTarget(*node); ok && !isNumbered(now, *node) {
+			var dir *tree.Dir
+			if dir, err = b.s.targetDir(b.ix, at.Parent); err == nil {
+				err = b.keepsName(dir, at, *node)
+			}
+		}
+		if !errors.Is(err, errDrift) {
+			return at, now, ok && err == nil, err
+		}
+		left, known, failed := b.ix.Get(node.Key)
+		if failed != nil {
+			return at, now, false, failed
+		}
+		if !known {
+			return at, now, false, err
+		}
+		b.u.drifted(b.s.path(b.ix, at))
+		node.Names, node.Apart = left.Names, left.Apart
+	}
+}
+
+// onTarget looks at what the target has under one of a node's names. The error is errDrift if that is gone.
 func (b *batch) onTarget(node replica.Node) (at replica.Name, now replica.Attr, ok bool, err error) {
 	if at, ok, err = anyName(b.ix, node); err != nil || !ok {
 		return at, now, false, err
@@ -265,12 +282,18 @@ func (b *batch) replaceContent(f *find, node replica.Node) error {
 	if len(all) == 0 {
 		all = node.Names
 	}
-	for i, at := range all {
+	for _, at := range all { // Before any is replaced: then the others are not its own any more.
 		dir, err := b.s.targetDir(b.ix, at.Parent)
 		if err != nil {
 			return err
 		}
 		if err := b.keepsName(dir, at, node); err != nil {
+			return err
+		}
+	}
+	for i, at := range all {
+		dir, err := b.s.targetDir(b.ix, at.Parent)
+		if err != nil {
 			return err
 		}
 		temp := f.copied.temp
