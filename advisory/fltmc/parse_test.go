@@ -283,6 +283,13 @@ func TestWhatFollowsATableIsNoPartOfIt(t *testing.T) {
 			}
 		}
 	}
+	for width := 60; width < 95; width++ { // of consoles, in some of which the last word ends at the margin
+		last := fmt.Sprintf("%-30s  %-39s  NTFS\n", "E:", `\Device\HarddiskVolume9`)
+		l, err := fltmc.Parse([]byte(wrap(volumes10+last, width, true) + "EOF\n"))
+		if err == nil {
+			t.Errorf("%d columns: %+v", width, l.Volumes[len(l.Volumes)-1])
+		}
+	}
 	padded := strings.ReplaceAll(volumes10, "Remote\n", "Remote"+strings.Repeat(" ", 20)+"\n") + fmt.Sprintf("%-30s  %-39s  NTFS%s\n", "E:", `\Device\HarddiskVolume9`, strings.Repeat(" ", 20))
 	if l := parse(t, wrap(padded, 80, false)); len(l.Volumes) != 8 || l.Volumes[7].FileSystem != "NTFS" {
 		t.Errorf("spaces that are wrapped: %+v", l.Volumes)

@@ -5,18 +5,22 @@ func widths() []int { return []int{80, 100, 120, 132, 160} }
 
 // row reads the line of a table that begins here, and returns of how many lines of the text it is.
 func (p *parser) row() (map[string]string, int, error) {
+	row, err := p.table.row(p.lines[p.at])
+	joined := func(n, width int) (map[string]string, bool) {
+		whole, ok := p.joined(n, width)
+		return whole, ok && (p.ended || err != nil || len(whole) > len(row) || p.goesOn(n))
+	}
 	if width := p.table.width; width > 0 {
 		most := maxPieces
 		if p.ended { // what is looked for is but a line out of its place, and there may be much other text
 			most = 2
 		}
 		for n := most; n > 1; n-- {
-			if row, ok := p.joined(n, width); ok {
-				return row, n, nil
+			if whole, ok := joined(n, width); ok {
+				return whole, n, nil
 			}
 		}
 	}
-	row, err := p.table.row(p.lines[p.at])
 	if p.table.width > 0 || p.ended || err == nil && p.complete() {
 		return row, 1, err
 	}
@@ -25,8 +29,7 @@ func (p *parser) row() (map[string]string, int, error) {
 			if width < p.table.end() {
 				continue // The header would have been wrapped, too.
 			}
-			whole, ok := p.joined(n, width)
-			if ok && (err != nil || len(whole) > len(row) || p.goesOn(n)) {
+			if whole, ok := joined(n, width); ok {
 				return whole, n, nil
 			}
 		}
