@@ -19,6 +19,7 @@ type Hold struct {
 	Tmp    *tree.Dir // for temporaries of the place that has borrowed it
 	Parked *tree.Dir // for what has vanished there and may live on
 
+	volume        weir.Volume
 	lease         weir.Lease
 	hidden, aside *tree.Dir
 	covered       []string // see Cover
@@ -153,7 +154,7 @@ func (t *Target) OpenRoot(ctx context.Context) (*Hold, error) {
 	t.away = t.away || t.shown != 0 && t.shown != volume.ID()
 	t.shown = volume.ID()
 	t.mu.Unlock()
-	return &Hold{lease: lease, Root: root}, nil
+	return &Hold{volume: volume, lease: lease, Root: root}, nil
 }
 
 // prove checks root handle and marker, and opens the hidden directory.
@@ -178,8 +179,9 @@ func (t *Target) prove(h *Hold, record *record) error {
 	if marker.ID != record.ReplicaID {
 		return Absent(t.options.Path, "it carries the marker of another replica", "mount the right target, or start with --adopt")
 	}
-	if self.Handle != record.Root || self.Ino != record.RootIno {
-		return Absent(t.options.Path, "it is a copy of the target, not the target that the index describes", "start with --adopt to take it over")
+	if self.Handle != record.Root || self.Ino != record.RootIno || h.elsewhere(record.Identity) {
+		return Absent(t.options.Path, "it is a copy of the target, not the target that the index describes",
+			"mount the target itself, or start with --adopt to take the copy over")
 	}
 	if generation < passed { // No later barrier may make this forgotten.
 		rollbacks++
@@ -192,6 +194,13 @@ func (t *Target) prove(h *Hold, record *record) error {
 			"target", weir.LogPath(t.options.Path))
 	}
 	return nil
+}
+
+// elsewhere reports whether the target is on another file system than the one with that identity. Many file systems give
+// their root directories the same handle.
+func (h *Hold) elsewhere(was weir.Identity) bool {
+	is := h.volume.Info().Identity.UUID
+	return was.UUID != "" && is != "" && is != was.UUID
 }
 
 // found takes note of the generation of the target, and reports whether it turns out to be older than the index.
