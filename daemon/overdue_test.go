@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
 	"github.com/weirfs/weir/ledger"
 )
@@ -31,6 +32,38 @@ func (s *scene) overdueAt(path string) bool {
 		}
 	}
 	return false
+}
+
+// TestVolumeThatHangsIsLeftBehind stops weir while a volume hangs that can only be scanned: nobody knows what has changed there.
+func TestVolumeThatHangsIsLeftBehind(t *testing.T) {
+	s := newScene(t, "ext4", "xfs", false)
+	s.o.ScanInterval = time.Second
+	slow := mkdir(t, s.in("slow"))
+	server := voltest.Bindfs(t, mkdir(t, filepath.Join(s.from.Dir, "backing")), slow)
+	s.begin()
+	s.alike()
+	resume := voltest.Hang(t, server)
+	write(t, filepath.Join(s.from.Dir, "backing/late"), "1")
+	s.awaitPhase(slow, replicate.PhaseWaiting)
+	s.endBehind()
+	resume()
+	s.begin()
+	s.awaitText(s.at("slow/late"), "1")
+	s.alike()
+	s.end()
+}
+
+// TestVolumeThatFailsIsLeftBehind kills the server of a volume, which stays mounted and fails from then on.
+func TestVolumeThatFailsIsLeftBehind(t *testing.T) {
+	s := newScene(t, "ext4", "xfs", false)
+	s.o.ScanInterval = time.Second
+	slow := mkdir(t, s.in("slow"))
+	server := voltest.Bindfs(t, mkdir(t, filepath.Join(s.from.Dir, "backing")), slow)
+	s.begin()
+	s.alike()
+	ok(t, server.Kill())
+	s.awaitPhase(slow, replicate.PhaseWaiting)
+	s.endBehind()
 }
 
 // TestScanThatDoesNotComeIsAGap has a volume hang that can only be scanned, and looks while it does, and afterwards.

@@ -227,8 +227,8 @@ func (u *unit) worksLocked() bool {
 		!u.barrier.idle() && u.status.problems.cramped.IsZero() || (u.busy || u.scan.wanted || u.status.scanning) && !u.glancesLocked()
 }
 
-// Behind returns the targets that have not passed a barrier with all that was seen. A source that
-// is away and names that failed are not counted.
+// Behind returns the targets that have not passed a barrier with all that was seen, or of which that is not known, since a
+// part of the source is there and does not answer, or fails. A source that is away and names that failed are not counted.
 func (r *Replicator) Behind() []string {
 	seen := make(map[string]bool)
 	var behind []string
@@ -273,10 +273,27 @@ func (u *unit) behind() bool {
 		return true
 	}
 	_, volume, _ := u.place.at()
+	unmet := u.place.isAway() && u.isUnmet()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if volume == nil {
-		return !u.barrier.idle()
+		return unmet || !u.barrier.idle()
 	}
-	return u.worksLocked() || !u.barrier.idle() || u.owedLocked() > 0 || u.status.problems.full > 0
+	return u.worksLocked() || !u.barrier.idle() || u.owedLocked() > 0 || u.status.problems.full > 0 || u.failsLocked()
+}
+
+// isUnmet reports whether the volume of the place is there, and nobody has been able to look at it yet.
+func (u *unit) isUnmet() bool {
+	if u.r.leftOutBy(u.place) != "" {
+		return false
+	}
+	phase, _ := u.r.away(u.place)
+	return phase == PhaseWaiting
+}
+
+// failsLocked reports whether a look at what does not tell of its changes has failed, or does not return: while that goes on
+// nothing else is owed that anybody knows of. u.mu is held.
+func (u *unit) failsLocked() bool {
+	outage := u.status.outage
+	return outage != nil && !targetIsAway(outage) || u.silentLocked() > 0
 }
