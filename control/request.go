@@ -1,7 +1,6 @@
 package control
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -69,13 +68,11 @@ func (r *request) query(known ...string) (map[string]string, error) {
 	return values, nil
 }
 
-// read fills into with the body, which is one JSON object of known fields.
+// read fills into with the body, as decode does.
 func (r *request) read(into any) error {
-	decoder := json.NewDecoder(r.Body)
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
-	if err == nil && decoder.Decode(new(json.RawMessage)) != io.EOF {
-		err = errors.New("something follows the object")
+	body, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = decode(body, into)
 	}
 	if err == nil {
 		return nil
