@@ -138,3 +138,39 @@ func TestRecordOfAnotherType(t *testing.T) {
 	}
 	s.end()
 }
+
+// TestMadeAnewUnderItsNumber has somebody remove objects of the replica and make others, which get the numbers of the
+// former ones where a file system gives these out again at once. What cannot be changed in place is made anew, too.
+func TestMadeAnewUnderItsNumber(t *testing.T) {
+	voltest.RequireRoot(t)
+	for _, fs := range []string{"ext4", "xfs", "btrfs", "tmpfs"} {
+		t.Run(fs, func(t *testing.T) {
+			s := newScene(t, "ext4", fs, false)
+			fill := func(dir, text string, minor uint32) {
+				t.Helper()
+				for name, create := range map[string]func(path string) error{
+					"link":   func(path string) error { return os.Symlink(text, path) },
+					"device": func(path string) error { return unix.Mknod(path, unix.S_IFCHR|0o600, int(unix.Mkdev(1, minor))) },
+					"file":   func(path string) error { return os.WriteFile(path, []byte(text), 0o644) },
+				} {
+					path := filepath.Join(dir, name)
+					remove(t, path)
+					ok(t, create(path))
+				}
+			}
+			fill(s.src, "one", 3)
+			s.begin()
+			s.alike()
+			s.end()
+			fill(s.dst, "two", 5)
+			s.begin()
+			s.alike()
+			s.end()
+			for _, name := range []string{"link", "device", "file"} {
+				if aside, err := filepath.Glob(s.at(".weir/set-aside/*/" + name)); err != nil || len(aside) != 1 {
+					t.Errorf("%s: set aside %q %v", name, aside, err)
+				}
+			}
+		})
+	}
+}

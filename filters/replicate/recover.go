@@ -216,10 +216,9 @@ func (r *recovery) commit() error {
 	return r.ix.Commit(false)
 }
 
-// isObject reports whether an object is a node's own. Without a handle its number proves nothing, and what was born
-// since that was recorded has only got the number of an object that is gone.
+// isObject reports whether an object is a node's own. Without a handle its number proves nothing.
 func isObject(o tree.Object, n replica.Node) bool {
-	return o.Handle != "" && o.Ino == n.Target.Ino && o.Type() == n.Target.Type() && !n.Target.Ctime.Before(o.Birth)
+	return o.Handle != "" && isNumbered(o.Attr, n) && !isBornSince(o, n)
 }
 
 func ignoreAbsent(err error) error {
