@@ -12,6 +12,7 @@ import (
 // walkMode says how names were met.
 type walkMode struct {
 	scan     bool // on a walk: changes may have gone unreported
+	whole    bool // the walk is of the whole place
 	full     bool // content is compared even where the metadata agrees
 	audit    bool // the replica is looked at too
 	descends bool // the walk goes into the directories that it finds

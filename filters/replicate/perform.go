@@ -144,7 +144,7 @@ func (b *batch) move(step replica.Step) error {
 	if node.Source.IsDir() && len(b.u.intended) > 0 {
 		b.u.wandered[step.Key] = true // An audit that goes on may have passed by where it is now.
 	}
-	if node.Source.IsDir() && step.To.Parent != replica.Parking && (b.u.r.options.Rules.NeedsPath() || b.u.passesBy()) {
+	if node.Source.IsDir() && step.To.Parent != replica.Parking && (b.u.r.options.Rules.NeedsPath() || b.u.passes(step.Key)) {
 		b.grown = append(b.grown, step.Key) // Nobody may have looked into it, or other rules may hold there now.
 	}
 	if step.From.Parent == replica.Parking {

@@ -69,8 +69,13 @@ func (u *unit) walkAll(s *session, scan scanRequest) (err error) {
 	full := scan.full || s.noMapSign
 	_, rollbacks := u.target.Epochs()
 	// A walk that does not look at the replica is of what was followed since one did.
-	mode := walkMode{full: full, audit: scan.audit, followed: !scan.audit}
-	if err := u.walk(s, []weir.Handle{s.root}, mode, true); err != nil {
+	mode := walkMode{whole: true, full: full, audit: scan.audit, followed: !scan.audit}
+	if err := u.walkBegins(s.root, mode); err != nil {
+		return err
+	}
+	err = u.walk(s, []weir.Handle{s.root}, mode, true)
+	u.walkEnds(err)
+	if err != nil {
 		return err
 	}
 	if err := u.walked(s, from, missed); err != nil {

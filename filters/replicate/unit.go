@@ -67,10 +67,10 @@ type unit struct {
 	inHand     int       // places that were taken from it and are being looked at
 	handSince  time.Time // since when the oldest of them had waited
 	brake      *policy.Brake
-	brakeMoved bool // since it was recorded
-	regained   int  // how often what it had let go, or kept in its place, was found elsewhere
-	missed     int  // how often a name could not be looked at or shown
-	walks      walks
+	brakeMoved bool     // since it was recorded
+	regained   int      // how often what it had let go, or kept in its place, was found elsewhere
+	missed     int      // how often a name could not be looked at or shown
+	passage    *passage // nil if there was no walk of the whole place for a while
 	status     unitStatus
 }
 

@@ -27,13 +27,6 @@ const (
 // what events have reported meanwhile.
 func (u *unit) walk(s *session, dirs []weir.Handle, mode walkMode, deep bool) error {
 	mode.scan, mode.descends = true, deep
-	if deep {
-		ends, err := u.walkBegins(dirs)
-		if err != nil {
-			return err
-		}
-		defer ends()
-	}
 	w := &walker{u: u, s: s, mode: mode}
 	for _, key := range dirs {
 		w.stack = append(w.stack, visit{key: key, known: true})
@@ -57,12 +50,27 @@ func (w *walker) run() error {
 			return err
 		}
 		if len(w.stack) == 0 && len(w.b.finds) == 0 {
-			return nil
+			if done, err := w.passedBy(); done || err != nil {
+				return err
+			}
 		}
 		if err := w.live(); err != nil {
 			return err
 		}
 	}
+}
+
+// passedBy has the walk go to what it has passed by, when the last batch has told what has moved, and reports whether there is
+// nothing.
+func (w *walker) passedBy() (done bool, err error) {
+	if !w.mode.whole {
+		return true, nil
+	}
+	if err := w.settle(); err != nil {
+		return false, err
+	}
+	w.stack = w.u.passedBy()
+	return len(w.stack) == 0, nil
 }
 
 // live carries out what events have reported, when the batch in flight has ended.
@@ -128,7 +136,7 @@ type visit struct {
 // alone.
 func (w *walker) dir(v visit) error {
 	key := v.key
-	if covered, _ := w.u.place.covers(key); covered {
+	if covered, _ := w.u.place.covers(key); covered || w.mode.whole && w.u.saw(key) {
 		return nil
 	}
 	src, err := w.source(v)
@@ -172,6 +180,7 @@ func (w *walker) dir(v visit) error {
 	if listed != nil {
 		return w.problem(key, listed)
 	}
+	w.u.sees(key, w.mode)
 	w.u.resolved(replica.Name{Parent: key})
 	w.u.r.counters.dirs.Add(1)
 	return nil
