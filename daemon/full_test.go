@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate"
 	"github.com/weirfs/weir/internal/voltest"
 )
@@ -175,6 +176,26 @@ func TestFullStateDirectory(t *testing.T) {
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestStartWithAFullStateDirectory has no room for the first file that a start writes there.
+func TestStartWithAFullStateDirectory(t *testing.T) {
+	s := newScene(t, "ext4", "ext4", false)
+	keep := voltest.New(t, "tmpfs", voltest.Size(32<<20))
+	s.o.State = filepath.Join(keep.Dir, "st")
+	s.begin()
+	s.alike()
+	s.end()
+	empty := fill(t, keep.Dir)
+	_, err := Open(t.Context(), s.o)
+	var e *weir.Error
+	if !errors.As(err, &e) || e.Path != s.o.State || e.Kind != weir.KindFailed || !strings.Contains(e.Hint, "free some room") {
+		t.Errorf("it says %v", err)
+	}
+	empty()
+	s.begin()
+	s.alike()
+	s.end()
 }
 
 // TestReadOnlyTarget has a target turn read-only, by hand and by an error of its file system.

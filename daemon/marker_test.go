@@ -2,9 +2,12 @@ package daemon
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/weirfs/weir"
 	"github.com/weirfs/weir/filters/replicate"
@@ -61,5 +64,58 @@ func TestDamagedMarkerIsTold(t *testing.T) {
 			t.Errorf("%q: %+v", marker, u)
 		}
 		s.endBehind()
+	}
+}
+
+// TestTargetTakenReadOnly begins with a target that the state knows, and that has become read-only.
+func TestTargetTakenReadOnly(t *testing.T) {
+	voltest.RequireRoot(t)
+	s := newScene(t, "ext4", "ext4", false)
+	other := voltest.New(t, "ext4").Dir
+	s.o.Targets = append(s.o.Targets, other)
+	write(t, s.in("f"), "1")
+	s.begin()
+	s.alike()
+	s.end()
+	s.to.Remount(unix.MS_RDONLY, "")
+	s.begin()
+	s.await("it says what helps", func() bool {
+		u := s.unit(s.src, s.dst)
+		return u.Phase == replicate.PhaseWaiting && strings.Contains(u.Reason, "read-only") && strings.Contains(u.Todo, "mount it anew")
+	})
+	s.endBehind()
+}
+
+// TestNoDirectoryInTheTarget has something else be where weir's own directories were.
+func TestNoDirectoryInTheTarget(t *testing.T) {
+	voltest.RequireRoot(t)
+	s := newScene(t, "ext4", "ext4", false)
+	write(t, s.in("f"), "1")
+	s.begin()
+	s.alike()
+	s.end()
+	for what, adopts := range map[string]bool{".weir/parked": false, ".weir": true} {
+		aside := filepath.Join(s.to.Dir, "aside")
+		rename(t, s.at(what), aside)
+		if err := os.Symlink(aside, s.at(what)); err != nil {
+			t.Fatal(err)
+		}
+		s.begin()
+		awaitTarget(s, replicate.PhaseTargetAbsent)
+		u := s.unit(s.src, s.dst)
+		if !strings.Contains(u.Reason, "is no directory") || !strings.Contains(u.Todo, "away") || strings.Contains(u.Todo, "--adopt") != adopts {
+			t.Errorf("%s: %+v", what, u)
+		}
+		s.endBehind()
+		remove(t, s.at(what))
+		if !adopts {
+			remove(t, aside)
+		} else {
+			rename(t, aside, s.at(what))
+		}
+		s.begin()
+		write(t, s.in("f"), what)
+		s.alike()
+		s.end()
 	}
 }

@@ -123,17 +123,17 @@ func (m *Mirror) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := m.succeed(); err != nil {
-		return err
+		return stateFails(o.State, err)
 	}
 	if m.index, err = openIndex(filepath.Join(o.State, indexDir), o.Logger); err != nil {
-		return err
+		return stateFails(o.State, err)
 	}
 	targets, err := belongs(m.index, o)
 	if err != nil {
 		return err
 	}
 	if m.ledger, err = ledger.Open(o.State); err != nil {
-		return err
+		return stateFails(o.State, err)
 	}
 	var gaps replicate.Gaps = m.ledger
 	if o.wrapGaps != nil {

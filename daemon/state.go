@@ -117,6 +117,19 @@ func noState(dir string, err error, hint string) error {
 	return &weir.Error{Op: "use state directory", Kind: weir.KindRefused, Path: dir, Err: err, Hint: hint}
 }
 
+// stateFails says what helps where a file of a state directory that is known cannot be read or written, unless the error does.
+func stateFails(dir string, err error) error {
+	var e *weir.Error
+	if errors.As(err, &e) {
+		return err
+	}
+	hint := "see to its file system"
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		hint = "free some room there"
+	}
+	return &weir.Error{Op: "use state directory", Path: dir, Err: err, Hint: hint + ", and start again"}
+}
+
 // checkDir refuses what is no directory of one's own.
 func checkDir(dir string) error {
 	info, err := os.Stat(dir)

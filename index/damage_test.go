@@ -159,6 +159,23 @@ func TestOpenTellsDiskFromDamage(t *testing.T) {
 	}
 }
 
+// TestFileInTheIndexsPlace has a file where a directory of the index was.
+func TestFileInTheIndexsPlace(t *testing.T) {
+	for _, name := range []string{"", engineName} {
+		dir := filepath.Join(t.TempDir(), "index")
+		makeIndex(t, dir)
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(dir, Options{}); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
 // TestDamagedRecord: a record that cannot be decoded is damage for whoever reads it.
 func TestDamagedRecord(t *testing.T) {
 	db := openMemory(t)

@@ -43,6 +43,11 @@ const (
 func prepare(disk vfs.FS, dir string, g *guard) error {
 	const op = "open the index"
 	path := disk.PathJoin(dir, engineName)
+	for _, stands := range []string{dir, path} {
+		if info, err := disk.Stat(stands); err == nil && !info.IsDir() {
+			return fmt.Errorf("%s: %w: %s is no directory", op, ErrDamaged, disk.PathBase(stands))
+		}
+	}
 	_, err := disk.Stat(path)
 	switch {
 	case err == nil:

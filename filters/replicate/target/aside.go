@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"syscall"
 
 	"github.com/weirfs/weir/tree"
 )
@@ -87,7 +86,7 @@ func renameNumbered(from *tree.Dir, old string, to *tree.Dir, name string) (stri
 func makeAside(dir *tree.Dir, name string) (*tree.Dir, string, error) {
 	free := name
 	next, err := openOrMake(dir, free)
-	for n := 2; errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP); n++ {
+	for n := 2; noDirectory(err); n++ {
 		free = numbered(name, n)
 		next, err = openOrMake(dir, free)
 	}

@@ -29,12 +29,19 @@ func Broken(err error) bool {
 }
 
 // Reason is the kernel's word for an error, without the call and the internal path.
-func Reason(err error) string {
+func Reason(err error) string { return bareErrno(err).Error() }
+
+func bareErrno(err error) error {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
-		return errno.Error()
+		return errno
 	}
-	return err.Error()
+	return err
+}
+
+// noDirectory tells what is no directory, or is a link to one, from a directory that cannot be opened.
+func noDirectory(err error) bool {
+	return errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
 }
 
 // Unstorable is why a target does not take an object at all. It is listed and not tried again until the

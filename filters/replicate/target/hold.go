@@ -85,7 +85,11 @@ func (h *Hold) openHidden(place, path string) error {
 		if err != nil {
 			return &weir.Error{Op: "open target", Kind: weir.KindAbsent, Path: path, Err: fmt.Errorf("%s: %w", name, err)}
 		}
-		if *sub.dir, err = openOrMakeAll(h.hidden, sub.names); err != nil {
+		*sub.dir, err = openOrMakeAll(h.hidden, sub.names)
+		if noDirectory(err) {
+			return Absent(path, name+", or what it is in, is no directory", "move that away: weir makes it anew")
+		}
+		if err != nil {
 			return fmt.Errorf("open %s of target %s: %w", name, weir.QuotePath(path), err)
 		}
 	}
@@ -165,6 +169,8 @@ func (t *Target) prove(h *Hold, record *record) error {
 	}
 	if h.hidden, err = h.Root.OpenDir(HiddenDir); errors.Is(err, fs.ErrNotExist) {
 		return Absent(t.options.Path, "no marker: the target is not mounted, or is another one", "mount the target")
+	} else if noDirectory(err) {
+		return Absent(t.options.Path, HiddenDir+" in it is no directory", "put that back, or move what is there away and start with --adopt")
 	} else if err != nil {
 		return unread(t.options.Path, HiddenDir, err)
 	}

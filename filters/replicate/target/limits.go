@@ -24,7 +24,7 @@ func (t *Target) tryLimits(h *Hold) error {
 		if Full(err) {
 			return nil
 		}
-		return fmt.Errorf("target %s cannot be written: %s", weir.QuotePath(t.options.Path), Reason(err))
+		return fmt.Errorf("target %s cannot be written: %w", weir.QuotePath(t.options.Path), bareErrno(err))
 	}
 	dir, err := h.hidden.OpenDir(limitsDir)
 	if err != nil {

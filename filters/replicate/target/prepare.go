@@ -107,7 +107,9 @@ func (t *Target) mark(ctx context.Context, dry bool) error {
 		}
 		return Refuse(t.options.Path, "it cannot be written: "+Reason(err), "mount it read-write, or check its permissions")
 	}
-	if h.hidden, err = h.Root.OpenDir(HiddenDir); err != nil {
+	if h.hidden, err = h.Root.OpenDir(HiddenDir); noDirectory(err) {
+		return Refuse(t.options.Path, HiddenDir+" in it is no directory", "move that away")
+	} else if err != nil {
 		return fmt.Errorf("open %s of target %s: %w", HiddenDir, weir.QuotePath(t.options.Path), err)
 	}
 	if err := h.writable(t.options.Path); err != nil {

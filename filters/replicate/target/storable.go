@@ -81,10 +81,4 @@ func (t *Target) TryName(tmp *tree.Dir, name string) error {
 }
 
 // untried says that a name could not be tried out, without the name that it was tried under.
-func untried(err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		err = errno
-	}
-	return fmt.Errorf("try out the name: %w", err)
-}
+func untried(err error) error { return fmt.Errorf("try out the name: %w", bareErrno(err)) }
