@@ -67,13 +67,13 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	var ended *statusError
 	if errors.As(err, &ended) {
 		if ended.error != nil {
-			fmt.Fprintf(stderr, "weir: %v\n", ended.error)
+			fmt.Fprintf(lines{stderr}, "weir: %v\n", ended.error)
 		}
 		return ended.status
 	}
 	var told *toldError
 	if !errors.As(err, &told) {
-		fmt.Fprintf(stderr, "weir: %v\n", err)
+		fmt.Fprintf(lines{stderr}, "weir: %v\n", err)
 	}
 	return weir.KindOf(err).ExitStatus()
 }

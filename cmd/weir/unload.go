@@ -68,7 +68,7 @@ func unload(c *cobra.Command, client *control.Client, filter, path string, list 
 		}
 		if why := keepers(c.Context(), client, filter); why != told {
 			told = why
-			fmt.Fprintf(c.ErrOrStderr(), "weir: filter %s is not unloaded yet: it waits for %s\n", weir.QuotePath(filter), why)
+			fmt.Fprintf(lines{c.ErrOrStderr()}, "weir: filter %s is not unloaded yet: it waits for %s\n", weir.QuotePath(filter), why)
 		}
 	}
 }
