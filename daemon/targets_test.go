@@ -167,6 +167,9 @@ func TestMarkerGone(t *testing.T) {
 				return
 			}
 			awaitTarget(s, replicate.PhaseTargetAbsent)
+			if u := s.unit(s.src, s.dst); !strings.Contains(u.Reason, "gone") || !strings.Contains(u.Todo, "start with --adopt") {
+				t.Errorf("%+v", u)
+			}
 			still(t, "a target without marker", func() bool { return text(t, s.at("d001/f002")) != "changed" })
 			s.endBehind()
 			s.begin()

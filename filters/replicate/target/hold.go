@@ -167,12 +167,9 @@ func (t *Target) prove(h *Hold, record *record) error {
 	if err != nil {
 		return err
 	}
-	if h.hidden, err = h.Root.OpenDir(HiddenDir); errors.Is(err, fs.ErrNotExist) {
-		return Absent(t.options.Path, "no marker: the target is not mounted, or is another one", "mount the target")
-	} else if noDirectory(err) {
-		return Absent(t.options.Path, HiddenDir+" in it is no directory", "put that back, or move what is there away and start with --adopt")
-	} else if err != nil {
-		return unread(t.options.Path, HiddenDir, err)
+	itself := self.Handle == record.Root && self.Ino == record.RootIno && !h.elsewhere(record.Identity)
+	if h.hidden, err = h.Root.OpenDir(HiddenDir); err != nil {
+		return unmarked(t.options.Path, itself, err)
 	}
 	t.mu.Lock()
 	passed := t.generation // A barrier may pass while the marker is read, which then is no older than the index.
@@ -185,7 +182,7 @@ func (t *Target) prove(h *Hold, record *record) error {
 	if marker.ID != record.ReplicaID {
 		return Absent(t.options.Path, "it carries the marker of another replica", "mount the right target, or start with --adopt")
 	}
-	if self.Handle != record.Root || self.Ino != record.RootIno || h.elsewhere(record.Identity) {
+	if !itself {
 		return Absent(t.options.Path, "it is a copy of the target, not the target that the index describes",
 			"mount the target itself, or start with --adopt to take the copy over")
 	}
@@ -200,6 +197,20 @@ func (t *Target) prove(h *Hold, record *record) error {
 			"target", weir.LogPath(t.options.Path))
 	}
 	return nil
+}
+
+// unmarked is the error of a target whose hidden directory cannot be opened. itself says that nothing else tells it from the
+// one that is wanted.
+func unmarked(path string, itself bool, err error) error {
+	switch {
+	case noDirectory(err):
+		return Absent(path, HiddenDir+" in it is no directory", "put that back, or move what is there away and start with --adopt")
+	case !errors.Is(err, fs.ErrNotExist):
+		return unread(path, HiddenDir, err)
+	case itself:
+		return Absent(path, "its directory "+HiddenDir+" is gone", "put that back, or start with --adopt")
+	}
+	return Absent(path, "no marker: the target is not mounted, or is another one", "mount the target")
 }
 
 // elsewhere reports whether the target is on another file system than the one with that identity. Many file systems give
