@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -295,6 +296,10 @@ func (wanted Wanted) failed(err error) error {
 		e.Hint = "see mount(8) for the options that " + wanted.Type + " takes"
 	case errors.Is(err, syscall.EBUSY):
 		e.Hint = "it is in use: findmnt --source shows where it is mounted, lsblk what stands on it"
+	case stage == mount.StageCreate && Deviceless(wanted.Type) && (errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EINVAL)):
+		e.Hint = "what it is made of, or an option, is wrong or names what is not there: dmesg may tell which"
+	case stage == mount.StageCreate && errors.Is(err, syscall.ENOENT) && isDevice(wanted.Source):
+		e.Hint = "the device is there, and so an option names what is not, such as a subvolume: dmesg may tell which"
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENXIO), errors.Is(err, syscall.ENOTBLK):
 		e.Hint = "name a block device; losetup --find --show makes one of a file"
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EROFS):
@@ -305,4 +310,15 @@ func (wanted Wanted) failed(err error) error {
 		e.Kind = weir.KindFailed
 	}
 	return e
+}
+
+// Deviceless tells whether the kernel knows that a type needs no device.
+func Deviceless(fsType string) bool {
+	types, _ := os.ReadFile("/proc/filesystems") // What is not known there may have one.
+	return slices.Contains(strings.Split(string(types), "\n"), "nodev\t"+fsType)
+}
+
+func isDevice(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&os.ModeDevice != 0
 }

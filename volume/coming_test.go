@@ -116,6 +116,8 @@ func TestWhatCannotBeMounted(t *testing.T) {
 		{Wanted{Type: "xfs", Source: d.Device, Dir: dir}, []string{"mount " + d.Device, "create xfs"}},
 		{Wanted{Type: "ext4", Source: image, Dir: dir}, []string{"mount " + image, "block device", "losetup"}},
 		{Wanted{Type: "ext4", Source: "/dev/none", Dir: dir}, []string{"mount /dev/none", "no such file", "name a block device"}},
+		{Wanted{Type: "btrfs", Source: voltest.New(t, "btrfs", voltest.Unmounted()).Device, Dir: dir, Options: "subvol=none"}, []string{"create btrfs", "such as a subvolume"}},
+		{Wanted{Type: "overlay", Source: "x", Dir: dir, Options: "lowerdir=" + dir}, []string{"create overlay", "names what is not there"}},
 		{Wanted{Type: "tmpfs", Source: "x", Dir: dir + "/none"}, []string{"mount on " + dir + "/none", "no such file", "mkdir"}},
 		{Wanted{Type: "tmpfs", Source: "x", Dir: image}, []string{"mount on " + image, "not a directory"}},
 		{Wanted{Type: "tmpfs", Source: "x", Dir: "relative"}, []string{"not absolute"}},

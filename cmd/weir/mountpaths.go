@@ -9,21 +9,16 @@ import (
 	"strings"
 
 	"github.com/weirfs/weir/internal/sys/mount"
+	"github.com/weirfs/weir/volume"
 )
 
 // sourceHere returns a source as another process has to be told it: a relative path, of what is there, is made absolute. What a
 // type takes that needs no device is no path, whatever it looks like: a server, or just a word.
 func sourceHere(fsType, source string) (string, error) {
-	if _, err := os.Lstat(source); err != nil || filepath.IsAbs(source) || deviceless(fsType) {
+	if _, err := os.Lstat(source); err != nil || filepath.IsAbs(source) || volume.Deviceless(fsType) {
 		return source, nil
 	}
 	return filepath.Abs(source)
-}
-
-// deviceless tells whether the kernel knows that a type needs no device.
-func deviceless(fsType string) bool {
-	types, _ := os.ReadFile("/proc/filesystems") // What is not known there may have one.
-	return slices.Contains(strings.Split(string(types), "\n"), "nodev\t"+fsType)
 }
 
 // optionsHere returns options as another process has to be told them: users and groups by their numbers, and the
