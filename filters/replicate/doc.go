@@ -27,6 +27,9 @@
 // whose generation is above the durable one, which the next scan reads again. Before it does, what an interrupted batch
 // has moved is looked for at the names that the intents tell, and in the parking: see recover.go.
 //
+// A walk of the whole place lists one directory after the other, and carries out between two batches what events report. What
+// is renamed from where it is still to be to where it has been is gone to in the end: see passedby.go.
+//
 // # Goroutines and locks
 //
 // Each unit has one goroutine that owns its batches, one that copies large files, and at most one that
