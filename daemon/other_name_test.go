@@ -93,6 +93,34 @@ func TestOneNameIsAnotherObject(t *testing.T) {
 	s.end()
 }
 
+// TestMostNamesAreOtherObjects has an object get a further name when all but the last of those that it had are others on
+// the replica. That is no problem of the name that comes.
+func TestMostNamesAreOtherObjects(t *testing.T) {
+	voltest.RequireRoot(t)
+	s := newScene(t, "ext4", "xfs", false)
+	write(t, s.in("n00"), "text")
+	for n := range 20 {
+		link(t, s.in("n00"), s.in(fmt.Sprintf("n%02d", n+1)))
+	}
+	s.begin()
+	s.alike()
+	for n := range 20 {
+		path := s.at(fmt.Sprintf("n%02d", n))
+		write(t, path+"~", "other")
+		rename(t, path+"~", path)
+	}
+	link(t, s.in("n20"), s.in("new"))
+	s.awaitText(s.at("new"), "text")
+	s.quiet(10 * time.Second)
+	if n := s.told("new"); n > 0 {
+		t.Errorf("it is said not to be replicated\n%s", s.log)
+	}
+	s.end()
+	s.begin()
+	s.alike()
+	s.end()
+}
+
 // TestRecordOfAnotherType has the index say of a link's object that it is a file, as it stands on the replica: a comparison
 // of the place sets the file aside, and makes the link anew.
 func TestRecordOfAnotherType(t *testing.T) {

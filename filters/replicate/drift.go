@@ -14,7 +14,8 @@ import (
 // to be looked at again.
 var errDrift = errors.New("somebody changed the replica")
 
-const maxDrifts = 4
+// maxDrifts is how often a name is looked at again at once. Each time the index has lost a name, and an object may have many.
+const maxDrifts = 100
 
 // edited records that somebody has changed an object of the replica, and has it put right.
 func (b *batch) edited(node replica.Node, at replica.Name, now replica.Attr) error {
