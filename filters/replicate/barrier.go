@@ -156,7 +156,8 @@ func (b *barrier) failed(s *session, err error) {
 	b.fails++
 	delay, shown := retries.Delay(b.fails), b.shown
 	b.mu.Unlock()
-	s.cancel() // What it would show next is written again anyway.
+	b.u.cramped(false) // Whether there is room the next one finds out.
+	s.cancel()         // What it would show next is written again anyway.
 	defer b.u.poke()
 	b.u.mu.Lock()
 	b.u.status.outage = fmt.Errorf("sync the target: %w", err)
