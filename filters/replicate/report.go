@@ -282,13 +282,13 @@ func (u *unit) behind() bool {
 	return u.worksLocked() || !u.barrier.idle() || u.owedLocked() > 0 || u.status.problems.full > 0 || u.failsLocked()
 }
 
-// isUnmet reports whether the volume of the place is there, and nobody has been able to look at it yet.
+// isUnmet reports whether the volume of the place is there, and does not answer whoever would look at it.
 func (u *unit) isUnmet() bool {
 	if u.r.leftOutBy(u.place) != "" {
 		return false
 	}
-	phase, _ := u.r.away(u.place)
-	return phase == PhaseWaiting
+	_, why := u.r.away(u.place)
+	return why == whySilent
 }
 
 // failsLocked reports whether a look at what does not tell of its changes has failed, or does not return: while that goes on
