@@ -114,7 +114,7 @@ func settledOn(s manager.Snapshot, coming *volume.Coming) bool {
 		case topology.SlotFailed:
 			return slot.Attempts < manyAttempts && !slot.Hung
 		}
-		return slot.State == topology.SlotSettingUp || slot.State == topology.SlotDraining
+		return slot.State == topology.SlotSettingUp || slot.State == topology.SlotDraining || slot.Asked
 	})
 }
 
@@ -130,6 +130,9 @@ func troubleOf(slot manager.SlotSnapshot, link manager.LinkSnapshot) string {
 	case topology.SlotPending:
 		return "is not attached to it: " + link.Why
 	case topology.SlotAttached:
+		if slot.Asked {
+			return fmt.Sprintf("has not said within %v what it does with it there", introduceTime)
+		}
 		if link.State != topology.LinkAttached {
 			return "is not told of changes on it: " + link.Why
 		}

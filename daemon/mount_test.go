@@ -365,7 +365,8 @@ func TestMountNamesWhatIsNotFollowed(t *testing.T) {
 	}
 }
 
-// TestMountNamesWhatIsHeldAboveAnother mounts a volume over the one that is replicated from there, which stays below it.
+// TestMountNamesWhatIsHeldAboveAnother mounts a volume over the one that is replicated from there, which stays below it: one that
+// is new, and one that is replicated from another place already.
 func TestMountNamesWhatIsHeldAboveAnother(t *testing.T) {
 	voltest.RequireRoot(t)
 	src := voltest.New(t, "ext4").Dir
@@ -378,26 +379,31 @@ func TestMountNamesWhatIsHeldAboveAnother(t *testing.T) {
 		t.Helper()
 		r.await("no remark stays", func() bool { return len(r.m.replicator.Filter().Remarks()) == 0 })
 	}
-	engine, wanted := controlled{r.m.manager, r.m}, control.MountRequest{Type: "tmpfs", Device: "none", Dir: at, Require: true}
-	_, err := engine.Mount(t.Context(), wanted, os.Getpid())
-	if err == nil || !strings.Contains(err.Error(), "filter replicate holds it: "+at+": a different volume is here") {
-		t.Errorf("with --require: %v", err)
+	engine := controlled{r.m.manager, r.m}
+	known := voltest.New(t, "ext4", voltest.At(mkdir(t, filepath.Join(src, "n"))))
+	r.awaitPhase(known.Dir, replicate.PhaseInSync)
+	for _, wanted := range []control.MountRequest{{Type: "tmpfs", Device: "none"}, {Type: "ext4", Device: known.Device}} {
+		wanted.Dir, wanted.Require = at, true
+		_, err := engine.Mount(t.Context(), wanted, os.Getpid())
+		if err == nil || !strings.Contains(err.Error(), "filter replicate holds it: "+at+": a different volume is here") {
+			t.Fatalf("%s with --require: %v", wanted.Type, err)
+		}
+		noRemark()
+		wanted.Require = false
+		m, err := engine.Mount(t.Context(), wanted, os.Getpid())
+		if err != nil || len(m.Troubles) != 1 || !strings.Contains(m.Troubles[0], "filter replicate holds it: "+at+": ") {
+			t.Errorf("%s without: %+v, %v", wanted.Type, m, err)
+		}
+		r.awaitPhase(at, replicate.PhaseHeld)
+		if remarks := r.m.replicator.Filter().Remarks(); len(remarks) != 1 || remarks[0].Volume != m.Volume {
+			t.Errorf("it is said %+v", remarks)
+		}
+		if err := unix.Unmount(at, 0); err != nil {
+			t.Fatal(err)
+		}
+		r.awaitPhase(at, replicate.PhaseInSync)
+		noRemark()
 	}
-	noRemark()
-	wanted.Require = false
-	m, err := engine.Mount(t.Context(), wanted, os.Getpid())
-	if err != nil || len(m.Troubles) != 1 || !strings.Contains(m.Troubles[0], "filter replicate holds it: "+at+": ") {
-		t.Errorf("without: %+v, %v", m, err)
-	}
-	r.awaitPhase(at, replicate.PhaseHeld)
-	if remarks := r.m.replicator.Filter().Remarks(); len(remarks) != 1 || remarks[0].Volume != m.Volume {
-		t.Errorf("it is said %+v", remarks)
-	}
-	if err := unix.Unmount(at, 0); err != nil {
-		t.Fatal(err)
-	}
-	r.awaitPhase(at, replicate.PhaseInSync)
-	noRemark()
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,10 @@ func (m *Manager) carryOutLocked(effect topology.Effect) (after func()) {
 			change := in.changes
 			return func() {
 				m.running.Go(in.Change)
-				m.running.Go(func() { m.reconsider(in, change) })
+				m.running.Go(func() {
+					m.reconsider(in, change)
+					m.reconsidered(in, change)
+				})
 			}
 		}
 	case topology.NotifyObserved:

@@ -27,6 +27,7 @@ type instance struct {
 	attached  bool          // it is, or was
 	ended     bool          // nothing is left of it
 	changes   int           // of the volume's mounts, that it was to be told of
+	heeded    int           // the last of them that its filter was asked about and has answered
 	told      time.Time     // since when it is told of everything, where something may have been done before
 
 	scans []func(*ledger.Ledger) error // that ended before it was attached

@@ -46,6 +46,15 @@ func (m *Manager) reconsider(in *instance, change int) {
 	carryOut(after)
 }
 
+// reconsidered notes that the filter has answered.
+func (m *Manager) reconsidered(in *instance, change int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	in.heeded = max(in.heeded, change)
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
 var errGivenUp = errors.New("it has not returned, and is not waited for any more")
 
 // within makes a call on a goroutine of its own and returns what it does, or errGivenUp as soon as over is closed. Then

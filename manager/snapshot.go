@@ -106,6 +106,9 @@ type SlotSnapshot struct {
 	// Declined is why the filter declines. While it is asked again, that stands until it gives another answer.
 	Declined string `json:"declined,omitempty"`
 
+	// Asked tells that the volume's mounts have changed, and that the filter has not said yet whether it concerns it still.
+	Asked bool `json:"asked,omitempty"`
+
 	// Idle tells that the instance asks for no operations now. That it begins to, or ends, is no step of the topology.
 	Idle bool `json:"idle,omitempty"`
 
@@ -232,7 +235,7 @@ func (m *Manager) snapshotLocked() Snapshot {
 		d := f.Definitions()[v.Pair.Instance]
 		s.Slots = append(s.Slots, SlotSnapshot{
 			v.Pair, f.Name, d.Name, v.Altitude, d.Attach, m.state.FrameOf(v.Pair.Filter), v.Pair.Volume,
-			v.State, m.whyLocked(v), v.By, v.Attempts, v.Hung, v.Declined, m.idleLocked(v.Pair), nil,
+			v.State, m.whyLocked(v), v.By, v.Attempts, v.Hung, v.Declined, m.askedLocked(v.Pair), m.idleLocked(v.Pair), nil,
 		})
 	}
 	s.Missing = m.missing(s)
@@ -262,6 +265,12 @@ func (m *Manager) missing(s Snapshot) (names []string) {
 		}
 	}
 	return names
+}
+
+// askedLocked tells whether the filter of an instance is asked about a change of mounts.
+func (m *Manager) askedLocked(pair topology.Pair) bool {
+	in := m.instances[pair]
+	return in != nil && in.heeded < in.changes
 }
 
 // idleLocked tells whether an instance asks for nothing now.

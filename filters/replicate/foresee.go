@@ -32,6 +32,24 @@ func (r *Replicator) foresee(ctx context.Context, volume weir.Volume) {
 	}
 }
 
+// foreseeAnew is foresee for a volume that the filter has been given before, when its mounts have changed: another one may be
+// about to come, or not to come after all.
+func (r *Replicator) foreseeAnew(ctx context.Context, volume weir.Volume) {
+	now := here(volume)
+	if comes(now) {
+		r.foresee(ctx, volume)
+		return
+	}
+	for _, p := range r.allPlaces() {
+		if _, shows := r.willShow(p, volume); !shows {
+			p.believe(volume.ID())
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.foreseen = slices.DeleteFunc(r.foreseen, func(b burial) bool { return b.volume == volume.ID() && !mountedAt(now, b.path) })
+}
+
 // willShow reports whether a place shows a volume, and at which path, or will when that is mounted, without one.
 func (r *Replicator) willShow(p *place, volume weir.Volume) (path string, shows bool) {
 	path = r.pathOf(p)

@@ -42,6 +42,7 @@ func (r *Replicator) asked(ctx context.Context, volume weir.Volume) error {
 		return err
 	}
 	if r.isAttached(volume) {
+		r.foreseeAnew(ctx, volume)
 		return r.concerns(ctx, volume) // Its instance looks at what has changed.
 	}
 	r.kick() // A target may be on it.

@@ -14,7 +14,7 @@ import (
 // from being found. Its zero value is ready for use.
 type looks struct {
 	mu     sync.Mutex
-	silent map[weir.VolumeID]bool          // they have been asked, and have not answered yet
+	silent map[weir.VolumeID]int           // how many looks were not answered in time, and have not been since
 	within map[weir.VolumeID]time.Duration // how long it is waited for those that were late before
 }
 
@@ -23,30 +23,35 @@ const lookWithin = 3 * time.Second
 
 var errSilent = fmt.Errorf("%w: %s", weir.ErrSilent, weir.SilentHint)
 
-// begin says that a volume is asked, and returns how long it is waited for. It reports false if the volume has not
-// answered before.
-func (l *looks) begin(v weir.VolumeID) (within time.Duration, ok bool) {
+// patience returns how long it is waited for a volume. It reports false if that does not answer somebody else.
+func (l *looks) patience(v weir.VolumeID) (within time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.silent[v] {
-		return 0, false
-	}
-	if l.silent == nil {
-		l.silent, l.within = make(map[weir.VolumeID]bool), make(map[weir.VolumeID]time.Duration)
-	}
-	l.silent[v] = true
-	return max(lookWithin, l.within[v]), true
+	return max(lookWithin, l.within[v]), l.silent[v] <= 0
 }
 
-// end says that a volume has answered, and reports whether that was too late.
-func (l *looks) end(v weir.VolumeID, took time.Duration) (late bool) {
+// late says that a volume has not answered in time.
+func (l *looks) late(v weir.VolumeID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.silent, v)
-	if late = took >= max(lookWithin, l.within[v]); late {
-		l.within[v] = 2 * took
+	l.countLocked(v, 1)
+}
+
+// answered says that a volume has answered a look that was late, or is about to be called so.
+func (l *looks) answered(v weir.VolumeID, took time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.countLocked(v, -1)
+	l.within[v] = max(l.within[v], 2*took)
+}
+
+func (l *looks) countLocked(v weir.VolumeID, n int) {
+	if l.silent == nil {
+		l.silent, l.within = make(map[weir.VolumeID]int), make(map[weir.VolumeID]time.Duration)
 	}
-	return late
+	if l.silent[v] += n; l.silent[v] == 0 {
+		delete(l.silent, v)
+	}
 }
 
 // look has fn look at a directory of a volume, which may come to the answer when nobody waits for it any more: fn reads
@@ -57,17 +62,20 @@ func look[T any](ctx context.Context, r *Replicator, v weir.Volume, path string,
 		err   error
 	}
 	var none T
-	within, ok := r.looks.begin(v.ID())
+	within, ok := r.looks.patience(v.ID())
 	if !ok {
 		return none, errSilent
 	}
-	timer := time.NewTimer(within)
-	defer timer.Stop()
+	tooLate, begun := make(chan struct{}), time.Now()
+	late := time.AfterFunc(within, func() {
+		r.looks.late(v.ID())
+		close(tooLate)
+	})
 	answers := make(chan answer, 1)
 	go func() {
-		begun := time.Now()
 		value, err := lookNow(ctx, v, path, fn)
-		if r.looks.end(v.ID(), time.Since(begun)) {
+		if !late.Stop() {
+			r.looks.answered(v.ID(), time.Since(begun))
 			r.mountsHinted()
 		}
 		answers <- answer{value, err}
@@ -75,7 +83,7 @@ func look[T any](ctx context.Context, r *Replicator, v weir.Volume, path string,
 	select {
 	case a := <-answers:
 		return a.value, a.err
-	case <-timer.C:
+	case <-tooLate:
 		return none, errSilent
 	case <-ctx.Done():
 		return none, ctx.Err()
