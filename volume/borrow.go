@@ -3,6 +3,7 @@ package volume
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"syscall"
 
@@ -121,7 +122,8 @@ func (v *volume) openAny(ctx context.Context, path string) (*fd.FD, error) {
 }
 
 // openOwn opens path if it is on this volume: by the mounts as they were seen last, and if that fails by
-// the mounts as they are now.
+// the mounts as they are now. Where they keep changing it is opened on its mount alone in the end, which keeps that busy for
+// a few microseconds.
 func (v *volume) openOwn(ctx context.Context, path string) (*fd.FD, error) {
 	turns, err := mount.OpenTable()
 	if err != nil {
@@ -131,7 +133,10 @@ func (v *volume) openOwn(ctx context.Context, path string) (*fd.FD, error) {
 	table, err := v.w.seen()
 	for try := 0; err == nil; try++ {
 		root, openErr := v.openChecked(ctx, table, path, turns)
-		if openErr == nil || try == 2 || ctx.Err() != nil {
+		if errors.Is(openErr, errTurned) && try >= 2 {
+			root, openErr = v.openAlone(ctx, table, path)
+		}
+		if openErr == nil || try >= 2 || ctx.Err() != nil {
 			return root, openErr
 		}
 		table, err = v.w.fresh()
@@ -139,25 +144,54 @@ func (v *volume) openOwn(ctx context.Context, path string) (*fd.FD, error) {
 	return nil, borrowError(weir.KindFailed, path, err)
 }
 
+// errTurned says that what was opened may hold a mount that was below it for a moment.
+var errTurned = fmt.Errorf("%w below it", errUnsteady)
+
 // openChecked opens path by the mounts of a table that was read since turns told of changes last.
 func (v *volume) openChecked(ctx context.Context, table []mount.Entry, path string, turns *mount.Table) (*fd.FD, error) {
 	root, err := v.w.enterWithin(ctx, table, path, mount.Readable, follow)
 	if err != nil {
 		return nil, borrowError(kindOf(err), path, err)
 	}
+	if err := v.stillShows(root, table, path); err != nil {
+		return nil, err
+	}
+	turned, err := turns.Changed()
+	switch {
+	case err != nil:
+		return nil, borrowError(weir.KindFailed, path, errors.Join(err, root.Close()))
+	case turned && mayHoldOthers(table, path):
+		return nil, borrowError(weir.KindAbsent, path, errors.Join(errTurned, root.Close()))
+	}
+	return root, nil
+}
+
+// openAlone opens path on a clone of the one mount that shows it.
+func (v *volume) openAlone(ctx context.Context, table []mount.Entry, path string) (*fd.FD, error) {
+	root, err := v.w.within(ctx, question{of: path}, func() (*fd.FD, error) { return enterHere(path, mount.Readable, follow) })
+	if err != nil {
+		return nil, borrowError(kindOf(err), path, err)
+	}
+	if err := v.stillShows(root, table, path); err != nil {
+		return nil, err
+	}
+	return root, nil
+}
+
+// stillShows closes what was opened at path if that is not on this volume, or another mount leads there than before.
+func (v *volume) stillShows(root *fd.FD, table []mount.Entry, path string) error {
 	if !v.shows(root) {
-		return nil, borrowError(weir.KindAbsent, path, errors.Join(errElsewhere, root.Close()))
+		return borrowError(weir.KindAbsent, path, errors.Join(errElsewhere, root.Close()))
 	}
 	// The device number was this volume's if the volume is still there, which the caller sees by the lease.
 	now, err := v.w.seen()
-	turned, turnErr := turns.Changed()
-	if err := errors.Join(err, turnErr); err != nil {
-		return nil, borrowError(weir.KindFailed, path, errors.Join(err, root.Close()))
+	switch {
+	case err != nil:
+		return borrowError(weir.KindFailed, path, errors.Join(err, root.Close()))
+	case !sameWay(table, now, path):
+		return borrowError(weir.KindAbsent, path, errors.Join(errUnsteady, root.Close()))
 	}
-	if !sameWay(table, now, path) || turned && mayHoldOthers(table, path) {
-		return nil, borrowError(weir.KindAbsent, path, errors.Join(errUnsteady, root.Close()))
-	}
-	return root, nil
+	return nil
 }
 
 // sameWay tells whether path leads to the same mount before and after.

@@ -135,15 +135,16 @@ func TestEndIsTheLastEvent(t *testing.T) {
 	}
 	t.Run("not begun", func(t *testing.T) {
 		s := newStage(t)
-		if err := os.Mkdir(s.state, 0o700); err != nil {
+		p := s.mirror()
+		p.signal(unix.SIGINT)
+		p.ends(0, 10*time.Second)
+		file := filepath.Join(s.state, "ledger")
+		if err := errors.Join(os.Remove(file), os.Mkdir(file, 0o700)); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(s.state, "index"), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		p := startWeir(t, s.args("--json")...)
+		p = startWeir(t, s.args("--json")...)
 		p.ends(3, 6*time.Second)
-		p.toldEnd(3, "index")
+		p.toldEnd(3, "ledger")
 	})
 }
 

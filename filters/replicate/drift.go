@@ -47,11 +47,8 @@ func isNumbered(a replica.Attr, node replica.Node) bool {
 // isOwn reports whether an object on a target is the one that the index remembers as a node's. One of another type than
 // the source's is not, whatever was recorded, nor is one that was born since and has only got the number.
 func isOwn(t *target.Target, o tree.Object, node replica.Node) bool {
-	return o.Type() == node.Source.Type() && t.SameInode(o, node.Target) && !isBornSince(o, node)
+	return o.Type() == node.Source.Type() && t.SameInode(o, node.Target) && !t.BornSince(o, node.Target)
 }
-
-// isBornSince reports whether an object on the target was made after a node's own was looked at last.
-func isBornSince(o tree.Object, node replica.Node) bool { return node.Target.Ctime.Before(o.Birth) }
 
 // keepsName makes sure that a name that stays is the object that the index says. If not, the index forgets the name, and
 // the error is errDrift; what stands there is set aside when the name is given again.

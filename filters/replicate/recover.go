@@ -89,7 +89,7 @@ func (r *recovery) look(i intent) (found bool, err error) {
 		return false, err
 	}
 	if taken {
-		if n, known, err := r.ix.Get(holder); err != nil || known && isObject(o, n) {
+		if n, known, err := r.ix.Get(holder); err != nil || known && r.isObject(o, n) {
 			return false, err
 		}
 	}
@@ -98,7 +98,7 @@ func (r *recovery) look(i intent) (found bool, err error) {
 		return false, err
 	}
 	switch {
-	case known && isObject(o, node):
+	case known && r.isObject(o, node):
 	case !known && o.IsDir() && r.mayBeDir(i.key):
 		// It was made, and what was moved into it is in it.
 		node = replica.Node{Key: i.key, Source: replica.Attr{Mode: replica.TypeDir}, Target: o.Attr}
@@ -174,7 +174,7 @@ func (r *recovery) dir(key weir.Handle) (*tree.Dir, error) {
 		if err != nil || above == nil {
 			return nil, err
 		}
-		if o, err := above.Lookup(at.Name); err != nil || !isObject(o, node) {
+		if o, err := above.Lookup(at.Name); err != nil || !r.isObject(o, node) {
 			return nil, ignoreAbsent(err)
 		}
 		r.homes[key] = true
@@ -217,8 +217,8 @@ func (r *recovery) commit() error {
 }
 
 // isObject reports whether an object is a node's own. Without a handle its number proves nothing.
-func isObject(o tree.Object, n replica.Node) bool {
-	return o.Handle != "" && isNumbered(o.Attr, n) && !isBornSince(o, n)
+func (r *recovery) isObject(o tree.Object, n replica.Node) bool {
+	return o.Handle != "" && isNumbered(o.Attr, n) && !r.u.target.BornSince(o, n.Target)
 }
 
 func ignoreAbsent(err error) error {

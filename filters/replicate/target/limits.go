@@ -105,3 +105,10 @@ func (t *Target) SameInode(o tree.Object, known replica.Attr) bool {
 	}
 	return o.Ino == known.Ino || o.Handle == ""
 }
+
+// BornSince reports whether an object on the target was made after the one that the index remembers was looked at last. Where
+// times are coarse an object can be older, as they tell, than its own birth.
+func (t *Target) BornSince(o tree.Object, known replica.Attr) bool {
+	limits, tried := t.Limits()
+	return tried && limits.TimeStep == 1 && known.Ctime.Before(o.Birth)
+}
