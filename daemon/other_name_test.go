@@ -202,3 +202,25 @@ func TestMadeAnewUnderItsNumber(t *testing.T) {
 		})
 	}
 }
+
+// TestContentOfAnotherObject finds the content that a file has now under a name on the replica that nobody knows, while the
+// file's own object, which it still has there under a name that is gone, holds what it held before.
+func TestContentOfAnotherObject(t *testing.T) {
+	fsPairs(t, func(t *testing.T, from, to string) {
+		s := newScene(t, from, to, false)
+		write(t, s.in("a"), "0")
+		if err := os.Link(s.in("a"), s.in("b")); err != nil {
+			t.Fatal(err)
+		}
+		s.begin()
+		s.alike()
+		s.end()
+		remove(t, s.in("a"))
+		write(t, s.in("b"), "0appended")
+		remove(t, s.at("b"))
+		write(t, s.at("b"), "0appended")
+		s.begin()
+		s.alike()
+		s.end()
+	})
+}

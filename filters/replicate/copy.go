@@ -153,14 +153,14 @@ func (s *session) readOnce(u *unit, src, base *tree.File, f *find, sync bool) (*
 	}
 	same := false
 	if base != nil && (f.work == replica.Compare || f.exists) {
-		if same, err = u.sameContent(s.ctx, src, base, c.version.Size, u.comparing); err != nil {
+		if same, err = c.isIn(s, u, src, base); err != nil {
 			return nil, err
 		}
 	}
 	if !same {
 		err = s.copyTo(u, f, c, src, base, sync)
 		if target.Full(err) && base != nil { // What the replica has already takes no room.
-			if has, failed := u.sameContent(s.ctx, src, base, c.version.Size, u.comparing); failed == nil && has {
+			if has, failed := c.isIn(s, u, src, base); failed == nil && has {
 				err = nil
 			}
 		}
@@ -202,6 +202,16 @@ func (c *copied) begin(src *tree.File) error {
 		c.flags |= replica.Racy
 	}
 	return nil
+}
+
+// isIn reports whether the replica has the version's content in base already.
+func (c *copied) isIn(s *session, u *unit, src, base *tree.File) (same bool, err error) {
+	old, err := base.Stat()
+	if err != nil {
+		return false, err
+	}
+	c.equal = old.Attr
+	return u.sameContent(s.ctx, src, base, c.version.Size, u.comparing)
 }
 
 // sameContent reports whether the replica has a file's bytes, and its holes where the target can store holes.

@@ -62,7 +62,8 @@ func (f *find) item(ops weir.Ops) replica.Item {
 // copied is new content in a temporary of the target.
 type copied struct {
 	temp    string
-	version tree.Object // of the source, as it was read
+	equal   replica.Attr // of the object of the replica that has the same content, if there is no temporary
+	version tree.Object  // of the source, as it was read
 	xattrs  tree.Xattrs
 	flags   replica.Flags
 	refused tree.Unstored // what the target did not store of its metadata

@@ -76,7 +76,12 @@ func (b *batch) tryShow(f *find) error {
 		return nil
 	}
 	if f.exists {
-		b.settleExisting(f)
+		if stale, err := b.settleExisting(f); err != nil {
+			return err
+		} else if stale {
+			b.again(f)
+			return nil
+		}
 	}
 	if f.settledPlace {
 		return b.bringUp(f)
@@ -116,11 +121,19 @@ func (b *batch) spared(key weir.Handle) (bool, error) {
 }
 
 // settleExisting decides what becomes of an object at the name that the index does not know: what is equal
-// is taken over, the rest is set aside when the name is needed.
-func (b *batch) settleExisting(f *find) {
-	if f.object.IsFile() {
-		f.takes = f.copied != nil && f.copied.temp == ""
+// is taken over, the rest is set aside when the name is needed. It is stale if a node has got the name since: what was compared
+// is not there any more.
+func (b *batch) settleExisting(f *find) (stale bool, err error) {
+	equal := f.object.IsFile() && f.copied != nil && f.copied.temp == ""
+	_, taken, err := b.ix.Child(f.at.Parent, f.at.Name)
+	if taken || err != nil {
+		f.exists, f.takes = false, false
+		return equal, err
 	}
+	if f.object.IsFile() {
+		f.takes = equal
+	}
+	return false, nil
 }
 
 // again has a name looked at in the next batch.
@@ -165,6 +178,9 @@ func (b *batch) bringUp(f *find) error {
 		if f.copied == nil && f.object.IsFile() && !sameSizeAndTime(now, node.Target) {
 			return b.edited(node, at, now) // Its time would hide what somebody else has written into it.
 		}
+		if f.copied != nil && !b.isStill(f.copied.equal, now) {
+			return b.edited(node, at, now) // The version's content is in an object that had this name when it was compared.
+		}
 		dir, err := b.s.targetDir(b.ix, at.Parent)
 		if err != nil {
 			return err
@@ -180,6 +196,13 @@ func (b *batch) bringUp(f *find) error {
 	node.Source, node.Xattrs, node.Flags, node.Text = attr, digest(xattrs), flags, f.text
 	b.noteRefused(f, &node, refused)
 	return b.record(node)
+}
+
+// isStill reports whether an object of the replica is the one that it was, with what it held: weir gives a file other content
+// by another object.
+func (b *batch) isStill(was, now replica.Attr) bool {
+	limits, tried := b.u.target.Limits()
+	return now.Size == was.Size && (now.Ino == was.Ino || !tried || !limits.Handles)
 }
 
 // noteRefused lists what the target did not store.
