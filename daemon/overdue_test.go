@@ -34,12 +34,19 @@ func (s *scene) overdueAt(path string) bool {
 	return false
 }
 
+// newServed makes a scene in which a process serves a volume below the source, which is scanned each second: the directory
+// backing beside the source.
+func newServed(t *testing.T) (s *scene, slow string, server *os.Process) {
+	t.Helper()
+	s = newScene(t, "ext4", "xfs", false)
+	s.o.ScanInterval = time.Second
+	slow = mkdir(t, s.in("slow"))
+	return s, slow, voltest.Bindfs(t, mkdir(t, filepath.Join(s.from.Dir, "backing")), slow)
+}
+
 // TestVolumeThatHangsIsLeftBehind stops weir while a volume hangs that can only be scanned: nobody knows what has changed there.
 func TestVolumeThatHangsIsLeftBehind(t *testing.T) {
-	s := newScene(t, "ext4", "xfs", false)
-	s.o.ScanInterval = time.Second
-	slow := mkdir(t, s.in("slow"))
-	server := voltest.Bindfs(t, mkdir(t, filepath.Join(s.from.Dir, "backing")), slow)
+	s, slow, server := newServed(t)
 	s.begin()
 	s.alike()
 	resume := voltest.Hang(t, server)
@@ -55,10 +62,7 @@ func TestVolumeThatHangsIsLeftBehind(t *testing.T) {
 
 // TestVolumeThatFailsIsLeftBehind kills the server of a volume, which stays mounted and fails from then on.
 func TestVolumeThatFailsIsLeftBehind(t *testing.T) {
-	s := newScene(t, "ext4", "xfs", false)
-	s.o.ScanInterval = time.Second
-	slow := mkdir(t, s.in("slow"))
-	server := voltest.Bindfs(t, mkdir(t, filepath.Join(s.from.Dir, "backing")), slow)
+	s, slow, server := newServed(t)
 	s.begin()
 	s.alike()
 	ok(t, server.Kill())
@@ -68,10 +72,7 @@ func TestVolumeThatFailsIsLeftBehind(t *testing.T) {
 
 // TestScanThatDoesNotComeIsAGap has a volume hang that can only be scanned, and looks while it does, and afterwards.
 func TestScanThatDoesNotComeIsAGap(t *testing.T) {
-	s := newScene(t, "ext4", "xfs", false)
-	s.o.ScanInterval = time.Second
-	slow := mkdir(t, s.in("slow"))
-	server := voltest.Bindfs(t, mkdir(t, filepath.Join(s.from.Dir, "backing")), slow)
+	s, slow, server := newServed(t)
 	write(t, filepath.Join(slow, "f"), "1")
 	s.begin()
 	s.alike()

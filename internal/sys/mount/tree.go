@@ -22,7 +22,8 @@ func Clone(path string) (*fd.FD, error) {
 // ClonePrivate makes a detached clone of the mount that shows dir, with all mounts below dir except
 // unbindable ones, and cuts its propagation (mount_setattr(2), Linux 5.12): a umount elsewhere is neither
 // hindered by what is opened in the clone nor carried into it. The clone pins every superblock in it:
-// close it at once, when what is wanted of it has been opened.
+// close it at once, when what is wanted of it has been opened. That goes on showing, and keeping, what is mounted
+// below it in the clone.
 func ClonePrivate(dir string) (*fd.FD, error) {
 	n, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
