@@ -14,14 +14,20 @@ import (
 	"github.com/weirfs/weir/internal/voltest"
 )
 
-// TestFailingDiskIsNoDamage has the disk of a target fail, which is no reason to take the target over.
-func TestFailingDiskIsNoDamage(t *testing.T) {
-	voltest.RequireRoot(t)
+// newReplica makes a scene in which a file has been replicated, and the mirror has ended.
+func newReplica(t *testing.T) *scene {
+	t.Helper()
 	s := newScene(t, "ext4", "ext4", false)
 	write(t, s.in("f"), "1")
 	s.begin()
 	s.alike()
 	s.end()
+	return s
+}
+
+// TestFailingDiskIsNoDamage has the disk of a target fail, which is no reason to take the target over.
+func TestFailingDiskIsNoDamage(t *testing.T) {
+	s := newReplica(t)
 	s.to.Shutdown(voltest.ShutdownFlush)
 	fails := func(text string) {
 		t.Helper()
@@ -50,12 +56,7 @@ func TestFailingDiskIsNoDamage(t *testing.T) {
 
 // TestDamagedMarkerIsTold has something else be where the marker was.
 func TestDamagedMarkerIsTold(t *testing.T) {
-	voltest.RequireRoot(t)
-	s := newScene(t, "ext4", "ext4", false)
-	write(t, s.in("f"), "1")
-	s.begin()
-	s.alike()
-	s.end()
+	s := newReplica(t)
 	for _, marker := range []string{"{", "{}", ""} {
 		write(t, s.at(".weir/replica.json"), marker)
 		s.begin()
@@ -88,12 +89,7 @@ func TestTargetTakenReadOnly(t *testing.T) {
 
 // TestNoDirectoryInTheTarget has something else be where weir's own directories were.
 func TestNoDirectoryInTheTarget(t *testing.T) {
-	voltest.RequireRoot(t)
-	s := newScene(t, "ext4", "ext4", false)
-	write(t, s.in("f"), "1")
-	s.begin()
-	s.alike()
-	s.end()
+	s := newReplica(t)
 	for what, adopts := range map[string]bool{".weir/parked": false, ".weir": true} {
 		aside := filepath.Join(s.to.Dir, "aside")
 		rename(t, s.at(what), aside)
